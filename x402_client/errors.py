@@ -16,7 +16,7 @@ X402Error                .money .hold .offer .response
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
 │  ├─ SigningError
 │  ├─ ChainUnavailable
-│  ├─ LedgerUnavailable
+│  ├─ LedgerUnavailable                                     held if it may have counted what was signed
 │  ├─ InsufficientFunds   Policy(check_funds=True) asks for the look; Permit2 always needs an allowance
 │  └─ BodyNotReplayable
 ├─ PaymentRejected       the seller saw it and said no      held
@@ -42,6 +42,21 @@ if TYPE_CHECKING:
     from .model.holds import Hold
     from .model.money import Money
     from .model.offers import Offer, Receipt
+
+    class _Facts(TypedDict, total=False):
+        hold: Hold | None
+        offer: Offer | None
+        response: Any | None
+
+    class _LimitFacts(_Facts, total=False):
+        limit: Money | int | None
+        asked: Money | int | None
+        spent: Money | int | None
+        resets_at: datetime | None
+        host: str | None
+        window: str | None
+        allowance: str | None
+
 
 __all__ = [
     "AllowanceEnded",
@@ -75,23 +90,6 @@ __all__ = [
 ]
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
-
-if TYPE_CHECKING:
-
-    class _Facts(TypedDict, total=False):
-        hold: Hold | None
-        offer: Offer | None
-        response: Any | None
-
-    class _LimitFacts(_Facts, total=False):
-        limit: Money | int | None
-        asked: Money | int | None
-        spent: Money | int | None
-        resets_at: datetime | None
-        host: str | None
-        window: str | None
-        allowance: str | None
-
 
 _POINTER = re.compile(r"\s*More: x402 manual errors/[a-z0-9-]+")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -296,7 +294,17 @@ class InsufficientFunds(PaymentNotSent):
 
 
 class LedgerUnavailable(PaymentNotSent):
-    """The ledger cannot be opened, read, trusted or written; without it nothing is paid."""
+    """The ledger cannot be opened, read, trusted or written; without it nothing is paid.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        wrote_nothing: True if the ledger certainly wrote nothing. Default: False.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
+
+    def __init__(self, message: str, *, wrote_nothing: bool = False, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.wrote_nothing = wrote_nothing
 
 
 class BodyNotReplayable(PaymentNotSent):
@@ -363,8 +371,7 @@ def find(exc: BaseException | None) -> X402Error | None:
     Args:
         exc: An exception, or None.
     """
-    found = (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))
-    return next((one for one in found if one is not None), None)
+    return next(filter(None, (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))), None)
 
 
 def _refusal_on(failure: BaseException) -> X402Error | None:

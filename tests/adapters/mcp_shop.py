@@ -200,6 +200,13 @@ def fetch(url: str, version: int, header: str | None) -> tuple[int, dict[str, st
             return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read()
 
 
+class _Server(ThreadingHTTPServer):
+    """A server that fifty clients may call at once."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+
 class Web:
     """The server on a port: ``/mcp`` answers in JSON, ``/events`` in events, and ``/sse`` is the old transport."""
 
@@ -222,8 +229,7 @@ class Web:
 
             def log_message(self, *args: Any) -> None: ...
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Web:

@@ -182,7 +182,7 @@ def test_the_patience_of_a_paid_call(
 
     buyer = mcp_sandbox.buyer(Policy(per_day="1"), settle_timeout=settle)
     session = Session()
-    bound = inspect.signature(session.call_tool).bind("weather")
+    bound = inspect.signature(session.call_tool).bind("weather", given)
     assert ToolCall(session.call_tool, bound, session, buyer)._patience(given) == paid
 
 

@@ -18,10 +18,6 @@ from mcp import ClientSession
 from mcp.client.sse import sse_client
 
 from x402_client import Buyer, Policy
-from x402_client.adapters.endpoint_above import endpoint_above
-from x402_client.adapters.refused_below import told_of_refusals
-from x402_client.core.call import HttpRequest
-from x402_client.core.digests import tool_digest
 from x402_client.errors import TooExpensive
 from x402_client.httpx import wrap as wrap_httpx
 from x402_client.httpx2 import wrap as wrap_http
@@ -194,30 +190,3 @@ async def test_a_request_by_hand_is_named_without_the_id_of_a_session(redeliveri
             web.sessions[place] = web.sessions.setdefault("any", queue.Queue[str | None]())
             client.post(f"{web.url}/messages?{place}", json=CALL)
     assert [web.presented.index(one) for one in web.presented] == [0, 0, 2, 2, 4]
-
-
-async def test_of_two_sessions_the_one_that_posts_there_names_the_call() -> None:
-    digest = tool_digest("weather", BERN).digest
-    sent = HttpRequest.of("POST", "https://api.example.com/a/messages?session_id=1")
-    assert endpoint_above(sent) is None
-
-    def above(path: str, posts_to: str | None) -> Any:
-        server = HttpRequest.of("POST", f"https://api.example.com{path}")
-        return told_of_refusals(server, lambda: digest, lambda: posts_to)
-
-    def found(digest: bytes = digest) -> str | None:
-        find = endpoint_above(sent)
-        assert find is not None
-        return find(digest)
-
-    with above("/a/sse", sent.target):
-        assert found() == "/a/sse"
-        assert found(b"another") is None
-        with above("/b/sse", "/b/messages?session_id=2"):
-            assert found() == "/a/sse"
-        with above("/c/sse", None):
-            assert found() is None
-    with above("/c/sse", None):
-        assert found() == "/c/sse"
-    with above("/b/sse", "/b/messages?session_id=2"):
-        assert found() is None

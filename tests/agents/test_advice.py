@@ -26,7 +26,7 @@ KINDS: list[type[X402Error]] = [
     kind for name in errors.__all__ if inspect.isclass(kind := getattr(errors, name)) and issubclass(kind, X402Error)
 ]
 AHEAD = datetime.now(UTC) + timedelta(minutes=5)
-HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0)
+HOLD = Hold("1", purchase(), order().offer, Money("0.01"), 0.0, "signed")
 REPEAT, STOP, PERSON = "repeat", "stop", "ask a person"
 
 #: For each class, as it is raised: with the money of its class.

@@ -24,6 +24,7 @@ def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandb
     assert own.budget() == {
         "ok": True, "left": {"day": "4.98 USD", "allowance": "0.03 USD"},
         "spent": {"day": "0.02 USD", "allowance": "0.02 USD"}, "per_payment": "0.10 USD", "unresolved_payments": 0,
+        "payments_in_flight": 0,
     }  # fmt: skip
     assert box.payable(allowance, url)()["ok"]
     refused = own.paid_fetch(url, max_usd="0.03")

@@ -237,6 +237,7 @@ def test_budgets_are_told_by_window(box: Toolbox, seller: Sandbox) -> None:
     assert own_tools.budget() == {
         "ok": True, "left": {"hour": "0.99 USD", "day": "4.99 USD"}, "spent": {"hour": "0.01 USD", "day": "0.01 USD"},
         "per_payment": "0.10 USD", "unresolved_payments": 0,
+        "payments_in_flight": 0,
     }  # fmt: skip
     seller.order("drop-after-settling", "drop-after-settling", "drop-after-settling")
     own_tools.paid_fetch(f"{seller.url}/report", "POST")

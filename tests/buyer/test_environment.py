@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -227,8 +228,6 @@ def test_a_mistake_in_a_variable_names_it_and_shows_no_secret(
 def test_a_misspelt_variable_is_told_and_refuses_nothing(monkeypatch: pytest.MonkeyPatch, bare: Path) -> None:
     monkeypatch.setenv("X402_EVM_KEY", KEY)
     monkeypatch.setenv("X402_LEGDER", "hunter2")
-    for other in ("X402_COLOUR", "X402_PRIVATE_KEY"):
-        monkeypatch.setenv(other, "1")
     heard: list[events.Event] = []
     with pytest.warns(UserWarning, match="did you mean") as told:
         Buyer.from_env(ledger=":memory:").close()
@@ -236,8 +235,46 @@ def test_a_misspelt_variable_is_told_and_refuses_nothing(monkeypatch: pytest.Mon
     assert told[0].filename == __file__
     Buyer.from_env(ledger=":memory:", on_event=heard.append).close()
     assert [one.problem for one in heard if isinstance(one, events.Warned)] == [str(told[0].message)]
-    ran = in_process(["tokens"], {"HOME": str(bare), "X402_LEGDER": "hunter2", "X402_COLOUR": "1"})
+    ran = in_process(["tokens"], {"HOME": str(bare), "X402_LEGDER": "hunter2", "X402_PURSE": "", "X402_COLOUR": ""})
     assert (ran.code, ran.err.strip()) == (0, str(told[0].message))
+
+
+_READ = {
+    "X402_REDIS_URL": "X402_LEDGER", "X402_DATABASE_URL": "X402_LEDGER", "X402_POSTGRES_DSN": "X402_LEDGER",
+    "X402_LEDGER_URL": "X402_LEDGER", "X402_DB": "X402_LEDGER", "X402_PRIVATE_KEY": "X402_EVM_KEY",
+    "X402_EVM_PRIVATE_KEY": "X402_EVM_KEY", "X402_SVM_PRIVATE_KEY": "X402_SOLANA_KEY", "X402_MNEMONIC": "X402_EVM_KEY",
+    "X402_RPC_URL": "X402_RPC", "X402_BASE_ENDPOINT": "X402_RPC", "X402_PASSWORD": "X402_PASSPHRASE",
+    "X402_MAX_AMOUNT": "X402_POLICY", "X402_PER_DAY": "X402_POLICY", "X402_NETWORK": "X402_POLICY",
+    "X402_FACILITATOR_URL": "X402_FACILITATOR", "X402_WALLET_ADDRESS": "X402_WALLET", "X402_COLOUR": "X402_EVM_KEY",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _READ)
+def test_a_variable_that_looks_like_ours_is_told_once_with_the_name_that_is_read(
+    name: str, monkeypatch: pytest.MonkeyPatch, bare: Path
+) -> None:
+    given = {"X402_EVM_KEY": KEY, "X402_LEDGER": ":memory:", name: "redis://u:hunter2@x"}
+    for variable, value in given.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.warns(UserWarning, match="is not read") as told:
+        Buyer.from_env().close()
+    [said] = [str(one.message) for one in told]
+    assert said.startswith(f"{name} is set, and is not read")
+    assert _READ[name] in said
+    assert "\n" not in said
+    for command in (["tokens"], ["status", "--offline"]):
+        ran = in_process(command, {"HOME": str(bare), **given})
+        assert ran.code == 0
+        assert ran.err.count(f"{name} is set") == 1
+        assert "hunter2" not in ran.text + ran.err
+
+
+def test_all_variables_that_are_read_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new variable that is read has to be known: else it would be told as one that is not."""
+    source = Path(environment.__file__).parents[1]
+    text = "\n".join(path.read_text() for path in source.rglob("*.py"))
+    read = set(re.findall(r"X402_[A-Z][A-Z_]*[A-Z]", text)) - set(environment._OF_OTHERS)
+    assert read - {"X402_LEGDER", "X402_COMPLETE"} == set(environment.KNOWN)
 
 
 @pytest.mark.parametrize("name", ["X402_LEGDER", "X402_POLCY", "X402_PRUSE", "X402_MUST_EXSIT", "X402_EVM_KYE"])

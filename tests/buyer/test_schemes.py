@@ -26,7 +26,7 @@ from x402_client.core.asks import Fetch, SignTyped
 from x402_client.model.holds import Authorization, Hold, Purchase
 from x402_client.model.offers import Offer, Quote
 from x402_client.model.signing import Signed
-from x402_client.policy.choice import Mandate, choose
+from x402_client.policy.choice import Mandate, choose, pick
 from x402_client.schemes.exact_evm import ExactEvm, typed_data
 from x402_client.wire.bounds import DEFAULT
 
@@ -51,7 +51,9 @@ def buyer(scheme: Any = None, key: Any = None, **more: Any) -> Buyer:
 
 def judged(paying: Buyer, *entries: dict[str, Any], mandate: Mandate | None = None) -> Quote:
     rules = paying.rules
-    return choose(quoted(*entries), rules.policy, ORIGIN, rules.means, mandate or Mandate(), DEFAULT)
+    about = (quoted(*entries), rules.policy, ORIGIN, rules.means, mandate or Mandate(), DEFAULT)
+    assert pick(*about) == choose(*about).choice
+    return choose(*about)
 
 
 def reason(paying: Buyer, **changes: Any) -> str | None:

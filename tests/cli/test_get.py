@@ -205,7 +205,26 @@ def test_a_budget_that_is_spent_is_refused(seller: Sandbox, given: dict[str, str
     assert in_process(command, given).code == 3
     quoted = in_process(["quote", f"{seller.url}/weather", "--policy", str(policy)], given)
     assert quoted.code == 3
-    assert "The budget does not suffice: 0.00 USD today" in quoted.err
+    said = quoted.err.partition("x402: ")[2].strip()
+    assert "would exceed the limit of 0.01 USD per day: 0.01 USD of it is counted. It fits again at " in said
+    assert re.search(r"UTC, in 1 day( 1 hour)?; a higher limit in the policy file", said)
+    paid = in_process(command, given).err
+    assert re.sub(r"at .*?;", "", said) in re.sub(r"at .*?;", "", paid), "the refusal itself says the same"
+    examined = in_process(["doctor", f"{seller.url}/weather", "--policy", str(policy)], given)
+    assert "It fits again at" in examined.text
+
+
+def test_a_number_of_payments_that_is_used_up_is_told_before(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    policy = tmp_path / "few.toml"
+    policy.write_text(f'max_payments = "1/hour"\n{Path(given["X402_POLICY"]).read_text()}')
+    command = ["get", f"{seller.url}/weather", "--yes", "--policy", str(policy)]
+    assert in_process(command, given).code == 0
+    quoted = in_process(["quote", f"{seller.url}/weather", "--policy", str(policy)], given)
+    assert quoted.code == 3
+    assert "would exceed the limit of 1 payment per hour: 1 is counted. It fits again at " in quoted.err
+    assert in_process(command, given).code == 3
 
 
 @pytest.mark.parametrize(
@@ -253,7 +272,8 @@ def test_ctrl_c_says_that_a_payment_left(seller: Sandbox, given: dict[str, str])
     child.send_signal(signal.SIGINT)
     out, err = child.communicate(timeout=30)
     assert (child.returncode, out) == (130, b"")
-    assert "A payment of 0.01 USD left for 127.0.0.1: the same command again presents that same" in err.decode()
+    assert "A payment of 0.01 USD left for 127.0.0.1, and is unresolved, can settle until" in err.decode()
+    assert "Run the same command again: it presents the same payment" in err.decode()
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])

@@ -71,7 +71,8 @@ def test_once_a_payment_left_that_is_said_instead(seller: Sandbox, given: dict[s
     seen = terminal(["get", url, "--yes"], given, [("waiting for its answer", signal.SIGINT)])
     assert seen.code == 130
     said = " ".join(seen.screen.partition("\nx402: ")[2].split())
-    assert said.startswith("Interrupted. A payment of 0.01 USD left for 127.0.0.1: the same command again presents")
+    assert said.startswith("Interrupted. A payment of 0.01 USD left for 127.0.0.1, and is unresolved")
+    assert "Run the same command again: it presents the same payment, never a second one" in said
     assert "Nothing was paid" not in seen.screen
 
 
@@ -115,10 +116,10 @@ def fetching() -> _Fetch:
 
 
 def test_a_delivered_answer_is_no_payment_that_is_open() -> None:
-    fetch, paid = fetching(), hold()
+    fetch, paid = fetching(), hold(state="signed")
     assert fetch._interrupted() == "Interrupted. Nothing was paid."
     fetch.watching(Presented("GET", paid.url, paid, False))
-    assert fetch._interrupted().startswith("Interrupted. A payment of 0.01 USD left for api.example.com: ")
+    assert fetch._interrupted().startswith("Interrupted. A payment of 0.01 USD left for api.example.com, and is unres")
     fetch.watching(Delivered("GET", paid.url, paid))
     assert fetch._interrupted() == (
         "Interrupted. The payment of 0.01 USD was answered, and all of the answer had arrived."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import httpx
 import pytest
 
 import x402_client.httpx
+from tests.chains.scripted_rpc import Scripted, result
 from x402_client import Policy, Wallet
+from x402_client.chains.public_endpoints import PUBLIC
 from x402_client.sandbox import Sandbox
 
 from .running import in_process
@@ -51,6 +54,29 @@ def test_status_shows_what_is_left(seller: Sandbox, poor: dict[str, str]) -> Non
     assert one["spender"] == "0x000000000022D473030F116dDEE9F6B43aC78BA3"
     [unread] = json.loads(in_process(["status", "--json", "--offline"], poor).out)["exposures"]
     assert unread["amount"] is None
+
+
+def test_offline_no_public_endpoint_is_asked_what_is_left(
+    seller: Sandbox, poor: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seller.approve(Wallet(evm=poor["X402_EVM_KEY"]), "0.03")
+    assert in_process(["get", "--yes", seller.url + WAY], poor).code == 0
+    with Scripted(result(hex(402402402402))) as public:
+        monkeypatch.setitem(PUBLIC, "eip155:402402402402", (public.url,))
+        before = set(threading.enumerate())
+        [unread] = json.loads(in_process(["status", "--json", "--offline"], poor).out)["exposures"]
+        for thread in set(threading.enumerate()) - before:
+            thread.join(10)
+        assert (unread["amount"], public.asked) == (None, [])
+
+
+def test_status_shows_what_another_program_left(seller: Sandbox, poor: dict[str, str]) -> None:
+    assert json.loads(in_process(["status", "--json"], poor).out)["exposures"] == []
+    seller.approve(Wallet(evm=poor["X402_EVM_KEY"]), "0.02")
+    [one] = json.loads(in_process(["status", "--json"], poor).out)["exposures"]
+    assert (one["kind"], one["amount"], one["since"], one["until"]) == ("allowance", "20000", None, None)
+    assert "approved elsewhere" in one["why"]
+    assert "Could be taken besides 0.02 USDC of 0x" in " ".join(in_process(["status"], poor).text.split())
 
 
 def test_a_hostile_ask_is_named(seller: Sandbox, poor: dict[str, str]) -> None:

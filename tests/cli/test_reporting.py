@@ -63,7 +63,7 @@ def test_an_error_after_a_payment_names_it_and_what_can_be_done(
     found = re.search(r"`x402 ledger show ([0-9a-f]{16}) ", ran.err)
     assert found is not None
     assert f"`x402 ledger show {found[1]} {named} shows it." in ran.err
-    assert f"`x402 ledger write-off {found[1]} {named} gives it up." in ran.err
+    assert f"`x402 ledger write-off {found[1]} {named} gives the purchase up" in ran.err
     assert ran.err.rstrip().endswith("More: x402 manual when-something-goes-wrong")
 
 

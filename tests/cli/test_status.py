@@ -30,7 +30,7 @@ def test_with_nothing_at_all_it_names_the_first_command(bare: dict[str, str]) ->
     assert "x402 get" not in ran.text, "without a wallet nothing can be paid"
     assert "up to 0.10 USD a request, 5.00 USD per day" in ran.text
     assert "not there yet: the first payment makes it" in ran.text
-    assert lines[-4:] == ["Frozen", "  nothing", "Unresolved payments", "  none"]
+    assert lines[-6:] == ["Frozen", "  nothing", "In flight", "  none", "Unresolved payments", "  none"]
     assert not list(Path(bare["HOME"]).iterdir())  # looking writes nothing
 
 

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+from x402_client import errors
+from x402_client.cli.new_ledger import NewLedger
+from x402_client.ledgers.conformance.fixtures import cap, order, signed
+from x402_client.model.holds import Attempt, Hold, Spending
 from x402_client.sandbox import Sandbox
 from x402_client.signers import keystore
 
@@ -145,3 +149,50 @@ def test_a_write_off_asks(seller: Sandbox, given: dict[str, str]) -> None:
     assert terminal(["ledger", "write-off", hold["hold"]], given, [("[y/N]", "n\n")]).code == 3
     assert terminal(["ledger", "write-off", hold["hold"][:6]], given, [("[y/N]", "y\n")]).code == 0
     assert json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [(["wrong\n"] * 3, 2), (["\x03"], 130), (["\x04"], 2), (["wrong\n", "\x03"], 130), (["correct horse\n"], 0)],
+)
+def test_a_passphrase_that_is_wrong_or_given_up_leaves_no_ledger_behind(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, typed: list[str], code: int
+) -> None:
+    path, place = tmp_path / "evm.json", tmp_path / "books"
+    path.write_text(json.dumps(keystore.seal("evm", bytes.fromhex(seller.key("evm")[2:]), "correct horse")))
+    place.mkdir()
+    settings = given | {"X402_LEDGER": str(place / "new.db"), "NO_COLOR": "1"}
+    before, command = len(seller.settlements), ["get", f"{seller.url}/evm/weather", "--wallet", str(path)]
+    answers = [("[y/N]", "y\n"), *(("Passphrase of", one) for one in typed)]
+    for one in range(len(typed) - 1, 0, -1):
+        answers.insert(1 + one, ("Try again", ""))
+    assert terminal(command, settings, answers).code == code
+    paid = code == 0
+    assert len(seller.settlements) - before == paid
+    assert ([one.name for one in place.iterdir()] != []) is paid
+    if paid:
+        listed = json.loads(in_process(["ledger", "list", "--json"], settings).out)["payments"]
+        assert [one["state"] for one in listed] == ["delivered"]
+        counted = json.loads(in_process(["ledger", "--json"], settings).out)["counted"]["day"]
+        assert counted == ["0.01 USD"]
+
+
+def test_a_ledger_that_is_made_while_the_passphrase_is_typed_is_kept_to(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path
+) -> None:
+    """Another program makes the file and uses the budget up: nothing is paid beyond it."""
+    book, policy = tmp_path / "new.db", tmp_path / "little.toml"
+    policy.write_text(Path(given["X402_POLICY"]).read_text().replace('per_day = "5"', 'per_day = "0.01"'))
+    command = ["get", f"{seller.url}/evm/weather", "--yes", "--policy", str(policy)]
+    settings, before = given | {"X402_LEDGER": str(book)}, len(seller.settlements)
+    ledger, attempt, today = NewLedger(book), Attempt(), Spending("", "day", "USD")
+    hold = ledger.reserve(order(None, cap(10_000)), attempt)
+    assert isinstance(hold, Hold)
+    assert not book.exists()
+    assert (ledger.spent(today), len(ledger.holds())) == (10_000, 1)
+    assert in_process(command, settings).code == 0
+    with pytest.raises(errors.OverLimit):
+        ledger.record(hold, signed("0x01"))
+    assert len(seller.settlements) - before == 1
+    assert (ledger.spent(today), ledger.holds()) == (10_000, ())
+    ledger.close_ledger()

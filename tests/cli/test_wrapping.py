@@ -75,7 +75,6 @@ def test_texts_take_the_width_that_there_is(seller: Sandbox, given: dict[str, st
     in_process(["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"], given)
     seen = terminal(["ledger", "holds"], given | {"NO_COLOR": "1"}, columns=columns).screen
     lines = seen.splitlines()
-    again = "    Make the same request again: it presents the same payment, and never pays twice. Or:"
-    assert (again in lines) is (columns == 150)
+    assert any(len(line) > 80 for line in lines) is (columns == 150)
     assert max(map(len, lines)) <= min(columns, 100)
     assert all(line.startswith("    ") for line in lines[2:])

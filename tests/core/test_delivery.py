@@ -205,9 +205,20 @@ def test_what_a_session_above_decides_is_a_delivery_by_its_word_alone() -> None:
     delivery = Delivery(call, outcome(), answers)
     delivery.left = True
     delivery.done()
-    assert (answers.kinds, call.attempt.alive) == ([], False)
+    assert (answers.kinds, call.attempt.alive) == ([], True)
     assert delivery.outcome.accept()
     assert answers.kinds == [asks.Close, asks.Tell]
+
+
+@pytest.mark.parametrize("failure", [None, TimeoutError()])
+def test_what_a_session_above_did_not_hand_on_is_open_from_that_moment(failure: Exception | None) -> None:
+    call, answers = called(), Scripted()
+    delivery = Delivery(call, outcome(), answers)
+    delivery.left, delivery.answer = True, ToolAnswer(1)
+    delivery.done()
+    delivery.not_taken(failure)
+    assert (answers.kinds, call.attempt.alive, delivery.over) == ([asks.Note], False, True)
+    assert failure is None or getattr(failure, "outcome", None) is not None
 
 
 def test_a_large_answer_to_a_tool_call_is_delivered_where_it_was_read_to_its_end() -> None:

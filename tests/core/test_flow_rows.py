@@ -320,7 +320,7 @@ def test_what_became_free_is_handed_over(again: asks.Reply, release: Any) -> Non
         ("SignTyped", OSError("usb"), SigningError),
         ("SignTyped", asks.SignatureGiven(b"\0" * 65), SigningError),
         ("SignTyped", ChainUnavailable("base did not answer."), ChainUnavailable),
-        ("Record", LedgerUnavailable("disk"), LedgerUnavailable),
+        ("Record", LedgerUnavailable("disk", wrote_nothing=True), LedgerUnavailable),
         ("Record", OSError("disk"), OSError),
     ],
 )

@@ -74,7 +74,7 @@ def test_a_ledger_that_does_not_know_of_it_is_asked_to_record() -> None:
     assert [hold.state for hold in ground.ledger.holds()] == ["signed"]
 
 
-@pytest.mark.parametrize("trouble", [LedgerUnavailable("disk"), Frozen("stop")])
+@pytest.mark.parametrize("trouble", [LedgerUnavailable("gone", wrote_nothing=True), Frozen("stop")])
 def test_what_it_does_not_record_is_given_back(trouble: Exception) -> None:
     ground = Ground(ledger=TwoStepLedger(), one_step=True)
     with pytest.raises(type(trouble)) as caught:
@@ -82,6 +82,43 @@ def test_what_it_does_not_record_is_given_back(trouble: Exception) -> None:
     assert caught.value.money == "untouched"  # type: ignore[attr-defined]
     assert ground.names == [*SHORT[:-1], "Record", "Release"]
     assert ground.spent == 0
+
+
+class Forgetful(TwoStepLedger):
+    """Ledger of a third party: what it writes it writes, and the answer is lost on its way."""
+
+    def record(self, hold: Any, authorization: Any) -> Any:
+        super().record(hold, authorization)
+        raise LedgerUnavailable("no answer")
+
+
+def test_what_may_be_recorded_without_an_answer_is_held_and_the_same_request_presents_it() -> None:
+    ground = Ground(ledger=Forgetful(), one_step=True)
+    with pytest.raises(LedgerUnavailable, match=r"no answer\. It was told to count 0\.01 USD") as caught:
+        ground.pay(called())
+    assert ground.names == [*SHORT[:-1], "Record", "Release"]
+    first = ground.all(asks.Record)[0].authorization.header
+    assert caught.value.hold is not None
+    assert (caught.value.money, caught.value.hold.money, caught.value.hold.state) == ("held", "held", "signed")
+    assert (ground.spent, [hold.nonce for hold in ground.ledger.holds()]) == (10_000, [caught.value.hold.nonce])
+    assert ground.pay(called(), Send=paid()).status == 200
+    assert [send.header for send in ground.all(asks.Send)] == [first]
+    assert ground.spent == 10_000
+
+
+@pytest.mark.parametrize(
+    ("trouble", "money"), [(LedgerUnavailable("x"), "held"), (LedgerUnavailable("x", wrote_nothing=True), "untouched")]
+)
+@pytest.mark.parametrize("one_step", [True, False])
+def test_a_reservation_without_an_answer_is_held_if_it_was_signed(
+    trouble: LedgerUnavailable, money: str, one_step: bool
+) -> None:
+    ground = Ground(one_step=one_step)
+    again = LedgerUnavailable(*trouble.args, wrote_nothing=trouble.wrote_nothing)
+    with pytest.raises(LedgerUnavailable) as caught:
+        ground.pay(called(), Reserve=again)
+    assert caught.value.money == (money if one_step else "untouched")
+    assert ("may be counted" in str(caught.value)) == (caught.value.money == "held")
 
 
 def test_an_earlier_payment_of_the_same_request_is_presented_and_the_new_signature_dropped() -> None:

@@ -506,7 +506,7 @@ def test_a_transaction_that_an_earlier_answer_named_is_told_when_nothing_was_del
     assert caught.value.hold.last.transaction == named
     with pytest.raises(PaidNotDelivered) as lost:
         ground.pay(called(), Send=asking(), Settlement="settled")
-    assert (f"and the seller named the transaction {named}. " in lost.value.args[0]) is bool(named)
+    assert (f"The seller named the transaction {named}. " in lost.value.args[0]) is bool(named)
     assert lost.value.hold is not None
     assert lost.value.hold.last is not None
     assert lost.value.hold.last.transaction == named

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from x402_client.core import asks
 from x402_client.core.delivery import deliver
 from x402_client.core.digests import BodyDigest
 from x402_client.core.drive import run
-from x402_client.core.flow import inspect
+from x402_client.core.flow import inspect, pay
 from x402_client.errors import (
     AlreadyPaid,
     BodyNotReplayable,
@@ -211,6 +213,25 @@ def test_a_challenge_is_signed_once() -> None:
     first = signs()
     opened(ground, first)
     assert paid_for(ground, first) == "this same challenge was signed before, and a sign-in is for one use"
+
+
+@pytest.mark.parametrize(("asked", "offers"), [(signs, 1), (alone, 0)])
+def test_of_two_calls_at_once_one_signs_a_challenge(asked: Callable[[], asks.Reply], offers: int) -> None:
+    ground = Ground()
+    hold, first = bought(ground), asked()
+
+    def judged_at_once(ask: asks.Bought) -> Hold:
+        ground.scripted[asks.Bought] = hold
+        other = run(pay(called(), first, ground.rules), ground.answer)
+        assert other.outcome is not None
+        assert other.outcome.signed_in
+        return hold
+
+    with nullcontext() if offers else pytest.raises(SigningError, match="was signed before"):
+        answer = ground.pay(called(), first, Bought=judged_at_once, Send=[reply(200), paid()])
+        assert answer.outcome is not None
+        assert answer.outcome.money == "spent"
+    assert (len(ground.all(asks.SignText)), len(ground.all(asks.Send))) == (1, 1 + offers)
 
 
 @pytest.mark.parametrize(("changes", "why"), [

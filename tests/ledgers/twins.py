@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -199,7 +200,8 @@ def _outcome(question: Callable[[Any, int], Any], ledger: Any, which: int) -> An
 def _shape(found: Any) -> Any:
     """Return what two ledgers have to agree on: all but the ids."""
     if isinstance(found, OverLimit):
-        return (type(found), found.limit, found.asked, found.spent, found.resets_at, found.offer, str(found))
+        said = re.sub(r" UTC, in [^;]+;", " UTC;", str(found))  # each tells it by its own clock
+        return (type(found), found.limit, found.asked, found.spent, found.resets_at, found.offer, said)
     if isinstance(found, AlreadyPaid):
         return (type(found), _told(found.hold), found.receipt)
     if isinstance(found, X402Error):

@@ -17,7 +17,8 @@ from x402_client.errors import HostNotAllowed, NoAcceptableOffer, OverLimit, Too
 from x402_client.model.hosts import Origin
 from x402_client.model.offers import Quote
 from x402_client.policy.allowances import AllowanceRules, terms_from
-from x402_client.policy.choice import Mandate, choose, refuse
+from x402_client.policy.choice import Mandate, choose, pick
+from x402_client.policy.no_choice import refuse
 from x402_client.policy.policy import admit
 from x402_client.wire.bounds import DEFAULT
 
@@ -29,7 +30,10 @@ UNKNOWN = "0x" + "ab" * 20
 def judged(policy: Policy, *entries: Any, origin: Origin = ORIGIN, mandate: Mandate = NONE, version: int = 2) -> Quote:
     """The entries as one quote, judged for a wallet with an EVM key."""
     means = Buyer(Wallet(evm=KEY), policy).rules.means
-    return choose(quoted(*entries, version=version), policy, origin, means, mandate, DEFAULT)
+    quote = quoted(*entries, version=version)
+    found = choose(quote, policy, origin, means, mandate, DEFAULT)
+    assert pick(quote, policy, origin, means, mandate, DEFAULT) == found.choice, "what is paid is what a quote says"
+    return found
 
 
 def refusal(quote: Quote, policy: Policy, mandate: Mandate = NONE) -> NoAcceptableOffer:

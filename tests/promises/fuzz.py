@@ -27,7 +27,7 @@ from x402_client.errors import QuoteError
 from x402_client.model.hosts import Origin
 from x402_client.model.networks import caip2
 from x402_client.model.offers import Offer, Quote
-from x402_client.policy.choice import Mandate, choose
+from x402_client.policy.choice import Mandate, choose, pick
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.json_text import load_base64
 from x402_client.wire.read import read_quote, read_receipt
@@ -98,6 +98,7 @@ def _read(headers: dict[str, str], body: bytes | None) -> Quote | QuoteError | N
 
 def _judge(quote: Quote) -> None:
     judged = choose(quote, POLICY, ORIGIN, BUYER.rules.means, Mandate(), DEFAULT)
+    assert pick(quote, POLICY, ORIGIN, BUYER.rules.means, Mandate(), DEFAULT) == judged.choice
     assert all(reason.isprintable() for reason in judged.reasons)
     if judged.choice is not None:
         _check_offer(judged.choice)

@@ -19,6 +19,7 @@ import pytest
 
 import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of, through_httpx
+from tests.real.environments import needed
 from tests.real.world import CEILING, World
 from x402_client import Buyer, Money, Policy, Wallet, errors, outcome
 from x402_client.sandbox import Sandbox
@@ -28,7 +29,11 @@ from .broken_connection import BreaksAroundPayments
 NETWORK, TEST = "eip155:84532", "USD (test)"
 POLICY = Policy(per_request="0.10", per_day="1", upto="0.05")
 PRICE, APPROVED = 10_000, 200_000
-SELLERS = ["fastapi-v2", pytest.param("flask-v2", marks=pytest.mark.slow)]
+SELLERS = [
+    "fastapi-v2",
+    pytest.param("flask-v2", marks=pytest.mark.slow),
+    pytest.param("express-v2", marks=pytest.mark.foreign),
+]
 every_seller = pytest.mark.parametrize("name", SELLERS)
 
 
@@ -36,7 +41,7 @@ class Case:
     """A wallet with an allowance to Permit2, its buyer, and what moved on the chain since."""
 
     def __init__(self, world: World, name: str, approved: int = APPROVED, **buyer: Any) -> None:
-        self.chain, self.seller, self.account = world.chain, world.seller(name), world.buyer()
+        self.chain, self.seller, self.account = world.chain, needed(world.seller, name), world.buyer()
         self.chain.approve(self.account.address, approved)
         self.approved, self.block = approved, self.chain.block()
         self.buyer = self.another(**buyer)
@@ -98,9 +103,10 @@ def test_any_part_of_a_ceiling_is_counted_as_the_chain_shows_it(world: World, na
     assert case.buyer.history(1)[0].price.units == charge
 
 
+@every_seller
 @pytest.mark.parametrize("charge", [None, 7_000])
-def test_without_an_allowance_nothing_is_signed(world: World, charge: int | None) -> None:
-    case = Case(world, "fastapi-v2", approved=PRICE - 1)
+def test_without_an_allowance_nothing_is_signed(world: World, name: str, charge: int | None) -> None:
+    case = Case(world, name, approved=PRICE - 1)
     with pytest.raises(errors.InsufficientFunds, match="No approval is ever signed here"):
         through_httpx(case.buyer, "GET", case.url(charge))
     assert (case.moved, case.counted()) == ([], 0)
@@ -120,9 +126,10 @@ class Keeping(httpx.BaseTransport):
         self.inner.close()
 
 
-def test_zero_reported_and_the_whole_ceiling_taken_later(world: World) -> None:
+@every_seller
+def test_zero_reported_and_the_whole_ceiling_taken_later(world: World, name: str) -> None:
     """The same payload is settled for its whole ceiling right after "charged 0": it was counted all the time."""
-    case, kept = Case(world, "fastapi-v2"), Keeping()
+    case, kept = Case(world, name), Keeping()
     with x402_client.httpx.wrap(httpx.Client(transport=kept, timeout=30), case.buyer) as client:
         found = outcome(client.get(case.url(0)))
     assert found is not None
@@ -131,7 +138,7 @@ def test_zero_reported_and_the_whole_ceiling_taken_later(world: World) -> None:
     payment = json.loads(base64.b64decode(kept.payments[0]))
     terms = payment["accepted"] | {"amount": str(CEILING)}
     settled = httpx.post(
-        f"{world.facilitator_url}/settle",
+        f"{world.facilitator_of(name)}/settle",
         json={"x402Version": 2, "paymentPayload": payment, "paymentRequirements": terms},
         timeout=30,
     )
@@ -141,13 +148,14 @@ def test_zero_reported_and_the_whole_ceiling_taken_later(world: World) -> None:
     assert case.buyer.history(1)[0].money == "spent"
 
 
+@every_seller
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("charge", [None, 7_000])
 def test_a_lost_answer_is_presented_again_after_a_restart(
-    world: World, tmp_path: Any, charge: int | None, arrives: bool
+    world: World, tmp_path: Any, name: str, charge: int | None, arrives: bool
 ) -> None:
     ledger = tmp_path / "ledger.db"
-    case = Case(world, "fastapi-v2", ledger=ledger)
+    case = Case(world, name, ledger=ledger)
     broken = httpx.Client(transport=BreaksAroundPayments(arrives), timeout=30)
     with (
         x402_client.httpx.wrap(broken, case.buyer) as client,
@@ -171,8 +179,23 @@ def test_a_lost_answer_is_presented_again_after_a_restart(
     assert case.counted(again) >= sum(case.moved)
 
 
-def test_small_charges_fit_under_a_days_large_ceilings(world: World) -> None:
-    case = Case(world, "fastapi-v2", approved=10**6, policy=POLICY.but(per_day="0.06"))
+@every_seller
+def test_a_ceiling_whose_answer_was_lost_counts_whole_until_its_deadline_and_then_as_much_as_was_taken(
+    world: World, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case, real = Case(world, name), time.time
+    broken = httpx.Client(transport=BreaksAroundPayments(arrives=True), timeout=30)
+    with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
+        client.get(case.url(7_000))
+    settles_to(case, CEILING)
+    monkeypatch.setattr(time, "time", lambda: real() + 300)
+    settles_to(case, 7_000)
+    assert case.moved == [7_000]
+
+
+@every_seller
+def test_small_charges_fit_under_a_days_large_ceilings(world: World, name: str) -> None:
+    case = Case(world, name, approved=10**6, policy=POLICY.but(per_day="0.06"))
     with x402_client.httpx.wrap(httpx.Client(timeout=30), case.buyer) as client:
         for _ in range(10):
             assert client.get(case.url(1_000)).status_code == 200

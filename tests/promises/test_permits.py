@@ -5,6 +5,7 @@ Each asserts on the chain: the price once, the allowance after, the permits that
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -22,8 +23,8 @@ import x402_client.httpx
 from tests.adapters.one_request import SHELLS, Ask, name_of, through_httpx
 from tests.promises.test_ceilings import PRICE, Case, Keeping, every_seller, settles_to
 from tests.real.chain import USDC
-from tests.real.world import CEILING, World
-from x402_client import Buyer, Wallet, errors, outcome
+from tests.real.world import CEILING, STRANGE_TOKEN, World
+from x402_client import Buyer, Token, Wallet, errors, outcome
 from x402_client.model.budgets import PERMITS
 from x402_client.sandbox import Sandbox
 from x402_client.signers import ContractSigner
@@ -87,8 +88,9 @@ def test_every_shell_pays_once_with_a_permit(world: World, name: str, ask: Ask, 
     assert (case.buyer.holds(), case.buyer.ledger.holds(PERMITS)) == ((), ())
 
 
-def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(world: World) -> None:
-    case, kept = Poor(world), Keeping()
+@every_seller
+def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(world: World, name: str) -> None:
+    case, kept = Poor(world, name), Keeping()
     with x402_client.httpx.wrap(httpx.Client(transport=kept, timeout=30), case.buyer) as client:
         assert client.get(case.url(None)).status_code == 200
     payment = json.loads(base64.b64decode(kept.payments[0]))
@@ -103,8 +105,9 @@ def test_what_is_signed_is_of_the_price_for_permit2_and_dies_with_the_payment(wo
     assert "signedTransaction" not in payment["extensions"]["erc20ApprovalGasSponsoring"]["info"]
 
 
-def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: World) -> None:
-    case = Poor(world)
+@every_seller
+def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: World, name: str) -> None:
+    case = Poor(world, name)
     assert through_httpx(case.buyer, "GET", case.url(35_000)).status_code == 200
     assert (case.permits, case.left) == (1, 15_000)
     case.buyer.reconcile()
@@ -116,8 +119,9 @@ def test_what_is_left_of_a_ceiling_is_used_before_a_new_permit_is_signed(world: 
     assert case.exposed == []
 
 
-def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World) -> None:
-    case = Poor(world)
+@every_seller
+def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World, name: str) -> None:
+    case = Poor(world, name)
     with pytest.raises(errors.InsufficientFunds, match="never expires, so it is not signed"):
         through_httpx(case.buyer, "GET", case.seller.url("/sponsored/transaction"))
     assert (case.paid, case.counted(), case.left) == ([], 0, 0)
@@ -129,13 +133,14 @@ def test_a_transaction_is_never_signed_and_another_offer_is_taken(world: World) 
         through_httpx(careful, "GET", case.url(None))
 
 
+@every_seller
 @pytest.mark.parametrize("arrives", [True, False])
 @pytest.mark.parametrize("charge", [None, 7_000])
 def test_a_lost_answer_is_presented_again_with_its_permit(
-    world: World, tmp_path: Path, charge: int | None, arrives: bool
+    world: World, tmp_path: Path, name: str, charge: int | None, arrives: bool
 ) -> None:
     ledger = tmp_path / "ledger.db"
-    case = Poor(world, ledger=ledger)
+    case = Poor(world, name, ledger=ledger)
     broken = httpx.Client(transport=BreaksAroundPayments(arrives), timeout=30)
     with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
         client.get(case.url(charge))
@@ -154,6 +159,24 @@ def test_a_lost_answer_is_presented_again_with_its_permit(
     taken = PRICE if charge is None else charge
     assert (case.paid, case.permits, case.left) == ([taken], 1, reserved - taken)
     assert case.counted(again) >= taken
+
+
+@pytest.mark.parametrize("charge", [None, 7_000])
+def test_a_lost_answer_keeps_no_other_payment_waiting_once_the_chain_shows_it_as_taken(
+    world: World, monkeypatch: pytest.MonkeyPatch, charge: int | None
+) -> None:
+    monkeypatch.setattr("x402_client.core.other_offers._PATIENCE", ())
+    case = Poor(world)
+    broken = httpx.Client(transport=BreaksAroundPayments(arrives=True), timeout=30)
+    with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
+        client.get(case.url(charge))
+    taken = PRICE if charge is None else charge
+    assert (case.paid, len(case.buyer.holds())) == ([taken], 1)
+    assert through_httpx(case.buyer, "GET", case.url(6_000)).status_code == 200
+    # What a smaller charge left of the first permit is too little for another ceiling: a second permit sets it anew.
+    assert (case.paid, case.permits, case.left) == ([taken, 6_000], 2, CEILING - 6_000)
+    assert case.exposed == [("allowance", CEILING - 6_000)]
+    assert (len(case.buyer.holds()), case.buyer.ledger.holds(PERMITS)) == (1, ())
 
 
 def test_while_one_permit_is_under_way_another_offer_is_taken_or_the_deadline_named(
@@ -176,8 +199,9 @@ def test_while_one_permit_is_under_way_another_offer_is_taken_or_the_deadline_na
     assert (waits.value.money, case.paid) == ("untouched", [2 * PRICE])
 
 
-def test_purchases_at_once_take_one_permit_after_the_other(world: World) -> None:
-    case, failed = Poor(world), list[BaseException]()
+@every_seller
+def test_purchases_at_once_take_one_permit_after_the_other(world: World, name: str) -> None:
+    case, failed = Poor(world, name), list[BaseException]()
 
     def buy() -> None:
         try:
@@ -195,8 +219,11 @@ def test_purchases_at_once_take_one_permit_after_the_other(world: World) -> None
     assert case.counted() == 3 * PRICE
 
 
-def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_still_works(world: World) -> None:
-    case, kept = Poor(world), Keeping()
+@every_seller
+def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_still_works(
+    world: World, name: str
+) -> None:
+    case, kept = Poor(world, name), Keeping()
     kept.inner = BreaksAroundPayments(arrives=False)  # type: ignore[assignment]
     with (
         x402_client.httpx.wrap(httpx.Client(transport=kept, timeout=30), case.buyer) as client,
@@ -212,6 +239,27 @@ def test_a_permit_that_somebody_submits_alone_is_an_exposure_and_the_payment_sti
         through_httpx(case.buyer, "GET", case.seller.url("/permit2"))
     assert through_httpx(case.buyer, "GET", case.url(None)).status_code == 200
     assert (case.paid, case.left, case.exposed) == ([PRICE], 0, [])
+
+
+def test_an_allowance_that_another_program_left_is_shown_without_a_payment(world: World) -> None:
+    case, other = Poor(world), str(STRANGE_TOKEN["address"])
+    vouched = Token(NETWORK, other, "STR", 18, currency="USD (test)")
+    networks = {"networks": ["base-sepolia"]}
+    both = case.another(case.buyer.policy.but(tokens=[vouched], **networks))
+    assert both.exposures() == (), "nothing is approved, and nothing is told"
+    case.chain.approve(case.account.address, 7, other)
+    case.chain.approve(case.account.address, 2**256 - 1)
+    found = {one.token.address: one for one in both.exposures()}
+    assert {place: one.amount for place, one in found.items()} == {other: 7, USDC: 2**256 - 1}
+    unlimited = found[USDC]
+    assert (unlimited.kind, unlimited.since, unlimited.until) == ("allowance", None, None)
+    assert "an unlimited amount of USDC" in unlimited.written
+    assert "approved elsewhere" in unlimited.why
+    assert asyncio.run(both.aexposures()) == tuple(found.values())
+    assert case.exposed == [("allowance", 2**256 - 1)], (
+        "of a network with an endpoint, the tokens of the table are read"
+    )
+    assert case.another(case.buyer.policy.but(assets=["EURC"], networks=["base"])).exposures() == ()
 
 
 def submit(case: Poor, info: dict[str, str]) -> None:

@@ -48,13 +48,13 @@ class Case:
         policy = Policy(per_request="0.01", per_day="0.02")
         return Buyer(Wallet(evm=self.key), policy, ledger=ledger, repeat=(), on_event=self.told.append)
 
-    def refused(self) -> str:
+    def refused(self, *money: str) -> str:
         """What the next try is told; nothing is sent."""
         sent = len(self.shop.headers)
         with pytest.raises(errors.LedgerUnavailable) as raised:
             self.client.get(self.url)
         assert len(self.shop.headers) == sent
-        assert raised.value.money == "untouched"
+        assert raised.value.money in (money or ("untouched",))
         return str(raised.value)
 
     def gets_it(self) -> None:
@@ -138,9 +138,10 @@ def test_it_answers_late(server: Server, start: Callable[..., Redis], driver: ty
 
         act = astop if shell.is_async else lambda: redis.signal(signal.SIGSTOP)
         with watched(Points(f"before {ask}", act)) as points:
-            assert "did not answer" in case.refused()
+            # Untouched, if the step could not even leave: then the heartbeat had the connection.
+            assert "did not answer" in case.refused("held", "untouched")
         assert points.reached
-        assert "did not answer" in case.refused()
+        assert "did not answer" in case.refused("held", "untouched")
         redis.signal(signal.SIGCONT)
         case.gets_it()
         assert case.buyer.holds() == ()

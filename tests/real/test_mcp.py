@@ -12,6 +12,7 @@ from eth_account import Account
 
 from tests.adapters.mcp_shop import DIALECTS, Web, crashed, lost
 from tests.adapters.mcp_shop import Shop as Server
+from tests.adapters.staged_shop import Moment, Staged
 from tests.soak.matrix import npm
 from x402_client import Token
 from x402_client.sandbox import Sandbox
@@ -200,11 +201,48 @@ def test_a_session_of_mcp_1_over_an_http_client_that_pays_pays_once(hosts: None,
         assert len(found["held"]) == (made is AsksTwice)
 
 
-@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
-def test_every_host_pays_under_each_allowance_that_it_was_wrapped_with(hosts: None, host: Host, tmp_path: Path) -> None:
-    """That of fastmcp is a copy of the client that was wrapped, as fastmcp makes them."""
-    with Sandbox() as sandbox, Web(Server(sandbox.url)) as web:
-        orders = sandboxed(sandbox, web, "http", tmp_path)
+@pytest.mark.parametrize("moment", ["asks", "paid", "headers"])
+@pytest.mark.parametrize(
+    ("host", "transport"),
+    [
+        pytest.param(host, transport, id=f"{host.name}, {transport}")
+        for host in HOSTS
+        for transport in ("http", "sse")
+        if transport in host.transports and host.kind != "client"  # it makes its HTTP client itself
+    ],
+)
+def test_what_a_caller_left_is_presented_again(
+    hosts: None, host: Host, transport: str, moment: Moment, tmp_path: Path
+) -> None:
+    with Sandbox(redeliver=True) as sandbox, Staged(sandbox, "http", moment) as web:
+        web.patience = 3.0
+        orders = {**sandboxed(sandbox, web, transport, tmp_path), "pays_by_http": True}
+        found = run_host(host, {**orders, "steps": [["left:weather", {"city": "Bern"}], BERN, ["free", {}], BERN]})
+        left, first, free, second = found["done"]
+        assert (left, first["money"], free["money"], second["money"]) == ({"left": True}, "spent", None, "spent")
+        nonces = [nonce for _, nonce in reversed(found["paid"])]
+        assert web.presented == [*nonces[:1] * (1 if moment == "asks" else 2), nonces[1]]
+        assert (len(set(nonces)), found["held"], len(sandbox.settlements)) == (2, [], 2)
+
+
+@pytest.mark.parametrize(
+    ("host", "by_http"),
+    [
+        pytest.param(host, by_http, id=f"{host.name}, {'by HTTP' if by_http else 'by a result'}")
+        for host in HOSTS
+        for by_http in (False, True)
+        if not by_http or host.kind != "client"
+    ],
+)
+def test_every_host_pays_under_each_allowance_that_it_was_wrapped_with(
+    hosts: None, host: Host, by_http: bool, tmp_path: Path
+) -> None:
+    """That of fastmcp is a copy of the client that was wrapped, as fastmcp makes them.
+
+    The HTTP client below was wrapped with the buyer alone.
+    """
+    with Sandbox() as sandbox, Web(Server(sandbox.url, by_http=by_http)) as web:
+        orders = {**sandboxed(sandbox, web, "http", tmp_path), "pays_by_http": by_http}
         found = run_host(host, {**orders, "allowances": ["1", "0.01"], "steps": [BERN, ["weather", {"city": "Basel"}]]})
         paid, refused = found["done"]
         assert (paid["money"], refused["found"], refused["money"]) == ("spent", "OverLimit", "untouched")

@@ -1,4 +1,4 @@
-"""Wallets that are contracts pay a real seller: Safes, accounts and delegates, settled by the official facilitator."""
+"""Wallets that are contracts pay real sellers: Safes, accounts and delegates, settled by the official facilitators."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def wallets(world: World) -> ContractWallets:
     return ContractWallets(world.chain)
 
 
-@pytest.fixture
-def seller(world: World) -> Seller:
-    return world.seller("fastapi-v2")
+@pytest.fixture(params=["fastapi-v2", "express-v2"])
+def seller(world: World, request: pytest.FixtureRequest) -> Seller:
+    return environments.needed(world.seller, request.param)
 
 
 class Payer:
@@ -59,7 +59,9 @@ class Payer:
     def buyer(self, wallet: Wallet, **more: Any) -> closing[Buyer]:
         rpc = {NETWORK: self._chain.url}
         return closing(
-            Buyer(wallet, Policy(per_request="1", per_day="5"), **({"ledger": ":memory:", "rpc": rpc} | more))
+            Buyer(
+                wallet, Policy(per_request="1", per_day="5", upto="0.05"), **({"ledger": ":memory:", "rpc": rpc} | more)
+            )
         )
 
     def pay(self, signer: Any, **more: Any) -> Outcome:
@@ -133,6 +135,26 @@ def test_a_wallet_that_is_not_there_yet_is_made_by_its_first_payment(
         payer.pay(signer(OWNERS[0], **made(later)))
         assert payer.moved() == [-10_000 * times, 10_000 * times]
     assert wallets.is_there(later.address)
+
+
+@pytest.mark.parametrize("rpc", [True, False], ids=["endpoint", "no endpoint"])
+@pytest.mark.parametrize(("path", "taken"), [("/paid", 10_000), ("/permit2", 10_000), ("/upto?charge=7000", 7_000)])
+def test_a_wallet_that_was_made_pays_with_the_signer_that_says_how(
+    world: World, wallets: ContractWallets, seller: Seller, path: str, taken: int, rpc: bool
+) -> None:
+    later = wallets.account(ADDRESSES[0])
+    payer = Payer(world, seller, later.address)
+    world.chain.approve(later.address, 200_000)
+    wallets.deploy(later)
+    more: dict[str, Any] = {} if rpc else {"rpc": {}}
+    with (
+        payer.buyer(Wallet(evm=account(later, **made(later))), **more) as buyer,
+        wrap_client(httpx.Client(timeout=30), buyer) as client,
+    ):
+        found = outcome(client.get(seller.url(path)))
+    assert found is not None
+    assert (found.money, payer.moved()) == ("spent", [-taken, taken])
+    assert world.chain.allowance(later.address) == 200_000 - (0 if path == "/paid" else taken)
 
 
 @pytest.mark.parametrize("own", [True, False], ids=["key", "account"])

@@ -14,6 +14,8 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from solders.keypair import Keypair
 
+from tests.soak.matrix import npm
+
 from .chain import CHAIN_ID, USDC, Chain
 from .environments import environment
 from .programs import Program
@@ -53,9 +55,17 @@ SOLANA_SELLERS: dict[str, tuple[str, ...]] = {
     "svm-v1-caip2": ("v2", "seller_svm_v1.py"),
 }
 SOLANA_V1 = {"svm-v1", "svm-v1-caip2"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
+#: With the extension sign-in-with-x; it has GET /poem, and GET /evm and /solana without a price.
+SIGN_IN_SELLERS: dict[str, tuple[str, ...]] = {"sign-in": ("sign-in", "seller_sign_in.py")}
+#: In TypeScript, with the facilitator in TypeScript: the network, and the script.
+TYPESCRIPT_SELLERS = {
+    "express-v2": (NETWORK, "express.mjs"),
+    "express-sign-in": (NETWORK, "sign_in.mjs"),
+    "express-sign-in-solana": (SOLANA_NETWORK, "sign_in.mjs"),
+}
 EVM_GROUND = ("chain.py", "facilitator.py")
 SOLANA_GROUND = ("svm_chain.py", "facilitator_svm.py")
-ALL_SELLERS = SELLERS | SOLANA_SELLERS
+ALL_SELLERS = SELLERS | SOLANA_SELLERS | SIGN_IN_SELLERS
 CEILING = 50_000  # of GET /upto?charge=..., which takes that many units of it
 PRICES = {"GET": 10_000, "POST": 20_000}
 SELLERS_MEMO = "order 7 of the caf\u00e9"
@@ -65,6 +75,7 @@ PATIENCE_SECONDS = 3  # of the Solana facilitator, for a transaction to be confi
 @dataclass(frozen=True)
 class Seller:
     """GET /paid, POST /paid, GET /stream (256 KiB), GET /free; on EVM chains version 2 has /choice too (three offers).
+    Those in TypeScript have neither of the latter three.
     Version 2 has GET /permit2 (exact, by Permit2) and GET /upto?charge=UNITS (a ceiling of CEILING).
     Version 2 has GET /upfront, paid before delivery, and GET /upfront/fails?status=500, which fails after that.
 
@@ -95,6 +106,7 @@ class World:
         self._programs: list[Program] = []
         self._foundations: dict[str, Program] = {}
         self._sellers: dict[str, Seller] = {}
+        self._typescript: dict[str, str] = {}  # facilitators, by network
 
     def __enter__(self) -> World:
         return self
@@ -115,7 +127,10 @@ class World:
             return self._solana
 
     def seller(self, name: str) -> Seller:
-        self.start(name)
+        if name in TYPESCRIPT_SELLERS:
+            self._start_typescript(name)
+        else:
+            self.start(name)
         return self._sellers[name]
 
     def buyer(self, amount: int = 1_000_000, token: str = USDC) -> LocalAccount:
@@ -145,6 +160,18 @@ class World:
                 sellers = pool.map(lambda name: self._open(name, started[name], ground), missing)
                 self._sellers.update({seller.name: seller for seller in sellers})
 
+    def _start_typescript(self, name: str) -> None:
+        with self._lock:
+            if name in self._sellers:
+                return
+            network, script = TYPESCRIPT_SELLERS[name]
+            program, pay_to = self._keep(npm.launch("official", script)), str(Account.create().address)
+            if network == SOLANA_NETWORK:
+                pay_to = str(Keypair().pubkey())
+                self._solana.mint_to(pay_to, 0)
+            orders = {"facilitator": self._typescript_facilitator(network), "network": network, "pay_to": pay_to}
+            self._sellers[name] = Seller(name, 2, program.order(orders), pay_to)
+
     def _prepare(self, *, on_evm: bool, on_solana: bool) -> None:
         """Launches what the sellers stand on, before anybody waits for any of it."""
         for script in (*EVM_GROUND * on_evm, *SOLANA_GROUND * on_solana):
@@ -163,6 +190,21 @@ class World:
             program = self._foundation("facilitator.py")
             networks = {"network": NETWORK, "network_v1": NETWORK_V1}
             return program.order({"rpc": self._chain.url, "factories": [*FACTORIES]} | networks)
+
+    def facilitator_of(self, seller: str) -> str:
+        """The address of the facilitator that settles for a seller on the EVM chain."""
+        return self._typescript_facilitator(NETWORK) if seller in TYPESCRIPT_SELLERS else self.facilitator_url
+
+    def _typescript_facilitator(self, network: str) -> str:
+        with self._lock:
+            if network not in self._typescript:
+                program = self._keep(npm.launch("official", "facilitator.mjs"))
+                place = {"chain": "EVM", "rpc": self._chain.url, "fund": self._chain.url, "factories": [*FACTORIES]}
+                if network == SOLANA_NETWORK:
+                    url = self._solana.url
+                    place = {"chain": "Solana", "rpc": f"{url}/facilitator", "fund": f"{url}/test"}
+                self._typescript[network] = program.order(place | {"network": network})
+            return self._typescript[network]
 
     @cached_property
     def solana_facilitator_url(self) -> str:
@@ -199,7 +241,10 @@ class World:
         return self._foundations[script]
 
     def _launch(self, python: Path, *command: str) -> Program:
-        program = Program(python, *command)
+        return self._keep(Program(python, *command))
+
+    def _keep(self, program: Program) -> Program:
+        """So that it ends with this world."""
         self._programs.append(program)
         return program
 
@@ -214,7 +259,7 @@ class World:
             "network_v1": NETWORK_V1,
             "strange_token": STRANGE_TOKEN,
         }
-        version = 1 if SELLERS[name][0] == "v1" else 2
+        version = 1 if ALL_SELLERS[name][0] == "v1" else 2
         return Seller(name, version, program.order(orders), pay_to)
 
     def _open_on_solana(self, name: str, program: Program, ground: dict[str, str]) -> Seller:

@@ -80,7 +80,7 @@ def seed(theme: str, ledger: str, number: int) -> str:
     return f"tests/promises/adversary/test_found.py::test_a_seed_that_broke_a_promise_once_breaks_none[{name}]"
 
 
-# Why the adversary machine cannot see a broken promise: it judges four things, and its world is not everything.
+# Why the adversary machine cannot see a broken promise: it judges a few things, and its world is not everything.
 ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
 SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
 SETTINGS = "It is about settings that are refused while a buyer is built; the settings of its scripts are sound."
@@ -100,6 +100,7 @@ EXPIRED = "What is in flight when it is concluded has expired, and cannot settle
 ACCEPTED = "The user accepts such losses; its oracles hold what expired to be lost, however silent the seller was."
 ANY_2XX = "Any 2xx that was read is a delivery to its oracles, wherever a redirect led."
 ANY_S = "Its chain takes such signatures."
+MOMENT = "It takes two calls at one moment: its scripts have them, and meet it now and then only."
 RARE = "It takes two purchases whose names begin alike, one of thousands of millions."
 
 
@@ -291,7 +292,12 @@ MUTATIONS = (
         "core/flow.py",
         "if call.is_new(found):",
         "if True:",
-        ("tests/core/test_flow_answers.py", f"{KILLED}[httpx]", seed("abandon", "memory", 1)),
+        (
+            "tests/core/test_flow_answers.py",
+            f"{KILLED}[httpx]",
+            seed("abandon", "memory", 1),
+            seed("permits", "memory", 1),
+        ),
         (
             (
                 MEMORY,
@@ -435,7 +441,7 @@ MUTATIONS = (
     Mutation(
         "a tool that was paid by HTTP is paid for its result, too",
         "adapters/mcp_calls.py",
-        "                raise _asked_twice(below, first)\n",
+        "                raise _asked_twice(call.paid, first)\n",
         "                pass\n",
         ("tests/adapters/test_mcp_over_http.py",),
         unseen="the machine calls no tools of MCP servers",
@@ -451,9 +457,73 @@ MUTATIONS = (
     Mutation(
         "a tool call over HTTP is delivered though its session returned nothing",
         "core/delivery.py",
-        "        if self.left:\n",
-        "        if False:\n",
+        "        if self.over or self.left:\n",
+        "        if self.over:\n",
         ("tests/core/test_delivery.py", "tests/adapters/test_mcp_over_http.py"),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "what an HTTP client paid for a session's call is delivered though its caller gave up",
+        "adapters/session_calls.py",
+        "self._below.deliver() if delivered else self._below.stop(failure)",
+        "self._below.deliver()",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "what an HTTP client pays for a session's call goes on though its caller gave up",
+        "adapters/session_calls.py",
+        "self._below.deliver() if delivered else self._below.stop(failure)",
+        "self._below.deliver() if delivered else None",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "an HTTP client pays for a session's call whose caller is gone",
+        "adapters/session_calls.py",
+        'if self.is_over or self.payer == "session":',
+        'if self.payer == "session":',
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "an HTTP client pays for a call that its session pays for",
+        "adapters/session_calls.py",
+        'if self.is_over or self.payer == "session":',
+        "if self.is_over:",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a session's call goes on below while mcp tells its server of the cancellation",
+        "adapters/session_calls.py",
+        "                call.end(failure)\n",
+        "                pass\n",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a session pays for a call that its HTTP client is about to pay for, too",
+        "adapters/session_calls.py",
+        "            self._below.stop()\n        return True\n\n    def client_pays",
+        "            pass\n        return True\n\n    def client_pays",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a payment below a session has the session's read time-out",
+        "adapters/session_calls.py",
+        "self.scope.deadline = max(self.scope.deadline, current_time() + self._settle)",
+        "pass",
+        ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a result before the answer to its payment is no delivery",
+        "adapters/session_calls.py",
+        "            self.deliver() if self.above.is_delivered else self.stop()",
+        "            self.stop()",
+        ("tests/adapters/test_mcp_given_up.py",),
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
@@ -525,8 +595,8 @@ MUTATIONS = (
     Mutation(
         "a purchase is named by the hop that asks for money",
         "adapters/exchange.py",
-        "(request if first is None else first.request).identity(names)",
-        "request.identity(names)",
+        "identity, former = asked.identity(names)",
+        "identity, former = request.identity(names)",
         (f"{LED_ANYWHERE}[httpx-0]", f"{LED_ANYWHERE}[requests-0]", seed("lead", "memory", 3)),
     ),
     Mutation(
@@ -859,6 +929,14 @@ MUTATIONS = (
         unseen=NOT_IN_IT,
     ),
     Mutation(
+        "a contract's signature by Permit2 is wrapped, as no facilitator takes it",
+        "schemes/exact_evm.py",
+        "may_deploy=not offer.by_permit2)",
+        "may_deploy=True)",
+        ("tests/schemes/test_evm_payer.py",),
+        unseen=NOT_IN_IT,
+    ),
+    Mutation(
         "a contract's answer is half read",
         "chains/contract_accounts.py",
         "[:32] == _YES\n",
@@ -1134,56 +1212,75 @@ MUTATIONS = (
         "schemes/permits.py",
         "message = _message(owner, offer.amount, wanted.nonce, deadline)",
         "message = _message(owner, 2**256 - 1, wanted.nonce, deadline)",
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 1)),
     ),
     Mutation(
         "a permit outlives its payment",
         "schemes/exact_evm.py",
         "data = permits.typed_data(offer, wanted, self.payer, expires)",
         "data = permits.typed_data(offer, wanted, self.payer, expires + 86_400)",
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 1)),
     ),
     Mutation(
         "a seller's unlimited ask is passed over",
         "schemes/permits.py",
         "if found is not None and str(found).lower() != right.lower():",
         "if False:",
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 23)),
     ),
     Mutation(
         "two permits of one nonce are signed",
         "schemes/permit_places.py",
         'place = f"permit {offer.network} {offer.token.address.lower()} {owner.lower()} {nonce}"',
         'place = f"permit {Attempt()!r} {offer.network} {offer.token.address.lower()} {owner.lower()} {nonce}"',
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 1)),
     ),
     Mutation(
         "a permit is signed although the policy has permits=False",
         "schemes/by_permit2.py",
         "    if not permits:\n",
         "    if False:\n",
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 49)),
     ),
     Mutation(
         "a permit leaves before the ledger has it",
         "schemes/permit_places.py",
         "        yield from Record(place.hold, record)\n",
         "        record.nonce\n",
-        (PERMITS,),
-        unseen=NOT_IN_IT,
+        (PERMITS, seed("permits", "memory", 9)),
+    ),
+    Mutation(
+        "a permit is under the domain that the seller names",
+        "schemes/permits.py",
+        "    name, version = ours if all(ours) else said\n",
+        "    name, version = said\n",
+        (PERMITS, seed("permits", "memory", 27)),
+        more=(
+            (
+                "schemes/permits.py",
+                "    if all(ours) and any(theirs",
+                "    if False and any(theirs",
+            ),
+            (
+                "schemes/permits.py",
+                "    if separator(name, version, _chain_id(offer.network), token.address) != found:\n",
+                "    if False:\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "an allowance that another program left is not looked for",
+        "buyer/exposures.py",
+        "    tokens = tokens_on(networks, policy) if payer is not None else []\n",
+        "    tokens = tokens_on([], policy)\n",
+        ("tests/promises/test_permits.py", seed("permits", "memory", 11)),
     ),
     Mutation(
         "what is left of a permit is not shown",
         "buyer/exposures.py",
-        "if seen.allowance != 0:",
+        "if told.allowance if one.since is None else told.allowance != 0:",
         "if False:",
-        ("tests/sandbox/test_permits.py",),
-        unseen=NOT_IN_IT,
+        ("tests/sandbox/test_permits.py", seed("permits", "memory", 1)),
     ),
     # --- the rest of the promises
     Mutation(
@@ -2047,32 +2144,85 @@ MUTATIONS = (
         "policy/sign_in.py",
         '    if challenge.domain.lower() not in (host, f"{host}:{origin.port}"):\n',
         "    if False:\n",
-        (SIGNING_IN,),
-        unseen=NOT_IN_IT,
+        (SIGNING_IN, seed("sign in", "memory", 1)),
     ),
     Mutation(
         "further lines hide in the words of a sign-in",
         "wire/sign_in.py",
         "    if not value.isprintable():\n",
         "    if False:\n",
-        (SIGNING_IN,),
-        unseen=NOT_IN_IT,
+        (SIGNING_IN, seed("sign in", "memory", 13)),
     ),
     Mutation(
         "a challenge is signed twice",
         "schemes/sign_in.py",
-        "        if self._key(challenge) in self._signed:\n",
-        "        if False:\n",
-        (SIGNING_IN,),
-        unseen=NOT_IN_IT,
+        "        if self._key(challenge) in self._signed:\n            return _USED\n",
+        "",
+        (SIGNING_IN, seed("sign in", "memory", 1)),
+        more=(
+            (
+                "schemes/sign_in.py",
+                "            if self._key(challenge) in self._signed:\n                return False\n",
+                "",
+            ),
+        ),
     ),
     Mutation(
         "a payment stays open although a sign-in brought the content",
         "core/signing_in.py",
         "    hold = (yield from _unresolved(call, rules)) if opened else None\n",
         "    hold = None\n",
+        (SIGNING_IN, seed("sign in", "memory", 33)),
+    ),
+    Mutation(
+        "a sign-in leads to another place than the host that it names",
+        "policy/sign_in.py",
+        "        if _origin(url) != origin:\n",
+        "        if False:\n",
+        (SIGNING_IN, seed("sign in", "memory", 16)),
+    ),
+    Mutation(
+        "an old challenge is signed",
+        "policy/sign_in.py",
+        "    if now - issued > _AGE:\n",
+        "    if False:\n",
+        (SIGNING_IN, seed("sign in", "memory", 23)),
+    ),
+    Mutation(
+        "a challenge is signed that is from the future",
+        "policy/sign_in.py",
+        "    if issued - now > _SKEW:\n",
+        "    if False:\n",
+        ("tests/policy/test_sign_in.py", seed("sign in", "memory", 36)),
+    ),
+    Mutation(
+        "a challenge is signed on a chain that the policy does not pay on",
+        "core/signing_in.py",
+        "    able = [network for network in able if allowed is None or network in allowed]\n",
+        "    allowed = None\n",
+        (SIGNING_IN, seed("sign in", "memory", 29)),
+    ),
+    Mutation(
+        "a seller is signed in to at which nothing was bought",
+        "core/signing_in.py",
+        '    if mode == "paid" and quote.offers:\n',
+        "    if False:\n",
+        (SIGNING_IN, seed("sign in", "memory", 28)),
+    ),
+    Mutation(
+        "a challenge is signed although the policy says never",
+        "core/signing_in.py",
+        '    if mode == "never":\n',
+        "    if False:\n",
+        (SIGNING_IN, seed("sign in", "memory", 4)),
+    ),
+    Mutation(
+        "two calls at once sign one challenge",
+        "schemes/sign_in.py",
+        "            if self._key(challenge) in self._signed:\n                return False\n",
+        "",
         (SIGNING_IN,),
-        unseen=NOT_IN_IT,
+        unseen=MOMENT,
     ),
     # --- what sellers sign
     Mutation(

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.chains.scripted_rpc import Scripted, result
 from tests.sandbox.test_ceilings import POLICY, Get, by_httpx, every_shell
 from x402_client import Buyer, Money, errors
 from x402_client.chains.permit2_settlement import PERMIT2
 from x402_client.model.budgets import PERMITS
+from x402_client.model.holds import moment
 from x402_client.sandbox import Sandbox
 
 CENT = Money("0.01")
@@ -83,6 +88,60 @@ def test_a_permit_that_was_not_used_is_shown_until_it_is_over(
     assert buyer.exposures() == ()
     buyer.reconcile()
     assert by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/report").money == "spent"
+
+
+def test_a_permit_that_is_used_while_it_is_looked_at_is_not_missed(sandbox: Sandbox, tmp_path: Path) -> None:
+    buyer = poor(sandbox, repeat=(), ledger=tmp_path / "ledger.db")
+    with pytest.raises(errors.PaymentOutcomeUnknown) as lost:
+        by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/fault/drop-before-settling/weather")
+    assert lost.value.hold is not None
+    network, amount = lost.value.hold.offer.network, lost.value.hold.offer.amount
+    reads = itertools.count()
+
+    def used_after_the_first_look(asked: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+        is_nonce = asked["params"][0]["data"].startswith("0x7ecebe00")
+        value = (1 if is_nonce else amount) if next(reads) else 0
+        return result(f"0x{value:064x}")(asked)
+
+    now = result({"number": "0x1", "timestamp": hex(int(time.time()))})
+    chain = result(hex(int(network.partition(":")[2])))
+    with Scripted(eth_chainId=chain, eth_call=used_after_the_first_look, eth_getBlockByNumber=now) as endpoint:
+        other = Buyer(buyer.wallet, POLICY, ledger=tmp_path / "ledger.db", rpc={network: endpoint.url})
+        assert {one.kind for one in other.exposures()} == {"permit", "allowance"}
+        assert [(one.kind, one.amount) for one in other.exposures()] == [("allowance", amount)]
+
+
+@pytest.mark.parametrize("way", ["permit2", "upto"])
+@pytest.mark.parametrize("fault", ["drop-after-settling", "error-after-settling", "402-after-settling"])
+@every_shell
+def test_a_payment_that_the_chain_shows_as_taken_keeps_no_other_one_waiting(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, get: Get, fault: str, way: str
+) -> None:
+    monkeypatch.setattr("x402_client.core.other_offers._PATIENCE", ())
+    buyer = poor(sandbox, repeat=())
+    with contextlib.suppress(errors.X402Error):
+        get(buyer, f"{sandbox.url}/sponsored/{way}/fault/{fault}/weather")
+    [lost] = buyer.holds()
+    assert (lost.state, len(sandbox.settlements)) == ("signed", 1)
+    assert get(buyer, f"{sandbox.url}/sponsored/{way}/report").money in ("spent", "held")
+    assert (len(sandbox.settlements), [hold.id for hold in buyer.holds()]) == (2, [lost.id])
+    assert [one for one in buyer.exposures() if one.kind == "permit"] == []
+
+
+def test_a_payment_that_can_still_be_taken_keeps_others_waiting_beside_one_that_was_taken(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("x402_client.core.other_offers._PATIENCE", ())
+    buyer = poor(sandbox, repeat=())
+    for fault in ("drop-after-settling", "permit-without-payment"):
+        with contextlib.suppress(errors.X402Error):
+            by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/fault/{fault}/weather")
+    open_yet = max(buyer.holds(), key=lambda hold: hold.created)
+    assert open_yet.authorization is not None
+    until = moment(open_yet.authorization.expires)
+    with pytest.raises(errors.PaymentNotSent, match=f"Another payment of this wallet by Permit2.*{until:%H:%M:%S} UTC"):
+        by_httpx(buyer, f"{sandbox.url}/sponsored/permit2/report")
+    assert len(sandbox.settlements) == 1
 
 
 def test_purchases_at_once_sign_one_permit_after_the_other(sandbox: Sandbox) -> None:

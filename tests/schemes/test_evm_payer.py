@@ -58,12 +58,12 @@ class Paying:
         self.asked: list[type] = []
         self.digests: list[bytes] = []
 
-    def sign(self) -> Signed:
-        return run(self.scheme.sign(offered(), 600), self._answer)
+    def sign(self, **extra: str) -> Signed:
+        return run(self.scheme.sign(offered(extra=extra), 600), self._answer)
 
-    def sent(self) -> bytes:
+    def sent(self, **extra: str) -> bytes:
         """The signature as it leaves."""
-        return bytes.fromhex(self.sign().payload["signature"][2:])
+        return bytes.fromhex(self.sign(**extra).payload["signature"][2:])
 
     def _answer(self, ask: Any) -> Any:
         self.asked.append(type(ask))
@@ -262,6 +262,22 @@ def test_once_it_is_there_its_signature_is_sent_plain() -> None:
             assert one.sent() == b"\7" * 99
     with paying(wrapped, eth_getCode=NONE, eth_call=result("0x01")) as (one, _):
         assert one.sent() == _wrapped()
+
+
+@pytest.mark.parametrize("answers", [{}, {"eth_getCode": SILENT}, {"eth_getCode": CODE, "eth_call": result(YES)}])
+def test_by_permit2_it_is_always_sent_plain_as_no_facilitator_takes_it_wrapped(answers: dict[str, Answer]) -> None:
+    for signer in (MADE, ContractSigner(PAYER, lambda document: _wrapped())):
+        with paying(signer, **answers) as (one, _):
+            assert one.sent(assetTransferMethod="permit2") == b"\7" * 99
+
+
+def test_by_permit2_a_wallet_that_is_not_there_pays_nothing() -> None:
+    with paying(MADE, eth_getCode=NONE, eth_call=result("0x01")) as (one, _):
+        with pytest.raises(
+            SigningError, match=r"is not on base-sepolia yet, and a payment by Permit2 does not make it"
+        ):
+            one.sign(assetTransferMethod="permit2")
+        assert one.sent().endswith(MARK)
 
 
 def _wrapped() -> bytes:

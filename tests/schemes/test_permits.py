@@ -56,6 +56,8 @@ class Ground:
         self.facts: Any = PermitFacts(nonce, separator(*domain), int(time.time()))
         self.failing: dict[type[Any], Exception] = {}
         self.signed: list[Any] = []
+        #: What is found where the chain is asked once more. None: it is not asked.
+        self.again: tuple[int, list[Any]] | None = None
         self._fetched, self.vouched = 0, False
 
     def sign(self, offer: Offer, **scheme: Any) -> Signed:
@@ -69,9 +71,8 @@ class Ground:
             raise self.failing[type(ask)]
         if isinstance(ask, asks.Fetch):
             self._fetched += 1
-            found = ((100, self.have), self.facts, self.facts)[self._fetched - 1]
-            if self.vouched:
-                found = (6, (100, self.have), self.facts)[self._fetched - 1]
+            again = [] if self.again is None else [self.again]
+            found = [*([6] if self.vouched else []), (100, self.have), *again, self.facts][self._fetched - 1]
             if isinstance(found, Exception):
                 raise found
             return found
@@ -211,12 +212,17 @@ def test_a_payment_that_may_yet_take_its_part_of_an_allowance_keeps_it() -> None
     bought(flow, have=10_000)  # unresolved: its answer was not read
     ground = Ground(15_000)
     ground.ledger = flow.ledger
+    ground.again = (15_000, list(flow.ledger.holds()))
     with pytest.raises(PaymentNotSent, match="Another payment of this wallet by Permit2") as waits:
         ground.sign(sponsored())
     assert waits.value.instead == "wait"
     assert ground.signed == []
-    ground.have = 20_000
+    ground.again = (15_000, [])  # the chain shows it as taken, and it took its part before this was read
     assert ground.sign(sponsored()).extensions == {}
+    ground.again = (5_000, [])
+    assert ground.sign(sponsored()).extensions != {}, "a permit of the price, as what is left is too little"
+    ground.have, ground.again = 20_000, None
+    assert ground.sign(sponsored()).extensions == {}, "there is room for both, so nobody has to look"
 
 
 # --- what is refused

@@ -24,23 +24,21 @@ from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
-from ..errors import BodyNotReplayable, ConfigurationError, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
 from ..model.holds import Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.allowances import AllowanceRules, joined
 from ..policy.choice import Mandate
 from ..wire.tool_answers import ToolAnswer
-from .endpoint_above import endpoint_above
 from .hops import REDIRECTS, Hops, not_digested, unread_body
-from .payments_below import is_decided_above, note_payment
 from .quoting import QuoteRequest, finished_quote, quote_in_progress, quote_request
-from .refused_below import refused_call
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
     from ..buyer.payers import Payer
     from .own_errors import OwnErrors
+    from .session_calls import PaymentBelow
 
 #: A flow that gives the answer for the caller, and the delivery that watches its body. None: nothing was paid ahead.
 Payment = Flow[tuple[Reply, Delivery | None] | None]
@@ -122,8 +120,9 @@ class Exchange:
     async def arun(self, payment: Payment, courier: AsyncCourier) -> Any:
         """Async twin of ``run``."""
         delivery: Delivery | None = None
+        answers, below = AsyncAnswers(self.buyer.services, courier), getattr(courier, "below", None)
         try:
-            answer = await arun(payment, AsyncAnswers(self.buyer.services, courier))
+            answer = await arun(payment, answers if below is None else below.through(answers))
             if answer is None:
                 return None
             reply, delivery = answer
@@ -231,8 +230,8 @@ class Exchange:
     def _call(self, request: HttpRequest, hops: Hops, mandate: Mandate, origin: Origin) -> Call:
         first, names = hops.first, self.buyer.identity_headers
         mandate = under_allowances(mandate, self.buyer, self._path)
-        above = endpoint_above(request if first is None else first.request)
-        identity, former = (request if first is None else first.request).identity(names), request.former_identity()
+        asked = request if first is None else first.request
+        identity, former = asked.identity(names), request.former_identity()
         return Call(
             method=request.method,
             origin=origin,
@@ -246,7 +245,7 @@ class Exchange:
             memory=self.memory,
             started=hops.started,
             no_sign_in=request.no_sign_in,
-            endpoint=above,
+            endpoint=None if hops.below is None else hops.below.above.endpoint(asked),
         )
 
     def _quote(self, call: Call, first: Reply, quoting: QuoteRequest) -> Flow[Reply]:
@@ -259,18 +258,35 @@ class Exchange:
     def _ended(
         self, request: HttpRequest, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]
     ) -> Payment:
+        payment = self._watched(request, call, hops, first, answer)
+        return payment if hops.below is None else self._for_session(hops.below, call, payment)
+
+    def _for_session(self, below: PaymentBelow, call: Call, payment: Payment) -> Payment:
+        """Run a payment for a session's call, which may end before it. Then the purchase ends as the call did."""
+        below.begins(call)
+        try:
+            found = yield from payment
+        except BaseException:
+            if below.above.is_delivered and call.paid is not None:
+                Resolution(call, Outcome("unknown", call.paid, call.paid.offer), self._deliver).told.accept()
+            raise
+        if found is not None and found[0].outcome is not None:
+            below.answered(*found)
+        return found
+
+    def _watched(
+        self, request: HttpRequest, call: Call, hops: Hops, first: Reply | None, answer: Flow[Reply | None]
+    ) -> Payment:
         """Run one payment. At its end its attempt ends too, or a delivery watches its answer."""
-        hops.redirect_delivery, reply = None, None
+        hops.redirect_delivery = None
         try:
             reply = yield from answer
-            if reply is not None and reply.refusal is not None:
-                hops.refused = yield from refused_call(request)
             if reply is None or reply.outcome is None or reply.outcome.money == "untouched":
                 return None if reply is None else (reply, None)
             delivery = Delivery(call, reply.outcome, self._deliver)
             if call.number is not None:
                 delivery.answer = _tool_answer(call.number, reply)
-                delivery.left = call.purchase is not None and is_decided_above(call.purchase.request)
+            delivery.left = hops.below is not None
             if call.resolved:
                 return reply, delivery.that_only_tells()
             leads_on = reply.status in REDIRECTS and reply.header("location") is not None
@@ -292,16 +308,16 @@ class Exchange:
             return reply, None
         except BaseException as failure:
             call.attempt.end()
-            if isinstance(failure, X402Error) and failure.response is None and failure.money == "untouched":
+            if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
-            if isinstance(failure, X402Error):
-                hops.refused = yield from refused_call(request)
             raise
         finally:
             hops.paid = call.paid
-            if call.tool and call.paid is not None and call.purchase is not None:
-                told = reply.outcome if reply is not None else None
-                note_payment(call.purchase.request, told or Outcome("unknown", call.paid, call.paid.offer))
+
+
+def _is_unsent(failure: X402Error) -> bool:
+    """Return True if a failure came before a payment of its call left. Then the seller's answer is its 402."""
+    return failure.money == "untouched" or isinstance(failure, LedgerUnavailable)
 
 
 def _tool_answer(number: int | str, reply: Reply) -> ToolAnswer:

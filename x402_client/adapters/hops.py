@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.call import HttpRequest
 from ..core.delivery import Delivery, tell_of_the_money
@@ -13,7 +13,9 @@ from ..core.digests import BodyDigest
 from ..errors import BodyNotReplayable, X402Error
 from ..model.holds import Hold, Outcome
 from ..model.hosts import Origin
-from .refused_below import RefusedCall
+
+if TYPE_CHECKING:
+    from .session_calls import PaymentBelow
 
 _MARK = "x402_client.hops"
 #: Looked at first, because the libraries take longer to say that a response is no redirect.
@@ -40,7 +42,7 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "first", "outcome", "paid", "redirect_delivery", "refused", "started")
+    __slots__ = ("_first", "_last", "_over", "below", "first", "outcome", "paid", "redirect_delivery", "started")
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
@@ -56,8 +58,8 @@ class Hops:
         self.outcome: Outcome | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
-        #: The tool call that was refused, where a session of MCP may wait for it.
-        self.refused: RefusedCall | None = None
+        #: The payment for a call of a wrapped session of MCP, if this request carries one.
+        self.below: PaymentBelow | None = None
 
     @classmethod
     def of(cls, marks: dict[str, Any], request: Any) -> Hops:

@@ -25,6 +25,7 @@ from .sockets import httpx_cut, httpx_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from .session_calls import PaymentBelow
 
 
 class _Peeked:
@@ -258,6 +259,9 @@ class Courier(BaseCourier):
 
 class AsyncCourier(BaseCourier):
     """Async twin of ``Courier``."""
+
+    #: The payment for a call of a wrapped session of MCP, which ends with that. None: the request is its caller's own.
+    below: PaymentBelow | None = None
 
     async def peek(self, reply: Reply) -> bytes | None:
         """Async twin of ``Courier.peek``."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..buyer.scopes import mandate, mandate_around
+from ..buyer.scopes import inside, mandate, mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
 from ..guards.hpack_log import hide_payments
@@ -25,7 +25,7 @@ from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
-from .refused_below import told_above
+from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
 
 if TYPE_CHECKING:
@@ -203,8 +203,8 @@ class AsyncPaying(_Paying):
             if told is None:
                 raise
             return told
-        if hops.refused is not None:
-            response = self._told_above(request, hops, response.extensions.get("x402_refusal")) or response
+        if hops.below is not None and (refusal := response.extensions.get("x402_refusal")) is not None:
+            response = self._told_above(request, hops, refusal) or response
         if response.status_code not in REDIRECTS or not response.has_redirect_location:
             hops.end(marks)
             delivery = hops.take_delivery()
@@ -215,13 +215,12 @@ class AsyncPaying(_Paying):
         return response
 
     async def _paid(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
-        exchange, mandated = self._exchange, self._mandate(request)
-        ahead = self._ahead(request, hops, mandated, body)
-        if ahead is not None:
-            paid = await exchange.arun(ahead, self._courier(request, body))
+        exchange = self._exchange
+        if exchange.memory is not None and not body.once:
+            paid = await self._paid_ahead(request, hops, body)
             if paid is not None:
                 return paid
-            body.again()  # a file was read for its digest
+        mandated = self._mandate(request)
         response = await self._inner.handle_async_request(self._first_leg(request, body))
         if not exchange.asks_to_pay(response.status_code, request.method, request.headers):
             return response
@@ -229,16 +228,46 @@ class AsyncPaying(_Paying):
         courier = self._courier(request, body)
         if hops.first is None:
             self._unseen_hops.look(courier.request)
-        flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
-        return await exchange.arun(flow, courier)
+        first = courier.reply(response)
+        below = hops.below = courier.below = hops.below or await payment_below(courier)
+        if below is None:
+            return await exchange.arun(exchange.pay(courier.request, hops, mandated, first), courier)
+        if below.may_pay():
+            with inside(below.above.scopes), below.scope:
+                flow = exchange.pay(courier.request, hops, self._mandate(request), first)
+                return await exchange.arun(flow, courier)
+        await courier.let_go()
+        return self._answer(request, below.unpaid_answer(request.headers.get("accept", "")))
+
+    async def _paid_ahead(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
+        """Return the answer to a first request that paid, if it did."""
+        courier = self._courier(request, body)
+        below = hops.below = courier.below = await payment_below(courier)
+        ahead = paid = None
+        if below is None:
+            ahead = self._ahead(request, hops, self._mandate(request), body)
+            paid = None if ahead is None else await self._exchange.arun(ahead, courier)
+        elif below.may_pay():
+            with inside(below.above.scopes), below.scope:
+                ahead = self._ahead(request, hops, self._mandate(request), body)
+                paid = None if ahead is None else await self._exchange.arun(ahead, courier)
+            if below.scope.cancelled_caught:
+                return self._answer(request, b"")
+        else:
+            return None
+        if paid is None and ahead is not None:
+            body.again()  # a file was read for its digest
+        return paid
 
     def _told_above(self, request: Any, hops: Hops, failure: object) -> Any:
         """Return an answer to a tool call that was refused, if a session of MCP raises the refusal itself, or None."""
-        if hops.refused is None:
+        if hops.below is None:
             return None
-        body = told_above(hops.refused, failure, request.headers.get("accept", ""))
-        if body is None:
-            return None
+        body = hops.below.refused_answer(failure, request.headers.get("accept", ""))
+        return None if body is None else self._answer(request, body)
+
+    def _answer(self, request: Any, body: bytes) -> Any:
+        """Return an answer for the transport of a session of MCP."""
         kind = {"Content-Type": "application/json"}
         return self._library.response(200 if body else 202, headers=kind, content=body, request=request)
 

@@ -14,9 +14,14 @@ from contextvars import ContextVar
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from ..buyer.scopes import mandate_around
+import anyio
+
+from ..buyer.scopes import mandate_around, scopes_with
 from ..core.call import HttpRequest
-from ..errors import ConfigurationError, PaymentRejected, X402Error
+from ..core.last_answer import with_last
+from ..core.next_step import next_step
+from ..core.no_content import expiry
+from ..errors import ConfigurationError, PaymentOutcomeUnknown, PaymentRejected, X402Error
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.holds import Outcome
@@ -26,12 +31,11 @@ from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
-from .mcp_errors import OWN_ERRORS, LibraryError, error_data
+from .mcp_errors import OWN_ERRORS, LibraryError, error_data, timed_out_error
 from .mcp_outcomes import put_beside, put_on_failure
-from .mcp_server import posted_target, request_number, server_of, session_of
-from .payments_below import any_below, deciding, paid_below
+from .mcp_server import pays_by_http, server_of, session_of
 from .quoting import finished_quote, quote_in_progress, quote_request
-from .refused_below import CallAbove, told_of_refusals
+from .session_calls import SessionCall, watched
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 _KEPT = "_x402_client"
 #: The names of the two parameters that are set for a paid call, in mcp and in fastmcp.
 _TIMEOUTS, _PROGRESS = ("read_timeout_seconds", "timeout"), ("progress_callback", "progress_handler")
+#: Seconds by which mcp's own clock runs later than ours, where a payment may be out below.
+_SLACK = 5.0
 #: The most tools whose place of terms is remembered.
 _PLACES = 1_000
 #: The outcome of the last paid call in this task, for a method of fastmcp's that hides the result.
@@ -76,8 +82,11 @@ class PaidCalls:
         courier = AsyncCourier(self.buyer, native.session, request, native.arguments, native.send)
         courier.place = self._places.get(native.tool, courier.place)
         hops = Hops()
+        scopes = scopes_with(self.buyer, self.exchange.payers)
+        native.shared = SessionCall(request, courier.known_digest, self.buyer.settle_timeout, scopes)
         try:
-            return await self._answer(native, request, courier, hops)
+            with native.shared.under_way():
+                return await self._answer(native, request, courier, hops)
         except BaseException as failure:
             shorten(failure)
             if not isinstance(failure, Exception) and hops.paid is not None:
@@ -89,67 +98,82 @@ class PaidCalls:
 
     async def _answer(self, native: ToolCall, request: ToolRequest, courier: AsyncCourier, hops: Hops) -> Any:
         exchange, mandate = self.exchange, mandate_around(self.buyer)
-        ahead = exchange.pay_ahead(request, hops, mandate)
+        ahead, call = exchange.pay_ahead(request, hops, mandate), native.shared
         if ahead is not None:
+            call.session_pays()
             paid = await exchange.arun(ahead, courier)
             if paid is not None:
                 return paid
-
-        def name() -> str | None:
-            return courier.name(self.buyer.identity_headers)
-
-        def posts_to() -> str | None:
-            return posted_target(native.session)
-
+            call.payer = None
         try:
-            with deciding(name), told_of_refusals(request, courier.known_digest, posts_to) as call:
-                first = await _first_answer(courier, call)
+            first = await self._first_answer(native, courier, call)
         except BaseException as failure:
-            below = paid_below(name(), hops.started) if any_below() else None
-            if below is not None:
-                below.reject()
-                if not isinstance(failure, X402Error):
-                    put_on_failure(failure, below)
+            call.end(failure)
+            _say_what_was_paid(failure, call.paid, courier)
             raise
-        below = paid_below(name(), hops.started) if any_below() else None
         if not exchange.asks_to_pay(first.status, request.method, request.headers):
-            if below is not None:
-                below.accept() if first.status == 200 else below.reject()
-            first.outcome = below
+            first.outcome = call.paid
+            call.end(delivered=first.status == 200)
             return await courier.hand_over(first, None)
         if quote_in_progress() is None:
-            if below is not None:
-                raise _asked_twice(below, first)
+            if not call.session_pays():
+                call.end()
+                assert call.paid is not None
+                raise _asked_twice(call.paid, first)
             await native.tell(0.0, "This tool asks to be paid. That may take an approval and a settlement.")
         return await exchange.arun(exchange.pay(request, hops, mandate, first), courier)
+
+    async def _first_answer(self, native: ToolCall, courier: AsyncCourier, call: SessionCall) -> ToolReply:
+        """Return the answer to a call without a payment, or raise what the HTTP client below refused."""
+        patience = native.read_timeout
+        if patience is not None and self.buyer.settle_timeout is not None and pays_by_http(native.session):
+            # mcp cannot know that a payment is out below. So its own clock runs later than the one here.
+            native.longer = self.buyer.settle_timeout + _SLACK
+            call.scope.deadline = anyio.current_time() + patience
+        with call.scope:
+            try:
+                return await courier.send(None)
+            except LibraryError as failure:
+                refusal = call.refusal_in(error_data(failure).data)
+                if refusal is None:
+                    raise
+                raise refusal from None
+        raise call.failure or timed_out_error(patience or 0.0)
 
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:
             self._places[tool] = place
 
 
-async def _first_answer(courier: AsyncCourier, call: CallAbove) -> ToolReply:
-    """Return the answer to a call without a payment, or raise what the HTTP client below refused."""
-    waiting = courier.send(None)
-    call.number = functools.partial(request_number, waiting)
-    with call.scope:
-        try:
-            return await waiting
-        except LibraryError as failure:
-            refusal = call.refusal_in(error_data(failure).data)
-            if refusal is None:
-                raise
-            raise refusal from None
-    assert call.failure is not None
-    raise call.failure
+def _say_what_was_paid(failure: BaseException, paid: Outcome | None, courier: AsyncCourier) -> None:
+    """Put the outcome of a payment by the HTTP client on a failure. Raise ours if no answer came to that payment."""
+    if paid is None or isinstance(failure, X402Error):
+        return
+    if isinstance(failure, Exception) and courier.is_lost(failure):
+        raise OWN_ERRORS.of(_no_answer(failure, paid)) from failure
+    if outcome(failure) is None:
+        put_on_failure(failure, paid)
+
+
+def _no_answer(failure: Exception, paid: Outcome) -> PaymentOutcomeUnknown:
+    hold = paid.hold
+    error = PaymentOutcomeUnknown(
+        f"The HTTP client below presented {hold.price} to {hold.host} for this call, and the session had no answer "
+        f"({type(failure).__name__}: {failure}). {next_step(with_last(hold, paid.money))}",
+        hold=hold.shown,
+        offer=paid.offer,
+        wait_until=expiry(hold),
+    )
+    error.__cause__ = failure
+    if paid.money == "spent":
+        error.money = "spent"
+    return error
 
 
 def _asked_twice(below: Outcome, first: ToolReply) -> PaymentRejected:
     """Return the refusal to pay a tool that was paid by HTTP in this call. The rule: "one call pays at most once"."""
     hold = below.hold
-    then = "The first payment counts as delivered: the same call would pay anew."
-    if below.reject():
-        then = "The first payment stays open: the same call presents it again, never a second one."
+    then = "The first payment stays open: the same call presents it again, never a second one."
     error = PaymentRejected(
         f"The HTTP client below paid {hold.price} to {hold.host} for this call, and the tool's result asks for "
         f"payment again; one call pays at most once. Nothing more was signed. {then} Ask the seller which of the two "
@@ -168,9 +192,19 @@ class ToolCall:
     def __init__(self, method: Any, bound: inspect.BoundArguments, session: Any, buyer: Buyer) -> None:
         self._method, self._buyer, self._bound = method, buyer, bound
         self.session: Any = session
+        #: What the HTTP client below finds of this call.
+        self.shared: SessionCall
+        #: The read time-out of the call. None: it has none.
+        self.read_timeout: float | None = None
+        #: Seconds that the call may take beyond that before mcp ends it.
+        self.longer: float | None = None
         known = self._bound.signature.parameters
         self._timeout = next(name for name in _TIMEOUTS if name in known)
         given = self._bound.arguments
+        self._own_timeout = given.get(self._timeout)
+        if self._own_timeout is None:
+            self._own_timeout = getattr(session, "_session_read_timeout_seconds", None)
+        self.read_timeout = _seconds(self._own_timeout)
         self._progress = next((given[name] for name in _PROGRESS if given.get(name) is not None), None)
         self.tool: str = given["name"]
         self.arguments: Any = given.get("arguments")
@@ -183,27 +217,33 @@ class ToolCall:
         changed = dict(self._bound.arguments)
         if meta:
             changed["meta"] = {**(self.meta or {}), **meta}
+        if self.longer is not None and not pays:
+            changed[self._timeout] = _like(self._own_timeout, (self.read_timeout or 0.0) + self.longer)
         if pays:
             changed[self._timeout] = self._patience(changed.get(self._timeout))
             await self.tell(0.001, "The payment is on its way. The tool may answer once it is settled.")
         bound = inspect.BoundArguments(self._bound.signature, changed)
-        return await self._method(*bound.args, **bound.kwargs)
+        return await watched(self._method(*bound.args, **bound.kwargs), self.shared)
 
     def _patience(self, given: Any) -> Any:
         """Return a time-out that is long enough for settlement. None, which waits for ever, stays None."""
-        own = given if given is not None else getattr(self.session, "_session_read_timeout_seconds", None)
-        least = self._buyer.settle_timeout
-        if own is None or least is None:
-            return given
-        if isinstance(own, timedelta):
-            return max(own, timedelta(seconds=least))
-        return max(own, least)
+        own, least = self.read_timeout, self._buyer.settle_timeout
+        return given if own is None or least is None else _like(self._own_timeout, max(own, least))
 
     async def tell(self, progress: float, words: str) -> None:
         """Tell the caller's progress callback: a host that waits for this call may have less patience than a chain."""
         if self._progress is not None:
             with suppress(Exception):  # mcp passes over its failures, too
                 await self._progress(progress, None, words)
+
+
+def _seconds(timeout: Any) -> float | None:
+    return timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+
+
+def _like(timeout: Any, seconds: float) -> Any:
+    """Return seconds in the type of a time-out."""
+    return timedelta(seconds=seconds) if isinstance(timeout, timedelta) else seconds
 
 
 def put_around(session: Any, buyer: Payer, name: str | None) -> None:

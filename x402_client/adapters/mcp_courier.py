@@ -13,7 +13,6 @@ from ..core.asks import Failure, Reply
 from ..core.call import HttpRequest, tool_identity
 from ..core.delivery import Delivery
 from ..core.digests import BodyDigest, tool_digest
-from ..core.purchase_name import request_name
 from ..errors import BodyNotReplayable
 from ..guards.tracebacks import forget_frames
 from ..model.offers import words
@@ -28,7 +27,7 @@ from ..wire.tool_results import (
     was_unread,
 )
 from .failures import links, timed_out
-from .mcp_errors import LOST, TIMED_OUT, LibraryError, error_data, hide_payment
+from .mcp_errors import CLOSED, LOST, TIMED_OUT, LibraryError, error_data, hide_payment
 from .mcp_outcomes import put_on_failure, put_on_result, refused_result, without_claims
 from .mcp_server import goes_straight_here
 
@@ -113,11 +112,6 @@ class AsyncCourier:
         """Return the digest of the call: tool and arguments, as they are written in JSON."""
         return self._digest()
 
-    def name(self, identity_headers: tuple[str, ...]) -> str | None:
-        """Return the name by which an HTTP client knows this call. None: it has none, as that client can tell, too."""
-        digest = self.known_digest()
-        return None if digest is None else request_name(self.request.identity(identity_headers), digest)
-
     def known_digest(self) -> bytes | None:
         """Return the digest of the call's body, in HTTP too. None: it has none."""
         try:
@@ -159,6 +153,12 @@ class AsyncCourier:
         """Say whether it was a time-out. That nothing left cannot be known from here."""
         late = isinstance(failure, LibraryError) and error_data(failure).code in TIMED_OUT
         return "timeout" if late or any(map(timed_out, links(failure))) else "lost"
+
+    def is_lost(self, failure: Exception) -> bool:
+        """Return True if no answer came, so that the library says so itself."""
+        if isinstance(failure, LibraryError):
+            return error_data(failure).code in LOST
+        return self.failed(failure) == "timeout" or isinstance(failure, CLOSED)
 
     async def _pay(self, meta: Mapping[str, Any], header: str) -> ToolReply:
         """Call the tool with the payment. A server's error that repeats the payment is shown without it."""

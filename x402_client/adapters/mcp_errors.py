@@ -22,6 +22,8 @@ LibraryError: type[Exception] = getattr(exceptions, "MCPError", None) or getattr
 #: Codes that mcp itself gives where no answer came: time-outs of both generations, and the end of the connection.
 TIMED_OUT = frozenset({408, -32001})
 LOST = frozenset({*TIMED_OUT, -32000})
+#: What anyio raises where the connection is gone.
+CLOSED = (anyio.ClosedResourceError, anyio.BrokenResourceError)
 #: What is shown where a server repeats the payment.
 _HIDDEN = "(the payment itself)"
 
@@ -29,6 +31,15 @@ _HIDDEN = "(the payment itself)"
 def error_data(failure: Exception) -> Any:
     """Return the code, the message and the data of a library's error."""
     return failure.error  # type: ignore[attr-defined]
+
+
+def timed_out_error(seconds: float) -> Exception:
+    """Return the error that the installed mcp raises where a call took longer than its read time-out."""
+    kind: Any = LibraryError
+    if hasattr(exceptions, "MCPError"):
+        return kind(code=-32001, message="Request 'tools/call' timed out")  # type: ignore[no-any-return]
+    said = f"Timed out while waiting for response to CallToolRequest. Waited {seconds} seconds."
+    return kind(types.ErrorData(code=408, message=said))  # type: ignore[no-any-return]
 
 
 def hide_payment(failure: Exception, header: str) -> None:
@@ -74,7 +85,7 @@ OutcomeUnknownMcpError.__module__ = "x402_client.mcp"
 
 class _McpErrors(OwnErrors):
     def __init__(self) -> None:
-        lost = [TimeoutError, anyio.ClosedResourceError, anyio.BrokenResourceError]
+        lost = [TimeoutError, *CLOSED]
         super().__init__("x402_client.mcp", lost, [])
         self._joined[PaymentOutcomeUnknown][LibraryError] = OutcomeUnknownMcpError
 

@@ -14,13 +14,12 @@ from urllib.parse import urlsplit
 from ..core.call import HttpRequest
 from ..errors import ConfigurationError
 from ..model.hosts import Origin
+from .httpx_transport import AsyncPaying
 from .sockets import straight_to_here
 
 #: The modules of mcp whose tasks move messages, 1.x and 2.x.
 _OVER_HTTP = ("mcp.client.streamable_http", "mcp.client.sse")
 _OVER_PIPES = ("mcp.client.stdio",)
-#: The modules whose coroutines send a request and wait for the answer.
-_REQUESTS = "mcp.shared."
 #: How far down a task's awaits the transport's own coroutine is looked for.
 _DEPTH = 3
 
@@ -30,8 +29,6 @@ class _Found(NamedTuple):
 
     url: str | None
     http_client: Any = None
-    #: The URL that messages are posted to, which the older transport is told at each connection.
-    posts_to: str | None = None
 
 
 def server_of(client: Any, name: str | None) -> HttpRequest:
@@ -64,24 +61,10 @@ def goes_straight_here(session: Any, origin: Origin) -> bool:
     return found is not None and straight_to_here(found.http_client, origin)
 
 
-def posted_target(session: Any) -> str | None:
-    """Return the target that a session's messages are posted to. None: its transport is not one of mcp's over HTTP."""
+def pays_by_http(session: Any) -> bool:
+    """Return True if the HTTP client of a session's transport was wrapped, too."""
     found = _of_streams(_streams(session))
-    url = None if found is None else found.posts_to or found.url
-    return None if url is None else HttpRequest.of("POST", url).target
-
-
-def request_number(waiting: Any) -> int | str | None:
-    """Return the ``id`` of the request whose answer a coroutine waits for. mcp has it in a variable on the way there.
-
-    None: the coroutine waits for another task, which a library above mcp may have made.
-    """
-    while (frame := getattr(waiting, "cr_frame", None)) is not None:
-        if str(frame.f_globals.get("__name__")).startswith(_REQUESTS) and "request_id" in frame.f_locals:
-            number: int | str | None = frame.f_locals["request_id"]
-            return number
-        waiting = waiting.cr_await
-    return None
+    return isinstance(getattr(found and found.http_client, "_transport", None), AsyncPaying)
 
 
 def _request(url: str) -> HttpRequest:
@@ -152,9 +135,7 @@ def _of_streams(states: list[Any]) -> _Found | None:
     if kind.startswith(_OVER_PIPES):
         return _Found(None)
     url = facts.get("url", getattr(facts.get("self"), "url", None))
-    told = facts.get("endpoint_url")
-    posts_to = told if isinstance(told, str) else None
-    return _Found(url, facts.get("client"), posts_to) if isinstance(url, str) else None
+    return _Found(url, facts.get("client")) if isinstance(url, str) else None
 
 
 def _transport_tasks() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Literal
 
 from .. import errors
+from ..core.last_answer import with_last
+from ..core.next_step import STEPS, Step, case_of
 from ..errors import X402Error
-from ..model.holds import OFTEN_PRESENTED, Hold, Outcome
+from ..model.holds import Hold, Outcome
 
 #: ``"repeat"``: make the very same call again. ``"stop"``: the same call will not do. Else only a person can help.
 Next = Literal["repeat", "stop", "ask a person"]
@@ -18,7 +20,7 @@ Next = Literal["repeat", "stop", "ask a person"]
 #: or three of them.
 MOST_PRESENTED = 10
 
-#: The classes whose money is untouched: the most exact one in this table decides.
+#: The classes whose money is untouched, or may be counted in a ledger that did not answer: the most exact one decides.
 _UNTOUCHED: dict[type[X402Error], Next] = {
     errors.QuoteError: "stop",
     errors.PaymentRefused: "stop",
@@ -38,26 +40,36 @@ _UNTOUCHED: dict[type[X402Error], Next] = {
 }
 
 
+#: The errors about a payment that left: the table of steps says what to do about it.
+_AFTER_A_PAYMENT = (errors.PaymentOutcomeUnknown, errors.PaymentRejected, errors.PaidNotDelivered)
+#: What a model does, by that table. Once a payment expired, the same call says how it ended: so waiting is repeating.
+_BY_STEP: dict[Step, Next] = {
+    "nothing": "stop",
+    "wait": "repeat",
+    "repeat": "repeat",
+    "fund": "ask a person",
+    "ask the seller": "ask a person",
+    "ask the chain": "ask a person",
+}
+
+
 def next_after(error: X402Error) -> Next:
     """Return what to do after one of our errors."""
     if isinstance(error, errors.AlreadyPaid):
         return "stop"
     if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
         return "ask a person"
-    if isinstance(error, errors.PaymentOutcomeUnknown):
-        # Without a time to wait for, it expired and no endpoint can tell: a repeat would say the same.
-        return "ask a person" if error.wait_until is None else "repeat"
-    if isinstance(error, errors.PaymentRejected):
-        if error.hold is not None and error.hold.last is not None and error.hold.last.short:
-            return "ask a person"  # the wallet needs money
-        if error.money == "spent" and error.hold is not None and error.hold.tries + 1 >= OFTEN_PRESENTED:
-            return "ask a person"  # its words say so, too
-        return "repeat"  # once it expired, the same call says how it ended: content, a new purchase, PaidNotDelivered
+    if isinstance(error, errors.PaymentOutcomeUnknown) and error.wait_until is None:
+        return "ask a person"  # it expired and no endpoint can tell: a repeat would say the same
+    if isinstance(error, _AFTER_A_PAYMENT):
+        if error.hold is None or error.hold.last is None:  # nothing is known of an answer
+            return "ask a person" if isinstance(error, errors.PaidNotDelivered) else "repeat"
+        return _BY_STEP[STEPS[case_of(error.hold, isinstance(error, errors.PaidNotDelivered))]]
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         return "repeat"  # the pause of a seller that failed repeatedly passes by itself
     if isinstance(error, errors.PaymentRefused) and error.money != "untouched":
         return "ask a person"  # a repeat is refused likewise, and the payment of an earlier call waits for a person
-    if error.money == "untouched":
+    if error.money == "untouched" or isinstance(error, errors.LedgerUnavailable):
         return next(_UNTOUCHED[kind] for kind in type(error).__mro__ if kind in _UNTOUCHED)
     return "ask a person" if error.money == "spent" else "repeat"
 
@@ -67,17 +79,22 @@ def next_after_status(status: int, outcome: Outcome | None) -> Next:
 
     The purchase of a paid call is unresolved then: the same call presents the same payment.
     """
-    passing = status in (408, 425, 429) or status >= 500
     if outcome is None:
-        return "repeat" if passing else "stop"
-    if is_worn_out(outcome.hold):
+        return "repeat" if status in (408, 425, 429) or status >= 500 else "stop"
+    led_on = outcome.money == "spent" and status < 400
+    if led_on or is_worn_out(outcome.hold):
         return "ask a person"
-    return "repeat" if passing or outcome.money != "spent" else "ask a person"
+    return _BY_STEP[STEPS[case_of(with_last(outcome.hold, outcome.money, status))]]
 
 
 def next_after_break(outcome: Outcome) -> Next:
     """Return what to do after a paid answer that broke off or led nowhere."""
     return "ask a person" if is_worn_out(outcome.hold) else "repeat"
+
+
+def next_for(hold: Hold, expired: bool) -> Next:
+    """Return what to do about an earlier payment of the same request, by the table of steps."""
+    return "ask a person" if is_worn_out(hold) else _BY_STEP[STEPS[case_of(hold, expired)]]
 
 
 def is_worn_out(hold: Hold) -> bool:

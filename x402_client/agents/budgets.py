@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..buyer.payers import path_of, root_of
 from ..buyer.scopes import allowances_around, mandate_around, under_allowances
+from ..buyer.settlement_reader import is_in_flight
 from ..errors import ConfigurationError
 from ..model.budgets import WINDOWS
 from ..model.hosts import Origin, Pattern
@@ -20,8 +21,10 @@ from .hosts import NotFetched, origin_of
 if TYPE_CHECKING:
     from ..buyer.allowance import AllowanceBalance
     from ..buyer.payers import Payer
+    from ..model.holds import Hold
     from ..model.offers import Quote
 
+_FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
 #: A window is spoken of in this way, if not as "this hour".
 _ALLOWANCE = "allowance"
 _WHEN = {"day": "today", "total": "in total", _ALLOWANCE: "in this allowance"}
@@ -111,7 +114,7 @@ def report(payer: Payer, currency: str) -> dict[str, Any]:
     root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, _left(payer, None, currency), len(payer.holds()))
+    return _report(payer, currency, spent, _left(payer, None, currency), payer.holds())
 
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
@@ -119,7 +122,7 @@ async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, await _aleft(payer, None, currency), len(await payer.aholds()))
+    return _report(payer, currency, spent, await _aleft(payer, None, currency), await payer.aholds())
 
 
 def _allowances_of(payer: Payer) -> list[Any]:
@@ -152,12 +155,17 @@ def _in_words(remaining: dict[str, Money]) -> str | None:
     return ", ".join(said) or None
 
 
+def _sum(prices: Iterable[Money], currency: str) -> Money:
+    return sum((price for price in prices if price.currency == currency), Money.of_units(0, currency))
+
+
 def _report(
-    payer: Payer, currency: str, spent: dict[str, str], remaining: dict[str, Money], unresolved: int
+    payer: Payer, currency: str, spent: dict[str, str], remaining: dict[str, Money], holds: tuple[Hold, ...]
 ) -> dict[str, Any]:
     root = root_of(payer)
     around = under_allowances(mandate_around(root), root, path_of(payer))
     cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))
+    flying = [hold.price for hold in holds if is_in_flight(hold)]
     limits = [*per_request(around.allowances, currency), root.policy.overall.per_request(currency), cap]
     most = min((limit for limit in limits if limit is not None), default=None)
     return {
@@ -165,5 +173,7 @@ def _report(
         "left": {window: str(money) for window, money in remaining.items()},
         "spent": {window: spent[window] for window in remaining or ("day",)},
         "per_payment": None if most is None else str(most),
-        "unresolved_payments": unresolved,
+        "unresolved_payments": len(holds) - len(flying),
+        "payments_in_flight": len(flying),
+        **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }

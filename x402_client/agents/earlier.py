@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..buyer.scopes import mandate_around
+from ..buyer.settlement_reader import has_expired
 from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
-from .advice import Next, next_after_break, next_after_status
+from .advice import Next, next_after_break, next_after_status, next_for
 from .results import SAME_PAYMENT, Result, failure_of, over, unproven
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def _known(hold: Hold) -> str:
 
 
 def _advice(hold: Hold, found: Result) -> Next:
+    by_itself = next_for(hold, hold.money == "spent" and has_expired(hold))
+    if by_itself != "repeat":
+        return by_itself
     if "status" in found:
         return next_after_status(found["status"], Outcome(hold.money, hold, hold.offer))
     if found["next"] != "repeat":

@@ -29,6 +29,9 @@ PRESENTED = "paid_fetch presents that payment again and pays nothing new."
 #: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
 SAME_PAYMENT = "It was paid for before. Make the same call again: it presents the same payment."
 _AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
+_FLYING = (
+    "The same request is being paid by another call at this moment: wait for its answer. A call now would pay anew."
+)
 #: A transaction of any chain, in hex or base58. Other words of a seller's are not told as one.
 _TRANSACTION = re.compile(r"(?:0x)?[0-9a-fA-F]{1,88}|[1-9A-HJ-NP-Za-km-z]{1,90}", re.ASCII)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
@@ -172,6 +175,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
     reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
+    reasons = [_FLYING, *reasons] if quote.in_flight else reasons
     return {
         "ok": True,
         "status": quote.status,

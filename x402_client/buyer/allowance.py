@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Never, ParamSpec, Self, TypeVar
 
 from ..ledgers.refusals import allowance_refusal
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState, state_of_all
@@ -16,6 +16,7 @@ from ..model.offers import Quote, line, words
 from ..policy.allowances import AllowanceRules
 from ..policy.limits import Amounts
 from . import past
+from .keyword_hints import known_keywords
 from .ledger_calls import acall_ledger, call_ledger
 from .opening import Opening
 from .purse_questions import PurseQuestions
@@ -187,6 +188,7 @@ class Allowance(PlainWith):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
+        **unknown: Never,
     ) -> Allowance:
         """Return an allowance inside this one. What it spends counts in both, and it ends with this one at the latest.
 
@@ -197,6 +199,7 @@ class Allowance(PlainWith):
             hosts: The only hosts that it may pay, as in ``["api.example.com", "*.example.dev"]``. Default: None, any.
             per_request: The most that one payment may cost. Default: None, no limit of its own.
         """
+        known_keywords(Allowance.allowance, tuple(unknown))
         opening = Opening.of(self._services, amount, minutes, name, hosts, per_request, self._rules.terms)
         return self._inside(opening, opening.open())
 
@@ -208,13 +211,20 @@ class Allowance(PlainWith):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
+        **unknown: Never,
     ) -> Allowance:
         """Async twin of ``allowance``."""
+        known_keywords(Allowance.allowance, tuple(unknown))
         opening = Opening.of(self._services, amount, minutes, name, hosts, per_request, self._rules.terms)
         return self._inside(opening, await opening.aopen())
 
     def purchase(
-        self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None
+        self,
+        *,
+        key: str | None = None,
+        per_request: Amount | None = None,
+        quote: Quote | None = None,
+        **unknown: Never,
     ) -> Scope:
         """Return a scope for the requests inside ``with``: they are made under this allowance.
 
@@ -224,6 +234,7 @@ class Allowance(PlainWith):
             quote: The terms to pay, from ``quote(client, method, url)``; others are refused. Default: those of the
                 moment.
         """
+        known_keywords(Allowance.purchase, tuple(unknown))
         return Scope(self._root, mandate(key, per_request, quote), self.path, self)
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

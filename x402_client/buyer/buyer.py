@@ -24,11 +24,12 @@ from ..schemes.sign_in import SignInWithX
 from ..signers.contract import ContractSigner
 from ..wire.bounds import DEFAULT, Bounds
 from ..wire.read import get_ready
-from . import environment, settings
+from . import environment, keystores, settings
 from .allowance import Allowance
 from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
+from .keyword_hints import NO_WALLET, known_keywords
 from .ledger_calls import call_ledger
 from .ledger_notices import Notices
 from .open_amounts import OpenAmounts
@@ -53,7 +54,7 @@ class Buyer(PurseQuestions):
     ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.
 
     Args:
-        wallet: The keys or signers that pay.
+        wallet: The keys or signers that pay. Default: none, which is refused.
         policy: What may be paid. Default: ``Policy(per_request="0.10", per_day="5")``.
         ledger: Where budgets and payments are kept: a path in a directory that is there, ``":memory:"``,
             ``"redis://..."``, ``"postgresql://..."`` or a ledger. Default: a file in the user's data directory.
@@ -84,7 +85,7 @@ class Buyer(PurseQuestions):
 
     def __init__(
         self,
-        wallet: Wallet,
+        wallet: Wallet = NO_WALLET,
         policy: Policy = CAREFUL,
         *,
         ledger: Ledger | str | PathLike[str] | None = None,
@@ -107,7 +108,7 @@ class Buyer(PurseQuestions):
         **unknown: Never,
     ) -> None:
         try:
-            settings.known_keywords(Buyer, unknown)
+            known_keywords(Buyer, tuple(unknown))
             self.wallet: Wallet = settings.wallet(wallet)
             self.policy: Policy = settings.policy(policy)
             self.bounds: Bounds = settings.instance("bounds", bounds, Bounds)
@@ -159,7 +160,7 @@ class Buyer(PurseQuestions):
         """
         said = {"wallet": wallet, "policy": policy}
         environment.check_spelling({*settings, *(name for name, one in said.items() if one is not None)})
-        remarks = environment.misspelt()
+        remarks = environment.not_read(wallet is not None or keystores.has_wallet())
         replaced = environment.replaces_sandbox(policy.tokens) if isinstance(policy, Policy) else ""
         remarks += [replaced] if replaced else []
         for remark in remarks if settings.get("on_event") is None else ():
@@ -209,7 +210,12 @@ class Buyer(PurseQuestions):
         )
 
     def purchase(
-        self, *, key: str | None = None, per_request: Amount | None = None, quote: Quote | None = None
+        self,
+        *,
+        key: str | None = None,
+        per_request: Amount | None = None,
+        quote: Quote | None = None,
+        **unknown: Never,
     ) -> Scope:
         """Return a scope for the requests inside ``with``.
 
@@ -219,6 +225,7 @@ class Buyer(PurseQuestions):
             quote: The terms to pay, from ``quote(client, method, url)``; others are refused. Default: those of the
                 moment.
         """
+        known_keywords(Buyer.purchase, tuple(unknown))
         return Scope(self, mandate(key, per_request, quote))
 
     def allowance(
@@ -229,6 +236,7 @@ class Buyer(PurseQuestions):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
+        **unknown: Never,
     ) -> Allowance:
         """Return a budget within the budget, for a session, an agent, a task. It stands wherever a buyer may stand.
 
@@ -243,6 +251,7 @@ class Buyer(PurseQuestions):
             hosts: The only hosts that it may pay, as in ``["api.example.com", "*.example.dev"]``. Default: None, any.
             per_request: The most that one payment may cost. Default: None, no limit of its own.
         """
+        known_keywords(Buyer.allowance, tuple(unknown))
         opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
         return opening.watched(Allowance(self, opening.rules, opening.open(), None))
 
@@ -254,8 +263,10 @@ class Buyer(PurseQuestions):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
+        **unknown: Never,
     ) -> Allowance:
         """Async twin of ``allowance``."""
+        known_keywords(Buyer.allowance, tuple(unknown))
         opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
         return opening.watched(Allowance(self, opening.rules, await opening.aopen(), None))
 

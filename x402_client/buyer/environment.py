@@ -60,7 +60,7 @@ _OF_OTHERS = {
     **dict.fromkeys(("X402_SOLANA_PRIVATE_KEY", "SVM_KEY", "SOLANA_KEY", "X402_SVM_KEY"), SOLANA_VARIABLE),
 }
 #: All variables that this package reads.
-_KNOWN = (
+KNOWN = (
     EVM_VARIABLE, SOLANA_VARIABLE, WALLET_VARIABLE, "X402_PASSPHRASE", "X402_POLICY", LEDGER_VARIABLE, PURSE_VARIABLE,
     MUST_EXIST_VARIABLE, RPC_VARIABLE, FACILITATOR_VARIABLE,
 )  # fmt: skip
@@ -69,6 +69,22 @@ _DECIDE = {
     EVM_VARIABLE: "wallet", SOLANA_VARIABLE: "wallet", WALLET_VARIABLE: "wallet", "X402_POLICY": "policy",
     LEDGER_VARIABLE: "ledger", PURSE_VARIABLE: "purse", MUST_EXIST_VARIABLE: "must_exist",
 }  # fmt: skip
+#: What other names are set for, by words in them, and the variable that is read for the same.
+_MEANT = tuple(
+    (re.compile(words), meant)
+    for words, meant in (
+        ("FACILITATOR", FACILITATOR_VARIABLE),
+        ("RPC|ENDPOINT|NODE", f"{RPC_VARIABLE}, which is written like base=https://..."),
+        ("PASS", "X402_PASSPHRASE"),
+        ("PRIVATE|SECRET|MNEMONIC|SEED|SIGNER", f"{EVM_VARIABLE} or {SOLANA_VARIABLE}"),
+        ("REDIS|POSTGRES|DATABASE|SQL|LEDGER|STORAGE|_?DB(_|$)", f"{LEDGER_VARIABLE}, a path or the URL of a server"),
+        ("KEYSTORE|WALLET|ACCOUNT|ADDRESS", f"{WALLET_VARIABLE}, the name or the place of a wallet"),
+        (
+            "POLICY|LIMIT|MAX|BUDGET|PER_|PRICE|AMOUNT|NETWORK|CHAIN|HOSTS|APPROVE|CONFIG",
+            "X402_POLICY, which names a policy file (`x402 policy init`)",
+        ),
+    )
+)
 _MISSPELT = "{} is set, and is not read: did you mean {}?"
 _OURS = re.compile(r"X402_\w{1,40}", re.ASCII | re.IGNORECASE)
 #: Follows the message about a missing wallet in a program: the sandbox's own example may be what runs.
@@ -81,15 +97,31 @@ def variable(name: str) -> str | None:
     return os.environ.get(name, "").strip() or None
 
 
-def misspelt() -> list[str]:
-    """Return a warning for each variable whose name is nearly one that is read. Other names are not ours to judge."""
-    return [_MISSPELT.format(name, meant) for name, meant in _misspelt()]
+def not_read(has_wallet: bool) -> list[str]:
+    """Return a warning for each variable that looks like ours and is not read. No value is shown.
+
+    Without a wallet, the keys of other programs are told by the message that says so.
+    """
+    misspelt = dict(_misspelt())
+    strangers = (name for name in os.environ if _OURS.fullmatch(name) and name not in (*KNOWN, *misspelt))
+    unread = [name for name in strangers if variable(name) is not None and (has_wallet or name not in _OF_OTHERS)]
+    return [_MISSPELT.format(name, meant) for name, meant in misspelt.items()] + [_unread(name) for name in unread]
+
+
+def _unread(name: str) -> str:
+    ours = _OF_OTHERS.get(name)
+    if ours is not None:
+        return f"{name} is set, and is not read: a key that is to pay here is read from {ours}."
+    for words, meant in _MEANT:
+        if words.search(name.upper()[len("X402_") :]):
+            return f"{name} is set, and is not read: did you mean {meant}?"
+    return f"{name} is set, and is not read. These are: {', '.join(KNOWN)}."
 
 
 def _misspelt() -> Iterator[tuple[str, str]]:
-    known = {name.removeprefix("X402_").lower(): name for name in _KNOWN}
+    known = {name.removeprefix("X402_").lower(): name for name in KNOWN}
     for name in os.environ:
-        if _OURS.fullmatch(name) and name not in _KNOWN and name not in _OF_OTHERS:
+        if _OURS.fullmatch(name) and name not in KNOWN and name not in _OF_OTHERS:
             meant = near(name[len("X402_") :], known)
             if meant:
                 yield name, known[meant]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..signers.mistaken_keys import is_secret
+from .environment import WALLET_VARIABLE, has_keys, variable
 
 #: The name of the wallet that pays if none is named.
 DEFAULT = "default"
@@ -33,6 +34,11 @@ def directory(name: str) -> Path:
     if not name or name != os.path.basename(name) or name.startswith("."):
         raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
     return wallets_directory() / name
+
+
+def has_wallet() -> bool:
+    """Return True if the environment, or a wallet of the command's own, names what pays."""
+    return variable(WALLET_VARIABLE) is not None or has_keys() or default_place() is not None
 
 
 def default_place() -> Path | None:

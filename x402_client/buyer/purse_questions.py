@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, Never
 
 from ..chains.rpc import Endpoints
 from ..core.delivery import NO_COURIER
@@ -20,9 +20,10 @@ from . import past
 from .answers import Answers, AsyncAnswers
 from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
+from .keyword_hints import known_keywords
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
-from .settlement_reader import Reconciled, alearn, early, learn, to_ask
+from .settlement_reader import Reconciled, alearn, learn, not_asked, to_ask
 
 
 class PurseQuestions:
@@ -35,7 +36,7 @@ class PurseQuestions:
     services: Services
     endpoints: Endpoints
 
-    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
+    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD", **unknown: Never) -> Money:
         """Return the money that counts as spent in a window.
 
         It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
@@ -45,6 +46,7 @@ class PurseQuestions:
             window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
             currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
+        known_keywords(PurseQuestions.spent, tuple(unknown))
         asked = question(host, window, currency, self.purse)
         return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
@@ -53,7 +55,9 @@ class PurseQuestions:
         asked = question(host, window, currency, self.purse)
         return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
-    def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
+    def remaining(
+        self, host: str | None = None, window: str = "day", currency: str = "USD", **unknown: Never
+    ) -> Money | None:
         """Return the money that the policy still allows in a window, overall or at one host.
 
         None means that nothing limits it there.
@@ -63,6 +67,7 @@ class PurseQuestions:
             window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
             currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
+        known_keywords(PurseQuestions.remaining, tuple(unknown))
         asked = Remaining(self.policy, host, window, currency, self.purse)
         return asked.least([call_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
 
@@ -119,10 +124,10 @@ class PurseQuestions:
         """Ask the chain about every expired payment without an answer, and what was taken of each ceiling.
 
         Payments that did not settle are given back to the budgets, and what was not taken of a ceiling. Those that have
-        not expired are listed.
+        not expired are listed, and those that a call is paying at this moment.
         """
         holds = past.open_holds(self.services)
-        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        found = not_asked(holds)
         owed = call_ledger(self.ledger, owed_in, self.purse)
         for hold in to_ask(self.reader, holds, owed):
             told, fate = learn(self.reader, hold)
@@ -135,7 +140,7 @@ class PurseQuestions:
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
         holds = await past.aopen_holds(self.services)
-        found = Reconciled(not_expired=tuple(hold.told for hold in holds if early(hold)))
+        found = not_asked(holds)
         owed = await acall_ledger(self.ledger, owed_in, self.purse)
         for hold in to_ask(self.reader, holds, owed):
             told, fate = await alearn(self.reader, hold)
@@ -179,19 +184,21 @@ class PurseQuestions:
     def exposures(self) -> tuple[Exposure, ...]:
         """Return what permits and allowances of this wallet to Permit2 could still take, as their chains tell it now.
 
-        Every token is looked at for which the ledger knows of a permit or a payment by Permit2. Their amounts count in
-        no budget: what is taken by a payment counts in that one.
+        Every token is looked at for which the ledger knows of a permit or a payment by Permit2. So is every one that
+        the policy could pay with, on its ``networks``; without them on Base, Base Sepolia, and where you named an
+        endpoint. Their amounts count in no budget: what is taken by a payment counts in that one.
         """
         from .exposures import judge, known_permits  # they bring the schemes along
 
-        return run(judge(known_permits(self.services), self.endpoints), Answers(self.services, NO_COURIER))
+        judged = judge(known_permits(self.services), self.policy, self.services, self.endpoints)
+        return run(judged, Answers(self.services, NO_COURIER))
 
     async def aexposures(self) -> tuple[Exposure, ...]:
         """Async twin of ``exposures``."""
         from .exposures import aknown_permits, judge
 
-        known = await aknown_permits(self.services)
-        return await arun(judge(known, self.endpoints), AsyncAnswers(self.services, NO_COURIER))
+        judged = judge(await aknown_permits(self.services), self.policy, self.services, self.endpoints)
+        return await arun(judged, AsyncAnswers(self.services, NO_COURIER))
 
     def freezes(self) -> tuple[str, ...]:
         """Return the host patterns to which payments are stopped; ``*`` stops all."""

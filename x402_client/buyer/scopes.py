@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from types import TracebackType
@@ -114,6 +115,22 @@ def leave(owner: object) -> None:
             return
 
 
+def scopes_with(buyer: object, payers: Iterable[Any]) -> Scopes:
+    """Return the scopes around the code at hand, and the allowances among these payers of a buyer as scopes in them."""
+    own = (AllowanceScope(buyer, payer.path, payer) for payer in payers if payer is not buyer)
+    return (*_scopes.get(), *own)
+
+
+@contextmanager
+def inside(scopes: Scopes) -> Iterator[None]:
+    """Run a block in these scopes, and in none of those around it: it is done for a caller in another task."""
+    token = _scopes.set(scopes)
+    try:
+        yield
+    finally:
+        _scopes.reset(token)
+
+
 def run_inside(
     scope: Scope | AllowanceScope, instead: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
 ) -> T:
@@ -134,7 +151,8 @@ class PurchaseWarning(UserWarning):
     """A warning that a purchase scope was left unused."""
 
 
-_scopes: ContextVar[tuple[Scope | AllowanceScope, ...]] = ContextVar("x402_client.scopes", default=())
+Scopes = tuple[Scope | AllowanceScope, ...]
+_scopes: ContextVar[Scopes] = ContextVar("x402_client.scopes", default=())
 _NOTHING, _ELSEWHERE = Mandate(), Mandate(in_reach=False)
 _KEY = "order-42"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -15,7 +15,6 @@ from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.tracebacks import shorten
 from ..ledgers.extras import at_once, is_fresh, may_begin, meant_purse, name_of, other_purses, purses_of
 from ..model.hosts import Origin, Pattern
-from ..model.keywords import unexpected
 from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
 from ..model.offers import words
 from ..policy.checks import flag, is_unicode
@@ -249,13 +248,6 @@ def policy(given: object) -> Policy:
         if given is None:
             cure = '; leave it out for the careful default, or write Policy(per_request="0.10", per_day="5")'
     raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{cure}.")
-
-
-def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> None:
-    """Refuse keywords that ``kind`` does not have."""
-    if unknown:
-        names = [name for name, one in inspect.signature(kind).parameters.items() if one.kind is not one.VAR_KEYWORD]
-        raise unexpected(getattr(kind, "__name__", "It"), unknown, names)
 
 
 def instance(name: str, value: T, kind: type[T]) -> T:

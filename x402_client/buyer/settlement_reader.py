@@ -34,6 +34,7 @@ class Reconciled:
         unknown: Payments of which the chain could not be asked, or could not tell.
         live: Payments that have not expired by the chain's own clock.
         not_expired: Unresolved payments that have not expired by this machine's clock. The chain was not asked.
+        in_flight: Payments that a call is making at this moment. They count, and the chain was not asked.
     """
 
     released: tuple[Hold, ...] = ()
@@ -41,11 +42,14 @@ class Reconciled:
     unknown: tuple[Hold, ...] = ()
     live: tuple[Hold, ...] = ()
     not_expired: tuple[Hold, ...] = ()
+    in_flight: tuple[Hold, ...] = ()
 
     def __repr__(self) -> str:
         found = {name: len(getattr(self, name)) for name in ("released", "settled", "unknown", "live")}
         if self.not_expired:
             found["not expired"] = len(self.not_expired)
+        if self.in_flight:
+            found["in flight"] = len(self.in_flight)
         return f"<Reconciled: {', '.join(f'{count} {name}' for name, count in found.items())}>"
 
     def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
@@ -248,8 +252,12 @@ def read_charge(reader: Any, hold: Hold) -> int | None:
 
 
 def to_ask(reader: Any, holds: Iterable[Hold], owed: Iterable[Hold]) -> list[Hold]:
-    """Return what the chain is asked about: expired payments without an answer, and the open amounts it can tell of."""
-    return [*filter(due, holds), *(hold for hold in owed if can_look(reader, hold))]
+    """Return what the chain is asked about: expired payments without an answer, and the open amounts it can tell of.
+
+    What a call is paying at this moment is left to that call: a ledger concludes only what no attempt presents.
+    """
+    waiting = [hold for hold in holds if due(hold) and not is_in_flight(hold)]
+    return [*waiting, *(hold for hold in owed if can_look(reader, hold))]
 
 
 def has_expired(hold: Hold) -> bool:
@@ -265,10 +273,24 @@ def due(hold: Hold) -> bool:
     return hold.state == "signed" and hold.money != "spent" and has_expired(hold)
 
 
+def is_in_flight(hold: Hold) -> bool:
+    """Return True if a call is paying a hold at this moment."""
+    return hold.state == "reserved" or (hold.state == "signed" and bool(hold.in_flight))
+
+
 def early(hold: Hold) -> bool:
     """Return True if it is too early to ask about a hold: it is unresolved, and can settle yet."""
     unresolved = hold.state == "signed" and not hold.in_flight and hold.money != "spent"
     return unresolved and not due(hold)
+
+
+def not_asked(holds: Iterable[Hold]) -> Reconciled:
+    """Return those about which the chain is not asked: they have not expired, or are in flight."""
+    listed = list(holds)
+    return Reconciled(
+        not_expired=tuple(hold.told for hold in listed if early(hold)),
+        in_flight=tuple(hold.told for hold in listed if is_in_flight(hold)),
+    )
 
 
 def expired_recently(hold: Hold) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, Never, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
@@ -15,6 +15,7 @@ from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, evm_signer
 from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
 from . import environment, keystores
+from .keyword_hints import known_keywords
 
 
 class Wallet:
@@ -37,10 +38,15 @@ class Wallet:
     solana: LocalSolanaSigner | ForeignSolanaSigner | None
     further: Mapping[str, FurtherSigner]
 
-    def __init__(self, evm: Any = None, solana: Any = None, *, further: Any = None) -> None:
+    def __init__(self, evm: Any = None, solana: Any = None, *, further: Any = None, **unknown: Never) -> None:
         problem = None
         self.evm = self.solana = None
         self.further = {}
+        names = tuple(unknown)
+        unknown.clear()
+        if names:
+            evm = solana = further = None
+            known_keywords(Wallet, names)
         try:
             self.evm = None if evm is None else _evm_signer(evm)
             self.solana = None if solana is None else solana_signer(solana)

@@ -37,7 +37,7 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     The rule: "'Not settled' counts only from a state past the expiry", by a block deep enough. Permit2 takes a
     signature while the block's own timestamp is not later than the deadline.
     """
-    used = _is_used(rpc, signed, "latest")
+    used = is_used(rpc, signed)
     head = rpc.call("eth_getBlockByNumber", "latest", False)
     if used and any(_transfers(rpc, hold, signed, number(head, "number"))):
         return "settled"
@@ -46,7 +46,7 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
 
 def charge(rpc: Rpc, hold: Hold, signed: Authorization) -> int | None:
     """Return what an endpoint shows was taken of a ceiling, never less than that. None: it cannot be told."""
-    if not _is_used(rpc, signed, "latest"):
+    if not is_used(rpc, signed):
         return None
     head = rpc.call("eth_getBlockByNumber", "latest", False)
     found = list(_transfers(rpc, hold, signed, number(head, "number")))
@@ -62,7 +62,8 @@ def head_number(rpc: Rpc) -> int:
     return int(written, 16)
 
 
-def _is_used(rpc: Rpc, signed: Authorization, block: str) -> bool:
+def is_used(rpc: Rpc, signed: Authorization, block: str = "latest") -> bool:
+    """Return True if the bit of a payment's nonce is set: its signature can take nothing any more."""
     if not _NONCE.fullmatch(signed.nonce) or int(signed.nonce) >= 2**256:
         raise Garbage
     word, bit = int(signed.nonce) >> 8, int(signed.nonce) & 0xFF
@@ -85,7 +86,7 @@ def _dead(rpc: Rpc, signed: Authorization, head: Any, used: bool) -> Settled:
         return "unknown"
     if used and not (isinstance(first, int) and first <= number(block, "number") <= number(head, "number")):
         return "unknown"
-    return "not_settled" if _is_used(rpc, signed, text(block, "number")) == used else "unknown"
+    return "not_settled" if is_used(rpc, signed, text(block, "number")) == used else "unknown"
 
 
 def _transfers(rpc: Rpc, hold: Hold, signed: Authorization, head: int) -> Iterator[tuple[int, str]]:

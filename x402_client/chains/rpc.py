@@ -258,6 +258,11 @@ class Endpoints:
         """Return True if the user named an endpoint for a network, or for any network of a family, like ``eip155``."""
         return any(urls and network in (name, name.partition(":")[0]) for name, urls in self._urls.items())
 
+    @property
+    def named_networks(self) -> tuple[str, ...]:
+        """Return the networks that the user named an endpoint for."""
+        return tuple(network for network, urls in self._urls.items() if urls)
+
     def reach(self, network: str) -> bool:
         """Return True if there is an endpoint for a network."""
         return bool(self._at(network))

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..buyer.environment import misspelt, must_exist
+from ..buyer.environment import must_exist, not_read
+from ..buyer.keystores import has_wallet
 from ..errors import ConfigurationError
 from .commands import (
     decode,
@@ -64,7 +65,7 @@ def everywhere(
 ) -> None:
     """Take the options that stand before the command."""
     log_to_stderr(verbose)
-    for remark in misspelt():
+    for remark in not_read(has_wallet()):
         say(remark, "yellow")
     try:
         must_exist()

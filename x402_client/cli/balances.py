@@ -9,18 +9,18 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 
 from ..buyer import settings
+from ..buyer.payable_tokens import tokens_on, usual_networks
 from ..buyer.wallet import Wallet
 from ..chains.evm import token_balance
 from ..chains.public_endpoints import PUBLIC
 from ..chains.rpc import Endpoints
 from ..chains.solana import SolanaChain
-from ..chains.tokens import KNOWN
 from ..errors import ChainUnavailable
 from ..model.money import Token
-from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, canonical, family_of, same_account, short_name
+from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ..policy.policy import Policy
 from ..schemes.exact_solana import TOKEN_PROGRAM
-from ..signers.play_keys import is_play_signer, takes_play_keys
+from ..signers.play_keys import takes_play_keys
 from .buying import endpoints
 from .exits import Code
 from .money_labels import network_name
@@ -29,7 +29,6 @@ from .own_words import in_own_words
 from .running import Stop
 from .screen import put, say, show_json, table, waiting
 
-_USUAL = ("base", "base-sepolia", "solana", "solana-devnet")
 #: Seconds that the chains have together for the balances of a wallet.
 _PATIENCE = 30.0
 
@@ -60,37 +59,6 @@ def known_balances(wallet: Wallet, names: Sequence[str], rpc: tuple[str, ...], p
     with waiting("Asking the chains"):
         found = look(wallet, tokens_on(networks, policy), Endpoints(named), _PATIENCE)
     _tell(found, as_json)
-
-
-def usual_networks(wallet: Wallet, named: Iterable[str]) -> list[str]:
-    """Return the networks to look at if none is named: the usual ones, and those with an endpoint of the user's.
-
-    Keys of the sandbox have no money on others.
-    """
-    usual = [caip2(name) or name for name in _USUAL]
-    found = [network for network in usual if not is_play_signer(wallet.signer(family_of(network)))]
-    found += [network for network in named if network not in found]
-    return [network for network in found if _worth_asking(wallet, network)]
-
-
-def _worth_asking(wallet: Wallet, network: str) -> bool:
-    signer = wallet.signer(family_of(network))
-    return signer is not None and (takes_play_keys(network) or not is_play_signer(signer))
-
-
-def tokens_on(networks: Sequence[str], policy: Policy) -> list[Token]:
-    """Return the tokens that this policy pays with on these networks, in their order."""
-    vouched = {(token.network, canonical(token.network, token.address)): token for token in policy.tokens}
-    known = {(token.network, canonical(token.network, token.address)): token for token in KNOWN}
-    allowed = [token for token in (known | vouched).values() if token.network in networks and _allowed(token, policy)]
-    return sorted(allowed, key=lambda token: networks.index(token.network))
-
-
-def _allowed(token: Token, policy: Policy) -> bool:
-    return policy.assets is None or any(
-        name.upper() == token.symbol.upper() or same_account(token.network, name, token.address)
-        for name in policy.assets
-    )
 
 
 def look(wallet: Wallet, tokens: Sequence[Token], reader: Endpoints, seconds: float) -> list[Held]:

@@ -72,6 +72,8 @@ def buying(
     found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now, unlock_if_known=new)
     if ledger is None and found.no_wallet:
         ledger = ledger_for_looking(choices.ledger, choices.purse).port
+    if ledger is None and new and found.is_locked and not choices.must_exist:
+        ledger = _made_later(choices.ledger)
     buyer = Buyer(
         found.wallet,
         policy,
@@ -193,6 +195,15 @@ def ledger_file(named: str | None) -> Path | None:
     if scheme not in SERVERS:
         raise refusal(scheme)
     return None
+
+
+def _made_later(named: str | None) -> Any:
+    """Return a ledger file that is made when something was signed: the passphrase may be given up before that."""
+    from .new_ledger import NewLedger
+
+    path = ledger_file(named)
+    assert path is not None
+    return NewLedger(path)
 
 
 def _is_new(named: str | None) -> bool:

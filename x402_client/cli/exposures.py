@@ -10,7 +10,7 @@ from typing import Any
 
 from ..buyer.answers import ledger_answers
 from ..buyer.buyer import Buyer
-from ..buyer.exposures import Looked, judge, known_permits
+from ..buyer.exposures import Seen, judge, known_permits
 from ..chains.rpc import Endpoints
 from ..core.asks import Ask, Fetch
 from ..core.drive import run
@@ -29,17 +29,18 @@ def exposures_of(buyer: Buyer, seconds: float) -> tuple[Exposure, ...]:
     def answer(ask: Ask[Any]) -> Any:
         return _in_time(ask.read, until) if isinstance(ask, Fetch) else inner(ask)
 
-    return run(judge(known_permits(buyer.services), buyer.endpoints if seconds else Endpoints({})), answer)
+    asked = buyer.endpoints if seconds else Endpoints({}, public=False)
+    return run(judge(known_permits(buyer.services), buyer.policy, buyer.services, asked), answer)
 
 
-def _in_time(read: Callable[[], Looked], until: float) -> Looked:
+def _in_time(read: Callable[[], Seen], until: float) -> Seen:
     """Return what a chain says in time. A daemon asks: a chain that stays silent must not keep the command waiting."""
-    answers: SimpleQueue[Looked] = SimpleQueue()
+    answers: SimpleQueue[Seen] = SimpleQueue()
     Thread(target=lambda: answers.put(read()), daemon=True).start()
     try:
         return answers.get(timeout=max(0.0, until - time.monotonic()))
     except Empty:
-        return Looked()
+        return {}
 
 
 def draw_exposures(found: Iterable[Exposure]) -> None:
@@ -63,7 +64,7 @@ def document(one: Exposure) -> dict[str, Any]:
         "payer": one.payer,
         "spender": one.spender,
         "amount": None if one.amount is None else str(one.amount),
-        "since": f"{one.since:%Y-%m-%dT%H:%M:%SZ}",
+        "since": None if one.since is None else f"{one.since:%Y-%m-%dT%H:%M:%SZ}",
         "until": None if one.until is None else f"{one.until:%Y-%m-%dT%H:%M:%SZ}",
         "why": one.why,
         "advice": one.todo,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .. import errors
 from .manual_pages import Page, anchor, pages, unmarked
+from .plain_page import wrapped
 
 #: Faces join our errors with those of their libraries: ``httpx.OutcomeUnknownReadTimeout``.
 _JOINED = {"OutcomeUnknown": "PaymentOutcomeUnknown", "NotSent": "PaymentNotSent"}
@@ -56,8 +57,8 @@ class Answer:
 
     @property
     def piped(self) -> str:
-        """Return what goes to a pipe or a file: Markdown, or a program as it is."""
-        return self.program or self.text
+        """Return what goes to a pipe or a file: Markdown that is not wide, or a program as it is."""
+        return self.program or wrapped(self.text)
 
 
 def asked(topic: str, words: str | None = None) -> Answer:

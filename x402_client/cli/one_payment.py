@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..model.allowances import allowance_name
@@ -13,7 +13,7 @@ from .explorers import account_link, transaction_link
 from .export import row
 from .money_labels import network_name
 from .transactions import Transaction, is_owed
-from .vocabulary import advice, answer_of, price_of
+from .vocabulary import advice, advised, answer_of, price_of
 
 _MONEY = {
     "held": "counted; the seller said no, and could still take it until it expires",
@@ -42,9 +42,11 @@ def _of_ceiling(hold: Hold) -> str:
     return f"{hold.offer.price}; it counts whole until the chain shows what was taken: `x402 ledger reconcile` looks"
 
 
-def rows_of(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a payment: names, and values for a person."""
-    facts, said = row(hold), advice(hold)
+def rows_of(
+    hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = ()
+) -> Iterator[tuple[str, str]]:
+    """Yield what is known of a payment: names, and values for a person. ``lifts`` lift the freezes."""
+    facts, said = row(hold), advice(hold, lifts)
     yield "hold", hold.id
     yield "state", said.state
     yield "money", f"{facts['money']}: {_RESERVED if hold.state == 'reserved' else _MONEY[facts['money']]}"
@@ -133,9 +135,9 @@ def _refund(hold: Hold) -> str:
     return f"The receipt speaks of a refund. {_REFUND}" if told else ""
 
 
-def document(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> dict[str, Any]:
+def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = ()) -> dict[str, Any]:
     """Return all of it as JSON: the columns of an export, and more."""
-    said, last, receipt = advice(hold), hold.last, hold.receipt
+    last, receipt = hold.last, hold.receipt
     return row(hold) | {
         "transaction": found.name,
         "transaction_by": found.by if found.name else None,
@@ -149,6 +151,5 @@ def document(hold: Hold, frozen: tuple[str, ...], found: Transaction) -> dict[st
         else {"success": receipt.success, "transaction": words(receipt.transaction, 200), "error": receipt.error},
         "refund": _refund(hold) or None,
         "frozen": list(frozen),
-        "state_in_words": said.state,
-        "advice": said.todo,
+        **advised(hold, lifts),
     }

@@ -51,6 +51,10 @@ class OpenLedger:
         """Return the command that lifts a freeze, which concerns all purses."""
         return lift(pattern, self._named)
 
+    def lifts(self, hold: Hold) -> list[str]:
+        """Return the commands that lift the freezes which keep a payment from being presented."""
+        return [self.lift(pattern) for pattern in stops(self.frozen(), hold.purchase.origin)]
+
     def holds(self) -> tuple[Hold, ...]:
         """Return what is not resolved, each with the money that the last error about it told."""
         return tuple(hold.told for hold in self.kept_holds())

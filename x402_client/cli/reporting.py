@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 
+from ..core.last_answer import with_last
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
 from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
@@ -21,7 +22,10 @@ from .money_labels import network_name
 from .own_words import in_own_words
 from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
+from .vocabulary import advice
 
+#: How this command presents a payment again.
+SAME_COMMAND = "Run the same command again"
 _RECEIPTS = ("payment-response", "x-payment-response")
 
 
@@ -149,19 +153,19 @@ class Report:
         first = ""
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
-        hold = self.outcome.hold
-        up = "" if self.leads_to else f" `x402 ledger write-off {hold.id}` gives it up."
-        again = "The same command again"
+        receipt = self.outcome.receipt
+        hold = with_last(self.outcome.hold, self.outcome.money, self.status, receipt.error if receipt else "")
+        again = SAME_COMMAND
         if self.leads_to:
             # A payment that was taken is refused if it is presented once more.
             again = (
                 f"It leads to {self.leads_to}. Ask for that URL by itself first: the content may be there, free. With "
-                "neither --yes nor --max nothing is paid unasked. Else the same command with -L"
+                "neither --yes nor --max nothing is paid unasked. Else run the same command with -L"
             )
+        said = advice(hold, again=again)
         return (
-            f"{answered}, and {took} the payment of {hold.price}.{first} {again} presents the same "
-            f"payment and does not pay twice. `x402 ledger show {hold.id}` shows it.{up} "
-            "More: x402 manual when-something-goes-wrong"
+            f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo} "
+            f"`x402 ledger show {hold.id}` shows it. More: x402 manual when-something-goes-wrong"
         )
 
     def led_on(self) -> str:

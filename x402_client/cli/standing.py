@@ -13,6 +13,7 @@ from ..buyer import settings
 from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
 from ..buyer.ledger_notices import new_purse
+from ..buyer.payable_tokens import tokens_on, usual_networks
 from ..errors import LedgerUnavailable
 from ..ledgers.extras import closer_of, name_of, owed_in, purses_of
 from ..ledgers.urls import scheme_of
@@ -25,7 +26,7 @@ from ..model.offers import words
 from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
-from .balances import Held, look, tokens_on, usual_networks
+from .balances import Held, look
 from .buying import Choices, buying, endpoints, ledger_file
 from .exposures import exposures_of
 from .own_words import in_own_words

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core import HttpRequest, body_digest, is_request_of
-from ..core.empty_wallet import where_to_send
-from ..model.holds import OFTEN_PRESENTED, Hold, moment
+from ..core.next_step import Case, Step, Words, next_step
+from ..model.holds import MARGIN, Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
 from .exits import Code
@@ -94,95 +93,70 @@ class Advice:
 
     state: str
     todo: str
+    #: What to do, in a word.
+    step: Step
 
 
-#: What sellers say of a payment that they took before.
-_USED = re.compile("already|used", re.IGNORECASE)
-_AGAIN = "Make the same request again: it presents the same payment, and never pays twice."
+def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "") -> Advice:
+    """Return what the state of a payment means, and what to do about it.
+
+    ``lifts`` are the commands that lift the freezes it is under. ``again`` says how it is presented again, where that
+    is not by a program.
+    """
+    told, just = hold.told, _is_just_expired(hold)
+    found = next_step(told, is_expired(hold), just, _words(hold, lifts, again))
+    return Advice(_state(told, found.case), with_options(str(found)), found.step)
 
 
-def advice(hold: Hold) -> Advice:
-    """Return what the state of a payment means, and what to do about it."""
-    found = _advice(hold)
-    return Advice(found.state, with_options(found.todo))
+def advised(hold: Hold, lifts: Iterable[str] = ()) -> dict[str, str]:
+    """Return the same as JSON: the state in words, what to do in a word, and in words."""
+    said = advice(hold, lifts)
+    return {"state_in_words": said.state, "step": said.step, "advice": said.todo}
 
 
-def _advice(hold: Hold) -> Advice:
-    state, signed = state_of(hold), hold.authorization
-    if state == "delivered":
-        return Advice("delivered", "Nothing: the content came. The same request buys anew.")
-    if state == "written off":
-        return Advice("written off", "Nothing: it was given up, and counts as spent. The same request buys anew.")
-    if state == "in flight" or signed is None:
-        return Advice("in flight", "Nothing: it is being paid just now. Look again in a minute.")
-    until = f"{moment(signed.expires):%Y-%m-%d %H:%M:%S} UTC"
-    if state == "lost":
-        return Advice(
-            "lost: settled, nothing delivered",
-            f"The chain shows that it was paid. {_refused_often(hold) or f'{_AGAIN} Else {_ask_seller(hold)}'}",
-        )
-    if hold.money == "spent":
-        else_ = "" if _refused_often(hold) else f" Else {_ask_seller(hold)}"
-        return Advice("unresolved, paid", f"The content is owed. {_retry(hold)}{else_}")
-    if not is_expired(hold):
-        return Advice(f"unresolved, can settle until {until}", _empty_wallet(hold) or _retry(hold))
-    return Advice(
-        f"unresolved, expired {until}",
-        "Ask the chain whether it was paid: `x402 ledger reconcile`. Unpaid, it is given back; paid, the same request "
-        "presents it again.",
+def _words(hold: Hold, lifts: Iterable[str], again: str) -> Words:
+    return Words(
+        again=again or _again(hold),
+        write_off=f"`x402 ledger write-off {hold.id}`",
+        reconcile="`x402 ledger reconcile`",
+        nonce=f"`x402 ledger show {hold.id}` has its nonce",
+        rpc="--rpc",
+        unfreeze=" and ".join(f"`{one}`" for one in lifts),
     )
 
 
-def _refused_often(hold: Hold) -> str:
-    """Return what to do about a payment that the seller refused time and again; "" if it did not."""
-    if hold.last is None or hold.last.status != 402:
-        return ""
-    often = f"It was presented {hold.tries + 1} times, and another time"
-    if hold.tries + 1 < OFTEN_PRESENTED:
-        if hold.money != "spent" or not _USED.search(hold.last.said):
-            return ""
-        often = "The seller says that the payment was used, and another time"
-    if hold.money != "spent":
-        return (
-            f"{often} before then will hardly help. The chain has not shown that the money was taken. Ask it after "
-            f"that time, `x402 ledger reconcile`: what was not used is given back. Or give it up: {_write_off(hold)}"
-        )
-    asked = _ask_seller(hold)
-    return f"{often} will hardly help: many sellers answer a payment once. {asked[0].upper()}{asked[1:]}"
+def _state(hold: Hold, case: Case) -> str:
+    if case == "in flight":
+        return f"in flight since {moment(hold.created):%Y-%m-%d %H:%M:%S} UTC"
+    if case in ("delivered", "written off", "released"):
+        return case
+    if hold.authorization is None:
+        return "unresolved"
+    until = f"{moment(hold.authorization.expires):%Y-%m-%d %H:%M:%S} UTC"
+    if hold.money == "spent":
+        return "lost: settled, nothing delivered" if is_expired(hold) else "unresolved, paid"
+    return f"unresolved, expired {until}" if is_expired(hold) else f"unresolved, can settle until {until}"
 
 
-def _empty_wallet(hold: Hold) -> str:
-    """Return what to do about a payment that failed because there was too little in the wallet; "" if it was not."""
-    if hold.last is None or not hold.last.short:
-        return ""
-    return f"The wallet had too little for it at the last try. {where_to_send(hold)} {_AGAIN}"
+def _is_just_expired(hold: Hold) -> bool:
+    signed = hold.authorization
+    return signed is not None and signed.expires <= time.time() < signed.expires + MARGIN
 
 
-def _write_off(hold: Hold) -> str:
-    return f"`x402 ledger write-off {hold.id}`"
-
-
-def _ask_seller(hold: Hold) -> str:
-    return f"ask the seller for the content or the money, or give it up: {_write_off(hold)}"
-
-
-def _retry(hold: Hold) -> str:
-    often = _refused_often(hold)
-    if often:
-        return often
+def _again(hold: Hold) -> str:
+    """Return how a payment is presented again: by its program, or by a command where that can make the request."""
     if is_tool_call(hold):
-        return _AGAIN
+        return "Make the same call again in your program"
     retry, told, lost = f"x402 ledger retry {hold.id}", [], []
     if not _is_whole(hold):
         retry, told, lost = f"{retry} 'URL?QUERY' -d BODY", ["with its query and body"], ["query", "body"]
     if hold.purchase.keyed:
         retry, told, lost = f"{retry} --key KEY", [*told, "under its key"], [*lost, "key"]
     if not told:
-        return f"{_AGAIN} Or: `{retry}`."
-    kept = " and ".join(told)
+        return f"Make the same request again, or `{retry}`"
     return (
-        f"Make the same request again in your program, {kept}: it presents the same payment, and never pays twice. The "
-        f"ledger keeps no {' and no '.join(lost)}, so give the command what it was: `{retry}`."
+        f"Make the same request again in your program, {' and '.join(told)}, or `{retry}` with what it was (the ledger "
+        f"keeps no {' and no '.join(lost)})"
     )
 
 

@@ -33,12 +33,15 @@ class Found:
         source: Where it came from.
         stores: Its keystores. Empty if it came from the environment, or if there is no wallet.
         no_wallet: True if there is no wallet: this one is good enough to judge offers by, and signs nothing.
+        is_locked: True if its keystores are opened when something is signed, and not before.
     """
 
     wallet: Wallet
     source: str
     stores: tuple[Keystore, ...] = ()
     no_wallet: bool = False
+    #: True if its keystores are opened when something is signed, and not before.
+    is_locked: bool = False
 
 
 def find(
@@ -59,7 +62,8 @@ def find(
         return Found(keyless_wallet(), "nowhere", no_wallet=True)
     stores = read(place)
     now = unlock_now or (unlock_if_known and _is_known(stores, passphrase_file))
-    return Found(_wallet(stores, lambda store: _unlock(store, passphrase_file), now), str(place), stores)
+    wallet = _wallet(stores, lambda store: _unlock(store, passphrase_file), now)
+    return Found(wallet, str(place), stores, is_locked=not now)
 
 
 def _is_known(stores: tuple[Keystore, ...], file: Path | None) -> bool:

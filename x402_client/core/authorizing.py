@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 
 from .. import events
-from ..errors import SigningError, X402Error
+from ..errors import LedgerUnavailable, SigningError, X402Error
 from ..model.holds import NEVER, Authorization, Hold
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
@@ -16,6 +16,7 @@ from .asks import LeftAlone, Record, Release, Tell
 from .call import Call
 from .drive import Flow
 from .known_terms import lasting
+from .lost_answers import note_doubt
 from .rules import Rules
 
 
@@ -53,7 +54,11 @@ def record(call: Call, quote: Quote, hold: Hold, signed: Authorization) -> Flow[
     call.signing, call.terms = True, lasting(quote, hold.offer) if call.memory is not None else None
     if hold.authorization is not None:
         return hold
-    recorded = yield from Record(hold, signed)
+    try:
+        recorded = yield from Record(hold, signed)
+    except LedgerUnavailable as failure:
+        note_doubt(failure, hold.but(authorization=signed, state="signed"))
+        raise
     return recorded.but(used=hold.used) if hold.used else recorded
 
 

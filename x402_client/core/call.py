@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -163,8 +163,8 @@ class Call:
     no_sign_in: str = ""
     #: True for an MCP ``tools/call`` over HTTP, once its body was read.
     tool: bool = False
-    #: Returns the target of the endpoint by which a session of MCP above knows such a call, by the digest of its body.
-    endpoint: Callable[[bytes], str | None] | None = field(default=None, repr=False)
+    #: The target of the endpoint by which a session of MCP above knows such a call. None: the request's own.
+    endpoint: str | None = field(default=None, repr=False)
     #: The ``id`` of that call, which its answer repeats. None: it wants no answer.
     number: int | str | None = None
 

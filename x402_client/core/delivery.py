@@ -132,7 +132,7 @@ class Delivery:
         self.over: bool = False
         #: What is read along of the answer to a tool call. None: any answer is the content.
         self.answer: ToolAnswer | None = None
-        #: True if a session of MCP above has the word on it: what it makes of the answer counts.
+        #: True if a session of MCP above has the word on it. The payment stays in flight until that has its end.
         self.left: bool = False
         self._is_handed_over()
 
@@ -179,6 +179,17 @@ class Delivery:
             self.over = True
             self.call.attempt.end()
 
+    def not_taken(self, failure: BaseException | None = None) -> None:
+        """Leave the purchase unresolved: the session above did not give the answer to its caller.
+
+        ``failure`` is what it raised instead, if that was no error of the tool's.
+        """
+        if failure is not None:
+            self.broke(failure)
+        elif not self.over and self.answer is not None and self.answer.failed():
+            self._resolution.run(note_tool_error(self._resolution.outcome))
+        self.dropped()
+
     def broke(self, failure: BaseException) -> None:
         """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is not a failure."""
         if self.over or isinstance(failure, GeneratorExit):
@@ -195,14 +206,11 @@ class Delivery:
 
         What has no result of the tool is no content, as in a session of MCP: the same call presents the same payment.
         """
-        if self.over:
+        if self.over or self.left:
             return
         if self.answer is not None and not self._resolution.resolved and self.answer.failed():
             self.dropped()
             yield from note_tool_error(self._resolution.outcome)
-            return
-        if self.left:
-            self.dropped()
             return
         self.over = True
         yield from self._resolution.by(self.call)

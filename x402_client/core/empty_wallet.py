@@ -42,15 +42,15 @@ def is_short(hold: Hold, said: str, balance: int | None) -> bool:
     return says_no_funds(said) if balance is None else balance < hold.offer.amount
 
 
-def what_to_send(hold: Hold, balance: int | None) -> str:
-    """Say which account is short of what, and where to send it."""
+def what_is_short(hold: Hold, balance: int | None) -> str:
+    """Say which account is short of what."""
     offer, token, name, payer = hold.offer, hold.offer.token, _name(hold), _payer(hold)
     network = short_name(offer.network)
     where = network if network == offer.network else f"{network} ({offer.network})"
     asked = f"{_whole(hold, offer.amount)} {name}"
     found = f"is said to hold less than {asked}" if balance is None else f"holds {_whole(hold, balance)} {name}"
     asset = "" if token is None else f", token {token.address}"
-    return f"The account {payer} {found} on {where}{asset}, and {asked} are asked. {where_to_send(hold)}"
+    return f"The account {payer} {found} on {where}{asset}, and {asked} are asked."
 
 
 def where_to_send(hold: Hold) -> str:

@@ -22,7 +22,8 @@ from ..model.holds import Attempt, Fate, Hold
 from ..model.offers import Offer, Quote
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval
-from ..policy.choice import admit_terms, choose, refuse
+from ..policy.choice import Mandate, admit_terms, choose, pick
+from ..policy.no_choice import refuse
 from ..policy.policy import admit
 from ..wire.write import refusal_body
 from .asks import (
@@ -40,9 +41,9 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .last_answer import noted
-from .next_step import next_step
+from .no_content import paid_before
 from .other_offers import another, patiently_signed
-from .present import led_elsewhere, look_now, present, read, still_counted, terms
+from .present import led_elsewhere, look_now, present, read, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
@@ -158,20 +159,20 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     """
     for _ in range(_DEAD):
         try:
-            judged, offer = _decide(call, quote, rules)
+            sound, offer = _decide(call, quote, rules)
         except (QuoteError, PaymentRefused):
             found = (yield from _joined(call, rules)) or (yield from _unresolved(call, rules))
             if found is None:
                 raise
         else:
-            found = yield from reserve(call, judged, offer, rules)
+            found = yield from reserve(call, sound, offer, rules)
             if isinstance(found, Reply):
                 return found
             if call.is_new(found):
                 try:
-                    return (yield from _authorize(call, judged, found, rules))
+                    return (yield from _authorize(call, sound, found, rules))
                 except PaymentNotSent as failure:
-                    left = another(call, judged, failure, rules)
+                    left = another(call, sound, failure, rules)
                     if left is None:
                         raise
                     yield from Tell(events.Warned(call.method, call.url, failure.args[0]))
@@ -217,10 +218,16 @@ def _decide(call: Call, quote: Quote | QuoteError, rules: Rules) -> tuple[Quote,
     if isinstance(quote, QuoteError):
         raise quote
     check_quoted(call)
-    judged = choose(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
-    if judged.choice is None:
-        raise refuse(judged, rules.policy, call.origin, call.mandate)
-    return judged, judged.choice
+    return quote, _chosen(call, quote, call.mandate, rules)
+
+
+def _chosen(call: Call, quote: Quote, mandate: Mandate, rules: Rules) -> Offer:
+    """Return the offer to pay. Reasons against the others are made where there is none, for the refusal."""
+    about = (rules.policy, call.origin, rules.means, mandate, rules.bounds)
+    choice = pick(quote, *about)
+    if choice is None:
+        raise refuse(choose(quote, *about), rules.policy, call.origin, mandate)
+    return choice
 
 
 def _joined(call: Call, rules: Rules) -> Flow[Reply | Hold | None]:
@@ -307,22 +314,9 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
         return reply
     agreed = Quote(call.url, choice=hold.offer)
     mandate = replace(call.mandate, quote=agreed)
-    judged = choose(quote, rules.policy, call.origin, rules.means, mandate, rules.bounds)
-    if judged.choice is None:
-        raise refuse(judged, rules.policy, call.origin, mandate)
-    return judged, hold.but(offer=judged.choice)
+    return quote, hold.but(offer=_chosen(call, quote, mandate, rules))
 
 
 def _paid_before(call: Call, hold: Hold) -> Flow[PaymentRejected]:
     call.attempt.end()
-    settled = (yield from look_now(hold)).settled
-    stays = "" if settled else f"{still_counted(call, hold)} "
-    error = PaymentRejected(
-        f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
-        f"again; one call pays at most once. Nothing more was signed. {stays}{next_step(settled)}",
-        hold=hold.shown,
-        offer=hold.offer,
-    )
-    if settled:
-        error.money = "spent"
-    return error
+    return paid_before(call, hold, (yield from look_now(hold)).settled)

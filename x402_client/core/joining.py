@@ -15,7 +15,7 @@ from ..model.holds import Hold, Purchase
 from .asks import Claim, Join, Joined, Pause, Reply, Send, Tell
 from .call import Call
 from .drive import Flow
-from .present import expiry
+from .no_content import expiry
 from .receipt_check import judge
 from .rules import Rules
 from .running_call import RunningCall

@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from ..errors import X402Error
+from ..errors import MoneyState, X402Error
 from ..model.holds import Hold, LastAnswer, Outcome
 from ..model.offers import words
 from .asks import Ask, Note, Reply
@@ -25,10 +25,18 @@ def noted(
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
     assert hold is not None
-    last = LastAnswer(error.money, status, words(said, _REASON), named(transaction, hold), short)
-    error.hold = hold.shown_as(money=error.money, last=last)
-    yield from _note(hold, last)
+    error.hold = told = with_last(hold, error.money, status, said, transaction, short)
+    assert told.last is not None
+    yield from _note(hold, told.last)
     return error
+
+
+def with_last(
+    hold: Hold, money: MoneyState, status: int | None = None, said: str = "", transaction: str = "", short: bool = False
+) -> Hold:
+    """Return a hold as an error tells it: with what is known of the money, and with its last answer."""
+    last = LastAnswer(money, status, words(said, _REASON), named(transaction, hold), short)
+    return hold.shown_as(money=money, last=last)
 
 
 def note_answer(reply: Reply) -> Flow[None]:

@@ -1,26 +1,174 @@
-"""Says what to do about an unresolved payment, by what is known of its money."""
+"""Says what to do about a payment, in one table: errors, lists, quotes and the agents' tools all read it here."""
 
 from __future__ import annotations
 
-from ..model.holds import OFTEN_PRESENTED
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+from ..model.holds import MARGIN, OFTEN_PRESENTED, Hold, moment
+from ..model.networks import short_name
+from .empty_wallet import where_to_send
+
+#: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
+Case = Literal[
+    "delivered", "written off", "released", "in flight",
+    "open", "short", "refused", "owed", "denied", "just expired", "expired",
+]  # fmt: skip
+#: What to do, in a word: for programs, and for tests that compare what two places say.
+Step = Literal["nothing", "wait", "repeat", "fund", "ask the seller", "ask the chain"]
+#: The one step of each case.
+STEPS: Mapping[Case, Step] = {
+    "delivered": "nothing",
+    "written off": "nothing",
+    "released": "nothing",
+    "in flight": "wait",
+    "open": "repeat",
+    "short": "fund",
+    "refused": "wait",
+    "owed": "repeat",
+    "denied": "ask the seller",
+    "just expired": "wait",
+    "expired": "ask the chain",
+}
 
 
-def next_step(settled: bool = False, refused: int = 0) -> str:
-    """Return what to do about an unresolved payment. One that is not known to have settled was said to have a time.
+class Words(NamedTuple):
+    """Names of the steps: in Python, or in a command."""
 
-    ``refused`` is the number of times that it was presented, if the last one brought another 402.
+    again: str = "Make the same request again"
+    write_off: str = "buyer.write_off(error.hold)"
+    reconcile: str = "buyer.reconcile()"
+    nonce: str = "error.hold.nonce names the payment"
+    rpc: str = "Buyer(rpc=...)"
+    #: What lifts a freeze that keeps the payment from being presented. "": nothing is frozen.
+    unfreeze: str = ""
+
+
+PYTHON = Words()
+_OWED = "The chain shows that it was paid, so the content is owed."
+_SELLER = "sk the seller for the content or the money; {nonce}. {write_off} gives the purchase up, so that the same "
+_SELLER += "request buys anew."
+_GIVE_UP = "{write_off} gives the purchase up, so that the same request buys anew, but it {settle}: then both are paid."
+_LIVE, _OVER = _GIVE_UP.replace("{settle}", "may still settle"), _GIVE_UP.replace("{settle}", "may have settled")
+_KNOWN: Mapping[Case, str] = {
+    "owed": _OWED,
+    "denied": _OWED,
+    "refused": "The chain has not shown that the money was taken.",
+    "short": "The wallet had too little for it at the last try.",
+}
+_TODO: Mapping[Case, str] = {
+    "delivered": "Nothing: the content came. The same request buys anew.",
+    "written off": "Nothing: it was given up, and counts as spent. The same request buys anew.",
+    "released": "Nothing: it was given back. The same request buys anew.",
+    "in flight": "Wait: a call is paying it at this moment, and its price is counted. If that call or its program ends "
+    "without the content, it is unresolved, and the same request presents it again.",
+    "open": "{again}: it presents the same payment, never a second one, and after that time it asks the chain first. "
+    f"{_LIVE}",
+    "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
+    f"first. {_LIVE}",
+    "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and buys anew "
+    f"if the payment was not used. {_LIVE}",
+    "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
+    "denied": f"{{often}} will hardly help: many sellers answer a payment once. A{_SELLER}",
+    "just expired": "Wait: the chain may tell after {later} whether it was paid. Then the same request asks it, and so "
+    f"does {{reconcile}}. {_OVER}",
+    "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
+    "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
+    f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
+}
+
+
+class Advice(NamedTuple):
+    """Case of a payment, a sentence on it, and what to do about it."""
+
+    case: Case
+    #: A sentence on what is known. "": the state says it all.
+    known: str
+    todo: str
+
+    @property
+    def step(self) -> Step:
+        """Return what to do, in a word."""
+        return STEPS[self.case]
+
+    def __str__(self) -> str:
+        return f"{self.known} {self.todo}".lstrip()
+
+
+#: What sellers say of a payment that they took before.
+_USED = re.compile("already|used", re.IGNORECASE)
+#: Answers that may be others soon.
+_PASSING = (408, 425, 429)
+
+
+def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, words: Words = PYTHON) -> Advice:
+    """Return what to do about a payment.
+
+    Args:
+        hold: The payment, with the ``money`` and the last answer that were told of it.
+        expired: True if it can settle no more. Default: False.
+        just_expired: True if it expired too recently for the chain to tell. Default: False.
+        words: What the steps are called. Default: as in Python, beside an error.
     """
-    shown = "The chain shows that it was paid, so the content is owed. " if settled else ""
-    later = "" if settled else ", and after that time it asks the chain first"
-    todo = f"Make the same request again: it presents the same payment, never a second one{later}. "
-    if refused >= OFTEN_PRESENTED:
-        often = f"It was presented {refused} times, and another time"
-        todo = (
-            f"{often} will hardly help: many sellers answer a payment once. Ask the seller for the content or the "
-            "money; error.hold.nonce names the payment. "
-            if settled
-            else f"{often} before then will hardly help. The chain has not shown that the money was taken. Make the "
-            "same request again after that time: it asks the chain first, and buys anew if the payment was not used. "
-        )
-    risk = "" if settled else ", but it may still settle: then both are paid"
-    return f"{shown}{todo}buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew{risk}."
+    case = case_of(hold, expired, just_expired)
+    later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
+    facts = words._asdict() | {
+        "often": _often(hold),
+        "later": f"{later:%Y-%m-%d %H:%M:%S} UTC" if later else "that",
+        "network": _network(hold),
+        "send": where_to_send(hold) if case == "short" else "",
+    }
+    todo = _TODO[case].format_map(facts)
+    if case == "in flight" and expired:
+        todo += " Its payment has expired meanwhile: if that program hangs, end it."
+    if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
+        todo = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: {todo}"
+    return Advice(case, _KNOWN.get(case, ""), todo)
+
+
+def case_of(hold: Hold, expired: bool = False, just_expired: bool = False) -> Case:
+    """Return what a payment is, as far as it decides what to do about it."""
+    if hold.state == "delivered" or hold.state == "released":
+        return hold.state
+    if hold.state == "written_off":
+        return "written off"
+    if hold.state != "signed" or hold.in_flight:
+        return "in flight"
+    if hold.money == "spent":
+        return "denied" if _is_denied(hold, expired) else "owed"
+    if expired:
+        return "just expired" if just_expired else "expired"
+    if hold.last is not None and hold.last.short:
+        return "short"
+    return "refused" if _status(hold) == 402 and hold.tries + 1 >= OFTEN_PRESENTED else "open"
+
+
+def _is_denied(hold: Hold, expired: bool) -> bool:
+    """Return True if the seller keeps the money and said no, so that another time will hardly help.
+
+    A 402 may come before the content if the money was under way. So the first ones alone do not say no.
+    """
+    status = _status(hold)
+    if status is None or status < 400 or status >= 500 or status in _PASSING:
+        return False
+    often = hold.tries + 1 >= OFTEN_PRESENTED
+    return status != 402 or often or expired or (hold.last is not None and _USED.search(hold.last.said) is not None)
+
+
+def _status(hold: Hold) -> int | None:
+    return hold.last.status if hold.last is not None else None
+
+
+def _often(hold: Hold) -> str:
+    """Return how often it was presented, if that is why another time will not help; else what the seller said."""
+    if hold.tries + 1 >= OFTEN_PRESENTED:
+        return f"It was presented {hold.tries + 1} times, and another time"
+    if hold.last is not None and _USED.search(hold.last.said):
+        return "The seller says that the payment was used, and another time"
+    return f"The seller answered {_status(hold)} to it, and another time"
+
+
+def _network(hold: Hold) -> str:
+    network = hold.offer.network
+    return network if short_name(network) == network else f"{short_name(network)} ({network})"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..errors import PaymentNotSent
 from ..model.holds import Hold
 from ..model.offers import Quote
-from ..policy.choice import choose
+from ..policy.choice import pick
 from .asks import Pause
 from .authorizing import sign
 from .call import Call
@@ -30,8 +30,8 @@ def another(call: Call, quote: Quote, failure: PaymentNotSent, rules: Rules) -> 
     rest = tuple(offer for offer in quote.offers if offer.position != failed.position)
     why = f"offer {failed.position} ({failed}): {failure.args[0]}"
     left = replace(quote, offers=rest, faults=(*quote.faults, why), choice=None)
-    judged = choose(left, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
-    return left if judged.choice is not None else None
+    choice = pick(left, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+    return left if choice is not None else None
 
 
 def patiently_signed(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold]:

@@ -24,6 +24,7 @@ Maybe = Union[T, Awaitable[T]]  # noqa: UP007 - as a generic alias this is the f
 class Ledger(Protocol):
     """Holds, budgets and history. Every method may raise LedgerUnavailable; an async ledger returns awaitables.
 
+    ``LedgerUnavailable(..., wrote_nothing=True)`` says that a step was certainly not made. Else it may have been.
     ``reserve`` is one atomic step. It claims an unresolved hold of the same purchase, if there is one. Else it takes
     the price from every budget or from none. ``LedgerExtras`` has what a ledger may tell and do besides.
     """

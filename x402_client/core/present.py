@@ -6,23 +6,20 @@ Once it was sent, the money may be gone. So budget is given back only where the 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .. import events
-from ..errors import PaidNotDelivered, PaymentNotSent, PaymentOutcomeUnknown, PaymentRejected, QuoteError, X402Error
+from ..errors import PaymentNotSent, QuoteError, X402Error
 from ..guards.tracebacks import forget_frames
-from ..model.holds import MARGIN, Attempt, Hold, Outcome, moment
-from ..model.networks import short_name
+from ..model.holds import Attempt, Hold, Outcome
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
-from . import interruptions
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
-from .last_answer import named, note_answer, noted
+from .last_answer import note_answer, noted
 from .levels import left_in, tell_levels
-from .next_step import next_step
+from .no_content import led_away, never_known, outcome_unknown, rejected, undelivered
 from .receipt_check import judge, says_pending
 from .statements import check_offers, heard
 from .tries import Lost, Tries
@@ -76,16 +73,7 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     call.attempt.end()
     if hold.money != "held":
         return (yield from _expired(call, Tries(hold, terms=quote, elsewhere=True), rules))
-    payee = hold.purchase.origin
-    error = PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {payee} before, and this call was led to {call.origin}. A payment is shown to "
-        f"the origin that asked for it alone, and no second one is signed: nothing was sent. The payment can settle "
-        f"until {_until(call, hold)}. {next_step()}",
-        hold=hold.shown,
-        offer=hold.offer,
-        wait_until=expiry(hold),
-    )
-    raise (yield from noted(error, None, f"a redirect to {call.origin}"))
+    raise (yield from noted(led_away(call, hold), None, f"a redirect to {call.origin}"))
 
 
 def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
@@ -260,17 +248,17 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     funds = tries.failure is None and may_mean_no_funds(tries.reason)
     seen = yield from look_now(tries.hold.shown, funds)
     if tries.failure is not None:
-        raise (yield from noted(_outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
+        raise (yield from noted(outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
     short = not seen.settled and is_short(tries.hold, tries.reason, seen.balance)
-    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))
+    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))
 
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     """End a payment that cannot settle any more and was presented for the content alone."""
     hold = tries.hold
-    error: X402Error = _never_known(call, tries)
+    error: X402Error = never_known(call, tries)
     if hold.money == "spent":
-        error = _undelivered(call, tries)
+        error = undelivered(call, tries)
         if (yield from _written(call, Conclude(hold, True))):
             yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
@@ -291,108 +279,3 @@ def _written(call: Call, entry: Ask[Any]) -> Flow[bool]:
     except X402Error as failure:
         yield from Tell(events.Warned(call.method, call.url, f"The ledger did not take what became known: {failure}"))
         return False
-
-
-def _rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentRejected:
-    """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
-    from .empty_wallet import what_to_send
-
-    hold, said = tries.hold, tries.reason
-    outcome = tries.refusal and tries.refusal.outcome
-    quoted = f' It says: "{said}".' if said else ""
-    asked_again = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
-    stays = still_counted(call, hold)
-    if seen.settled:
-        text = f"{asked_again}{next_step(settled=True, refused=hold.tries + 1)}"
-    elif short:
-        text = f"{asked_again}{what_to_send(hold, seen.balance)} {stays} {next_step()}"
-    else:
-        text = f"{asked_again}{stays} {_taken_first(hold)}{next_step(refused=hold.tries + 1)}"
-    text += interruptions.remark(hold)
-    error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
-    if seen.settled or (outcome and outcome.money == "unknown"):
-        error.money = "spent" if seen.settled else "unknown"
-    return error
-
-
-def _outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
-    hold, patience = tries.hold, ""
-    if tries.late and rules.settle_timeout is not None:
-        patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
-    order = "After that" if tries.refused_last else "Before that"
-    then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
-    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. "
-    unknown += f"{_taken_first(hold)}{next_step()}"
-    error = PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
-        f"{then}{patience} {next_step(settled=True) if seen.settled else unknown}{interruptions.remark(hold)}",
-        hold=hold.shown,
-        offer=hold.offer,
-        response=tries.refusal and tries.refusal.native,
-        wait_until=expiry(hold),
-    )
-    if seen.settled:
-        error.money = "spent"
-    return error
-
-
-def _taken_first(hold: Hold) -> str:
-    return "This seller takes the money before it delivers, so it may well be spent. " if hold.offer.upfront else ""
-
-
-def _never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
-    hold, answer = tries.hold, tries.refusal or tries.kept
-    assert hold.authorization is not None
-    network = hold.offer.network
-    name = network if short_name(network) == network else f"{short_name(network)} ({network})"
-    later = moment(hold.authorization.expires + MARGIN) if call.expired_recently else None
-    wait = f"The chain may tell after {later:%Y-%m-%d %H:%M:%S} UTC" if later else "It stays counted"
-    return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and brought "
-        f"{_brought(call, tries)} now. We could not find out on {network} if it settled. {wait}. Name endpoints of "
-        f"{name} that answer, of different operators, in Buyer(rpc=...), or look the payment up by error.hold.nonce. "
-        "buyer.write_off(error.hold) gives the purchase up: the same request then buys anew. "
-        f"Policy(accept_loss=...) does so by itself for small amounts.{interruptions.remark(hold)}",
-        hold=hold.shown,
-        offer=hold.offer,
-        response=answer and answer.native,
-        wait_until=later,
-    )
-
-
-def _undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
-    hold, answer = tries.hold, tries.refusal or tries.kept
-    transaction = named(tries.transaction, hold)
-    too = f", and the seller named the transaction {transaction}" if transaction else ""
-    return PaidNotDelivered(
-        f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
-        f"brought {_brought(call, tries)}. Ask the seller for the content or the money; error.hold.nonce names the "
-        f"payment{too}. buyer.write_off(error.hold) gives the purchase up, so that the same request buys anew."
-        f"{interruptions.remark(hold)}",
-        hold=hold.shown,
-        offer=hold.offer,
-        response=answer and answer.native,
-    )
-
-
-def _brought(call: Call, tries: Tries) -> str:
-    if tries.elsewhere:
-        return f"a redirect to {call.origin}, where the payment is not shown,"
-    answer = tries.refusal or tries.kept
-    return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
-
-
-def still_counted(call: Call, hold: Hold) -> str:
-    """Return until when a payment can settle, for a message."""
-    return f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
-
-
-def _until(call: Call, hold: Hold) -> str:
-    at = expiry(hold)
-    behind = ", by the chain's clock, which is behind this machine's" if call.is_live else ""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC{behind}" if at else "it expires"
-
-
-def expiry(hold: Hold) -> datetime | None:
-    """Return the time until which a hold's payment can settle."""
-    return moment(hold.authorization.expires) if hold.authorization else None

@@ -52,8 +52,7 @@ def _request_of(call: Call, body: BodyDigest, is_tool: bool) -> tuple[str, bytes
     """
     if not is_tool:
         return call.identity, body.digest
-    above = None if call.endpoint is None else call.endpoint(body.digest)
-    return tool_identity(call.identity, above), body.digest
+    return tool_identity(call.identity, call.endpoint), body.digest
 
 
 def is_request_of(known: Purchase, request: HttpRequest, body: BodyDigest, headers: Iterable[str] = ()) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import AllowanceEnded, OverLimit, PaymentOutcomeUnknown, SameRequest
+from ..errors import AllowanceEnded, LedgerUnavailable, OverLimit, PaymentOutcomeUnknown, SameRequest
 from ..model.budgets import Cap, request_account
 from ..model.holds import Busy, Hold, Order, Purchase
 from ..model.offers import Offer, Quote
@@ -13,7 +13,8 @@ from .authorizing import sign_first
 from .call import Call
 from .drive import Flow
 from .joining import join
-from .present import expiry
+from .lost_answers import note_doubt
+from .no_content import expiry
 from .purchase_name import known_purchase
 from .reclaim import reclaim_expired
 from .rules import Rules
@@ -73,8 +74,13 @@ def reserve(call: Call, quote: Quote, offer: Offer, rules: Rules) -> Flow[Hold |
 
 def _taken(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[Hold]:
     """Take the price, if need be after the chain gave budget back."""
+    order = order_of(call, purchase, offer, rules)
     try:
-        hold = yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt))
+        hold = yield from patiently(Reserve(order, call.attempt))
+    except LedgerUnavailable as failure:
+        if order.signed is not None:
+            note_doubt(failure, order)
+        raise
     except (SameRequest, AllowanceEnded):
         raise
     except OverLimit:

@@ -1,4 +1,4 @@
-"""Finds the payment that a request would present again, for a quote or a refusal. Nothing is claimed or sent."""
+"""Finds the payments of a request that are unresolved or in flight, for a quote or a refusal. Nothing is claimed."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
 
 def with_unresolved(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
-    """Return a quote that names the unresolved payment of the same request, if there is one.
+    """Return a quote that names the payments of the same request that are unresolved or in flight.
 
     The rule: "The same request that meets an unresolved hold claims it and re-presents the same header; it never signs
     a second one".
     """
     try:
         admit(rules.policy, call.origin, call.came_from)
-        found = yield from _found(call, rules)
+        found, flying = yield from _found(call, rules)
     except Exception:  # not paid at all, or the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
-    return quote if found is None else replace(quote, unresolved=found.id)
+    unresolved = "" if found is None else found.id
+    return replace(quote, unresolved=unresolved, in_flight=tuple(hold.id for hold in flying))
 
 
 def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[None]:
@@ -40,7 +41,7 @@ def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[N
     if refusal.hold is not None or not isinstance(refusal, (Frozen, HostNotAllowed)):
         return
     try:
-        found = yield from _found(call, rules)
+        found, _ = yield from _found(call, rules)
     except Exception:  # the refusal stands, also where the body or the ledger cannot be read
         return
     if found is None:
@@ -50,16 +51,18 @@ def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[N
     said = str(refusal.args[0]).removesuffix(" Nothing was paid.").removesuffix(" Nothing was sent.")
     refusal.args = (
         f"{said} An earlier call of this request paid {told.price} to {told.host}, and brought nothing yet (money "
-        f"{told.money}): payment {told.id}. It was not presented again, and nothing new was paid.",
+        f"{told.money}): payment {told.id}. It was not presented again, and nothing new was paid. Once this is "
+        "allowed again, the same request presents it, and never pays a second one.",
     )
 
 
-def _found(call: Call, rules: Rules) -> Flow[Hold | None]:
+def _found(call: Call, rules: Rules) -> Flow[tuple[Hold | None, list[Hold]]]:
+    """Return the payment that a call would present, and those that other calls present at this moment."""
     purchase = yield from known_purchase(call, rules)
-    holds = yield from Holds()
-    return next((hold for hold in holds if _would_claim(purchase, hold)), None)
+    mine = [hold for hold in (yield from Holds()) if _is_mine(purchase, hold)]
+    flying = [hold for hold in mine if hold.state == "reserved" or hold.in_flight]
+    return next((hold for hold in mine if hold not in flying and hold.state == "signed"), None), flying
 
 
-def _would_claim(purchase: Purchase, hold: Hold) -> bool:
-    mine = hold.purchase.id in purchase.names and purchase.is_paid_by(hold.payer)
-    return mine and hold.state == "signed" and not hold.in_flight
+def _is_mine(purchase: Purchase, hold: Hold) -> bool:
+    return hold.purchase.id in purchase.names and purchase.is_paid_by(hold.payer)

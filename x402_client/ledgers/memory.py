@@ -259,7 +259,7 @@ class MemoryLedger:
             exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
             if exceeded:
                 self._forget_opened()
-                raise refusals.over_limit(order, exceeded)
+                raise refusals.over_limit(order, exceeded, now)
         path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
         row = Row(hold, accounts)
         self._count(row, +1)
@@ -373,7 +373,8 @@ class _Copied:
     def __enter__(self) -> None:
         raise LedgerUnavailable(
             "This ledger is in memory and was copied by a fork, and each copy could spend the whole budget. "
-            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.'
+            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.',
+            wrote_nothing=True,
         )
 
     def __exit__(self, *failure: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import ceil
 from typing import NamedTuple
 
 from ..errors import (
@@ -21,6 +22,8 @@ from ..model.holds import Hold, Order, Purchase, moment
 from ..model.hosts import Pattern
 from ..model.money import Money
 
+_HOUR, _DAY = 3_600, 86_400
+
 
 class Exceeded(NamedTuple):
     """Budget that an order exceeds, the amount counted in it, and the time at which the order fits. None: never."""
@@ -30,15 +33,17 @@ class Exceeded(NamedTuple):
     fits_at: float | None
 
 
-def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
-    """Build the refusal. It names the budget that blocks the order for longest."""
+def over_limit(order: Order, exceeded: Iterable[Exceeded], now: float) -> OverLimit:
+    """Build the refusal. It names the budget that blocks the order for longest, and when that ends."""
     worst = max(exceeded, key=lambda found: found.fits_at or float("inf"))
     cap, currency = worst.cap, worst.cap.currency
     asked: Money | int = 1 if currency is None else order.price
     spent: Money | int = worst.counted if currency is None else Money.of_units(worst.counted, currency)
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
-    again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC" if resets_at else "Waiting will not help"
+    again = "Waiting will not help"
+    if worst.fits_at is not None:
+        again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC, in {duration(worst.fits_at - now)}"
     counted = f"{spent} of it is counted" if currency else f"{spent} {'is' if spent == 1 else 'are'} counted"
     kind = SameRequest if is_request_account(cap.account) else OverLimit
     return kind(
@@ -53,6 +58,18 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded]) -> OverLimit:
         allowance=allowance_name(cap.account),
         offer=order.offer,
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a time to wait in words, rounded up: ``59 seconds``, ``23 hours 59 minutes``, ``2 days 4 hours``."""
+    left = max(1, ceil(seconds))
+    step = 1 if left < _HOUR else 60 if left < _DAY else _HOUR
+    left = -(-left // step) * step
+    parts: list[str] = []
+    for one, unit in ((_DAY, "day"), (_HOUR, "hour"), (60, "minute"), (1, "second")):
+        count, left = divmod(left, one)
+        parts += [f"{count} {unit}{'' if count == 1 else 's'}"] if count else []
+    return " ".join(parts)
 
 
 def _way_out(account: str) -> str:
@@ -83,7 +100,8 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     if state is None:
         return LedgerUnavailable(
             f"The ledger knows no {this}: it lost it, or the allowance was left behind by the program that made it. "
-            " Nothing was paid; buyer.allowance(...) opens it again."
+            " Nothing was paid; buyer.allowance(...) opens it again.",
+            wrote_nothing=True,
         )
     if state == "frozen":
         by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
@@ -156,5 +174,6 @@ def hold_is_gone() -> LedgerUnavailable:
     """Build the refusal for a hold that was given back meanwhile."""
     return LedgerUnavailable(
         "The hold of this payment is gone from the ledger: its amount was given back. Nothing was sent; repeat the "
-        "request."
+        "request.",
+        wrote_nothing=True,
     )

@@ -22,7 +22,8 @@ class Exposure:
         payer: The account whose money it is, in small letters.
         spender: The contract that may take it.
         amount: The most that it may take, in the token's smallest units. None: the chain could not be read.
-        since: When a permit or a payment by it was first signed here. An allowance may be older.
+        since: When a permit or a payment by it was first signed here. An allowance may be older. None: none was signed
+            here, and somebody else made the allowance.
         until: When it ends. None: it does not end by itself.
         why: How it came about.
         todo: How it ends.
@@ -33,7 +34,7 @@ class Exposure:
     payer: str
     spender: str
     amount: int | None
-    since: datetime
+    since: datetime | None
     until: datetime | None
     why: str
     todo: str

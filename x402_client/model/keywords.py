@@ -24,20 +24,28 @@ def near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
 _AMOUNT_WORDS = re.compile("max|most|limit|budget|price|amount|spend|daily|usd")
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """Return a question about what a word may mean that is none of the known; "" if nothing is near."""
+def meant(word: str, known: Iterable[str], cures: Iterable[tuple[str, str]] = ()) -> str:
+    """Return a question about what a word may mean that is none of the known; "" if nothing is near.
+
+    ``cures`` are patterns of words that people write, and what to say of each.
+    """
     names = list(known)
     misspelled = near(word, names, 0.85)
+    cure = next((said for words, said in cures if re.search(words, word.lower())), "")
+    if cure and misspelled is None:
+        return cure
     if misspelled is None and "per_request" in names and _AMOUNT_WORDS.search(word.lower()):
         return "did you mean per_request (the most for one payment) or per_day (a budget)?"
     found = misspelled or near(word, names)
     return f"did you mean {found}?" if found else ""
 
 
-def unexpected(kind: str, given: Iterable[str], known: Iterable[str]) -> TypeError:
+def unexpected(
+    kind: str, given: Iterable[str], known: Iterable[str], cures: Iterable[tuple[str, str]] = ()
+) -> TypeError:
     """Build the error for keywords that ``kind`` does not have. Values are not shown: one may be a key."""
     word, names = min(given), list(known)
-    cure = meant(word, names) or f"known are {', '.join(names)}."
+    cure = meant(word, names, cures) or f"known are {', '.join(names)}."
     return TypeError(f"{kind}() got an unexpected keyword argument {word!r}; {cure}")
 
 

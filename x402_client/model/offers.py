@@ -168,6 +168,8 @@ class Quote:
         request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
         unresolved: The id of an unresolved payment for the same request, as in ``buyer.holds()``. That payment would be
             presented again, and no offer paid. Default: there is none.
+        in_flight: The ids of payments that other calls of the same request are making at this moment. A further call
+            would be a purchase of its own. Default: there are none.
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
@@ -192,6 +194,8 @@ class Quote:
     request: str = field(default="", repr=False, compare=False)
     #: The id of an unresolved payment for the same request. It would be presented again, and no offer paid.
     unresolved: str = field(default="", compare=False)
+    #: The ids of payments that other calls of the same request are making at this moment.
+    in_flight: tuple[str, ...] = field(default=(), compare=False)
     #: The challenge of sign-in-with-x. With it, a quote may be without offers: then it opens by a signature alone.
     sign_in: SignIn | None = None
     #: How a signed offer contradicts the rest. Such a 402 was changed on its way, and none of it is paid.
@@ -219,6 +223,8 @@ class Quote:
             found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:
             found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
+        if self.in_flight:
+            found += f"; in flight for the same request: {len(self.in_flight)}"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")
 
 

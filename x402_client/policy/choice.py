@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from ..errors import NoAcceptableOffer, PaymentRefused, TooExpensive
+from ..errors import PaymentRefused
 from ..guards.remembered import Remembered
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
 from ..model.offers import Offer, Quote, term
-from ..model.sandbox_settings import NOT_READ, is_unread
+from ..model.sandbox_settings import is_unread
 from ..wire.bounds import Bounds
 from ..wire.by_identity import ByIdentity
 from ..wire.read import LONG_TERMS
 from ..wire.write import echo_objections
 from . import allowances as allowed
 from .allowances import AllowanceRules
-from .cures import RAISE_ALLOWANCE, RAISE_HOST, RAISE_OWN, RAISE_POLICY, ending
 
 if TYPE_CHECKING:
     from .policy import Policy
 
-#: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
-_REASONS, _DESCRIBED = 10, 3
 _NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
 #: A 402 whose signed offers contradict it. Its other offers are no better.
 CHANGED = "the 402 was changed on its way, or is broken"
@@ -118,76 +115,30 @@ _judged_cached = lru_cache(maxsize=64)(_judged)
 _judged_remembered = Remembered(_judged, LONG_TERMS)
 
 
-def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> NoAcceptableOffer:
-    """Return the error for a judged quote without a choice."""
-    count = len(quote.offers) + len(quote.faults)
-    if not count:
-        reason = None if quote.sign_in is None else quote.sign_in.reason
-        why = f": {reason}" if reason else ""
-        return NoAcceptableOffer(
-            f"{quote.url} asks for no money; it opens by a sign-in of the wallet, and none opened it{why}. Nothing was "
-            "paid.",
-            reasons=quote.reasons,
-        )
-    message = f"No offer of the {count} of {quote.url} was acceptable: "
-    reasons = [*_grouped_reasons(quote.offers), *quote.faults]
-    shown, more = reasons[:_REASONS], len(reasons) - _REASONS
-    message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "."
-    dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
-    advice = f" {NOT_READ}" if is_unread(quote.offers, policy.tokens) else ""
-    if not dear:
-        return NoAcceptableOffer(f"{message} Nothing was paid.{advice}", reasons=quote.reasons)
-    comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
-    asked, offer = min(comparable, key=lambda found: found[0])
-    limit = _most(policy, origin, mandate, asked.currency)
-    cure, host, allowance = _cure(policy, origin, mandate, asked)
-    return TooExpensive(
-        f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer,
-        host=host, allowance=allowance,
-    )  # fmt: skip
+def pick(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Offer | None:
+    """Return the choice of ``choose`` alone, without a reason against any other offer. None: there is none.
+
+    Strategy: the offers are looked at in the order of preference, up to the first that nothing speaks against. One of a
+    token that is not known costs a look-up, and no words are made for it.
+    """
+    about = (ByIdentity(quote), policy, origin, means, mandate, bounds)
+    if mandate.quote is not None or not (quote.brief or quote.size):
+        return _picked(*about)
+    return _picked_cached(*about) if quote.brief else _picked_remembered(quote.size, *about)  # type: ignore[arg-type]
 
 
-def _cure(policy: Policy, origin: Origin, mandate: Mandate, asked: Money) -> tuple[str, str | None, str | None]:
-    """Return what would allow a price that is too high, with the host's entry or the allowance whose limit decides."""
-    currency = asked.currency
-    limit = _most(policy, origin, mandate, currency)
-    if limit == policy.per_request(origin, currency):
-        entry = policy.decides_per_request(origin, currency)
-        own = (cap for one in mandate.allowances for cap in one.caps(currency))
-        then = ending(asked, (*policy.caps(origin, currency), *own))
-        return (RAISE_HOST.format(entry) + then, entry, None) if entry else (RAISE_POLICY + then, None, None)
-    under = (one.name for one in mandate.allowances if one.budget.per_request(currency) == limit)
-    allowance = next(under, None)
-    return (RAISE_OWN, None, None) if allowance is None else (RAISE_ALLOWANCE.format(allowance), None, allowance)
+def _picked(
+    keyed: ByIdentity[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds
+) -> Offer | None:
+    quote = keyed.it
+    judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds), quote.contradiction)
+    known = (judge.priced(offer) for offer in quote.offers)
+    preferred = sorted((offer for offer in known if offer is not None), key=judge.order)
+    return next((offer for offer in preferred if judge.reason(offer) is None), None)
 
 
-def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:
-    """Return the reasons against refused offers, one line for all that are refused alike."""
-    groups: dict[str, list[Offer]] = {}
-    for offer in offers:
-        groups.setdefault(getattr(offer.reason, "shared", offer.reason or ""), []).append(offer)
-    return [_for_one(group[0]) if len(group) == 1 else _for_all(group, shared) for shared, group in groups.items()]
-
-
-def _for_one(offer: Offer) -> str:
-    return f"offer {offer.position} ({offer}): {offer.reason}"
-
-
-def _for_all(offers: list[Offer], shared: str) -> str:
-    described = list(dict.fromkeys(str(offer) for offer in offers[:_DESCRIBED]))
-    more = ["..."] if len(offers) > _DESCRIBED and len(described) > 1 else []
-    return f"offers {_positions(offers)} ({'; '.join(described + more)}): {shared}"
-
-
-def _positions(offers: list[Offer]) -> str:
-    """Return ``1, 2 and 7``, or ``1 to 7`` where none is left out."""
-    numbers = [offer.position for offer in offers]
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]} to {numbers[-1]}"
-    named = ", ".join(map(str, numbers[:_REASONS]))
-    if len(numbers) > _REASONS:
-        return f"{named} and {len(numbers) - _REASONS} more"
-    return " and ".join(named.rsplit(", ", 1))
+_picked_cached = lru_cache(maxsize=64)(_picked)
+_picked_remembered = Remembered(_picked, LONG_TERMS)
 
 
 class SharedReason(str):
@@ -230,14 +181,17 @@ class _Judge:
         self.changed = f"{CHANGED}: {contradiction}" if contradiction else None
 
     def look_at(self, offer: Offer) -> Offer:
-        token = self.means.token(offer.network, offer.asset)
-        if token is None:
+        priced = self.priced(offer)
+        if priced is None:
             why = self.changed or self._network_reason(offer) or self._unknown(offer)
             return offer.judged(None, None, why)
-        price = token.price(offer.amount)
-        offer = offer.judged(token, price, None)
-        reason = self._reason(offer, token)
-        return offer if reason is None else offer.judged(token, price, reason)
+        reason = self.reason(priced)
+        return priced if reason is None else offer.judged(priced.token, priced.price, reason)
+
+    def priced(self, offer: Offer) -> Offer | None:
+        """Return the offer with its token and its price. None: the token is not known."""
+        token = self.means.token(offer.network, offer.asset)
+        return None if token is None else offer.judged(token, token.price(offer.amount), None)
 
     def _unknown(self, offer: Offer) -> str:
         unread = is_unread((offer,), self.policy.tokens)
@@ -264,7 +218,8 @@ class _Judge:
             offer.position,
         )
 
-    def _reason(self, offer: Offer, token: Token) -> str | None:
+    def reason(self, offer: Offer) -> str | None:
+        """Return the first reason against an offer whose token is known. None: there is none."""
         return (
             self.changed
             or self._network_reason(offer)
@@ -345,7 +300,7 @@ class _Judge:
         if poor is not None:
             amounts = " and ".join(poor.terms.amounts)
             return f"the allowance {poor.name!r} is of {amounts}, so it pays nothing in {price.currency}"
-        most = _most(self.policy, self.origin, self.mandate, price.currency)
+        most = most_for_one(self.policy, self.origin, self.mandate, price.currency)
         if most is None or price <= most:
             return None
         return TooDear(f"it costs {price}; one payment may cost {most}", f"one payment may cost {most}")
@@ -369,7 +324,8 @@ class _Judge:
         return order.index(name) if order and name in order else 0
 
 
-def _most(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Money | None:
+def most_for_one(policy: Policy, origin: Origin, mandate: Mandate, currency: str) -> Money | None:
+    """Return the most that one payment may cost, by the policy and the caller's own terms. None: nothing limits it."""
     asked = mandate.per_request
     own = None if asked is None else asked.as_limit_on(currency)
     if asked is not None and own is None:

@@ -234,7 +234,7 @@ class Shop:
     def _new_wallet(self) -> dict[str, Any]:
         """Make throw-away keys with invented money, for programs that are not in this process."""
         keys = {"evm": self.keys.evm_key(), "solana": self.keys.solana_key()}
-        wallet = Wallet(**keys)
+        wallet = Wallet(keys["evm"], keys["solana"])
         assert wallet.evm is not None
         assert wallet.solana is not None
         addresses = {"evm": wallet.evm.address, "solana": wallet.solana.address}

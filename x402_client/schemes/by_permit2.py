@@ -7,15 +7,16 @@ exactly the price goes along with the payment.
 
 from __future__ import annotations
 
-import re
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..chains.evm import ZERO, is_address
-from ..chains.permit2_settlement import FIRST_BLOCK, head_number
+from ..chains.permit2_settlement import FIRST_BLOCK, head_number, is_used
 from ..chains.rpc import Reverted, Rpc
 from ..chains.rpc_answers import Garbage
+from ..chains.token_allowances import permit2_allowance
 from ..chains.token_permits import permit_facts
 from ..core.asks import Ask, Fetch, Holds
 from ..errors import ChainUnavailable, InsufficientFunds
@@ -29,8 +30,6 @@ from .permit2 import PERMIT2, SPENDERS
 from .permits import TRANSACTION_KEY, Wanted, domain_for, pending, sponsored, version_problem
 
 METHOD = "permit2"
-_ALLOWANCE = "0xdd62ed3e"  # allowance(address,address)
-_WORD = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
 #: Fields by which sellers could ask for another contract than the official ones.
 _CONTRACTS = {"spender": "", "proxyAddress": "", "permit2Proxy": "", "permit2Address": PERMIT2}
 
@@ -90,14 +89,16 @@ class Permit2Allowances:
         assert token is not None
         block, have = yield from Fetch(lambda: _facts(rpc, token.address, self._payer))
         others = [] if have >= UNLIMITED else _under_way((yield from Holds()), token, self._payer)
-        if have - sum(amount for amount, _ in others) >= offer.amount:
+        if others and have - _sum(others) < offer.amount:
+            have, others = yield from Fetch(lambda: _look_again(rpc, token.address, others, have - offer.amount))
+        if have - _sum(others) >= offer.amount:
             return Found({FIRST_BLOCK: block}, self._remark(offer, token, have))
         problem = no_permit(offer, self._permits, self._is_contract) if have < offer.amount else ""
         if problem:
             raise self._refusal(offer, token, have, problem)
         if others:
             # A permit sets the allowance, and does not add to it: these payments could not be taken any more.
-            raise pending(offer, "Another payment of this wallet by Permit2", max(until for _, until in others))
+            raise pending(offer, "Another payment of this wallet by Permit2", max(map(_end, others)))
         try:
             facts = yield from Fetch(lambda: permit_facts(rpc, token.address, self._payer))
         except Reverted:
@@ -148,17 +149,48 @@ def no_permit(offer: Offer, permits: bool, is_contract: bool) -> str:
     return f"No permit is signed: {problem}." if problem else ""
 
 
-def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[tuple[int, int]]:
-    """Return the amount and the end of each payment of an account that may yet take its part of an allowance."""
+def _under_way(holds: Iterable[Hold], token: Token, payer: str) -> list[Hold]:
+    """Return the payments of an account that may yet take their part of an allowance, the oldest first."""
     found = (
-        (hold.offer.amount, hold.authorization.expires)
+        hold
         for hold in holds
         if hold.authorization is not None
         and hold.authorization.proof == "bit"
         and hold.money != "spent"
         and (hold.offer.token, hold.payer) == (token, payer_name(payer))
     )
-    return [one for one in found if one[1] >= time.time()]
+    return sorted((hold for hold in found if _end(hold) >= time.time()), key=lambda hold: hold.created)
+
+
+def _end(hold: Hold) -> int:
+    return 0 if hold.authorization is None else hold.authorization.expires
+
+
+def _sum(holds: Iterable[Hold]) -> int:
+    return sum(hold.offer.amount for hold in holds)
+
+
+def _look_again(rpc: Rpc, token: str, others: list[Hold], room: int) -> tuple[int, list[Hold]]:
+    """Return the allowance, and the payments that the chain does not show as taken.
+
+    The rule: "A used nonce with its transfer is final at once and frees the rest". Once more are open than there is
+    ``room`` for, the others are not looked at. The allowance is read last, so what was taken is taken off it.
+    """
+    left: list[Hold] = []
+    rest = deque(others)
+    while rest and (not left or _sum(left) <= room):
+        hold = rest.popleft()
+        if not _is_taken(rpc, hold):
+            left.append(hold)
+    return permit2_allowance(rpc, token, others[0].payer), [*left, *rest]
+
+
+def _is_taken(rpc: Rpc, hold: Hold) -> bool:
+    assert hold.authorization is not None
+    try:
+        return is_used(rpc, hold.authorization)
+    except (ChainUnavailable, Garbage):
+        return False  # nobody can tell, so it waits
 
 
 def signed_permit(
@@ -179,12 +211,3 @@ def _facts(rpc: Rpc, token: str, owner: str) -> tuple[int, int]:
         return head_number(rpc), permit2_allowance(rpc, token, owner)
     except Garbage:
         raise ChainUnavailable("The endpoint's answer about the latest block makes no sense.") from None
-
-
-def permit2_allowance(rpc: Rpc, token: str, owner: str) -> int:
-    """Read what an owner has approved to Permit2, in the token's smallest units."""
-    data = _ALLOWANCE + owner[2:].lower().zfill(64) + PERMIT2[2:].lower().zfill(64)
-    answer = rpc.call("eth_call", {"to": token, "data": data}, "latest")
-    if not isinstance(answer, str) or not _WORD.fullmatch(answer):
-        raise ChainUnavailable(f"The endpoint's answer about {owner}'s allowance to Permit2 makes no sense.")
-    return int(answer, 16)

@@ -101,18 +101,23 @@ class EvmPayer:
         taken = yield from Fetch(lambda: self._is_taken(network, question.digest, given))
         return Account(code, taken, is_unheard=taken is None)
 
-    def checked(self, network: str, data: TypedData, given: SignatureGiven) -> Generator[Ask[Any], Any, bytes]:
-        """Return the signature as it is sent, once it is known to be one of this account. Else SigningError."""
+    def checked(
+        self, network: str, data: TypedData, given: SignatureGiven, *, may_deploy: bool = True
+    ) -> Generator[Ask[Any], Any, bytes]:
+        """Return the signature as it is sent, once it is known to be one of this account. Else SigningError.
+
+        ``may_deploy`` says if a wallet that is not on its chain may pay so (ERC-6492).
+        """
         if given.trusted:
             return given.signature
         is_keys_own = not self._declared and recover(data.digest, given.signature) == self.address
         if is_keys_own and not self._code.get(network):
             return given.signature
         if self._endpoints is None or not self._endpoints.reach(network):
-            return self._as_declared(given, "There is no endpoint to ask its chain.")
+            return self._as_declared(given, "There is no endpoint to ask its chain.", may_deploy)
         if self._declared and self._is_resting(network):
-            return self._as_declared(given, "")
-        verdict = yield from Fetch(lambda: self._ask(network, data.digest, given))
+            return self._as_declared(given, "", may_deploy)
+        verdict = yield from Fetch(lambda: self._ask(network, data.digest, given, may_deploy))
         if isinstance(verdict, SignatureGiven):
             return verdict.signature
         if is_keys_own and verdict != "no":  # the delegation that was there is over, or the chain is silent
@@ -120,7 +125,7 @@ class EvmPayer:
         if verdict == "silent":
             self._rest(network, _REST)
             problem = f"{short_name(network)} did not answer whether it is one of the code there."
-            sent = self._as_declared(given, problem)
+            sent = self._as_declared(given, problem, may_deploy)
             log.warning(
                 "%s did not answer whether the wallet %s takes its signature; it is sent as you declared it.",
                 short_name(network),
@@ -145,8 +150,8 @@ class EvmPayer:
         except ChainUnavailable:
             return None
 
-    def _ask(self, network: str, digest: bytes, given: SignatureGiven) -> SignatureGiven | str:
-        """Return the signature as it is sent if the chain takes it, else "no", "no code" or "silent"."""
+    def _ask(self, network: str, digest: bytes, given: SignatureGiven, may_deploy: bool) -> SignatureGiven | str:
+        """Return the signature as it is sent if the chain takes it, else "no", "no code", "not there" or "silent"."""
         assert self._endpoints is not None
         rpc, wrapped, until = self._endpoints.of(network), self._wrapped(given), time.monotonic() + _ASKING
         try:
@@ -157,6 +162,8 @@ class EvmPayer:
                 return SignatureGiven(plain) if takes(rpc, self.address, digest, plain, left) else "no"
             if wrapped is None:
                 return "no code"
+            if not may_deploy:
+                return "not there"
             good = takes_once_deployed(rpc, self.address, digest, wrapped, left)
             return SignatureGiven(wrap(wrapped)) if good else "no"
         except ChainUnavailable:
@@ -166,11 +173,13 @@ class EvmPayer:
         found = unwrap(given.signature)
         return Undeployed(*self._deploy, given.signature) if found is None and self._deploy else found
 
-    def _as_declared(self, given: SignatureGiven, problem: str) -> bytes:
+    def _as_declared(self, given: SignatureGiven, problem: str, may_deploy: bool) -> bytes:
         """Return the signature as it is sent on the user's word. SigningError if the wallet is not declared."""
         if self._declared:
             wrapped = self._wrapped(given)
-            return wrap(wrapped) if wrapped else given.signature
+            if wrapped is None:
+                return given.signature
+            return wrap(wrapped) if may_deploy else wrapped.signature
         read_signature(given.signature)
         raise SigningError(
             f"The signature that came back is not by {self.address}, the signer's address. {problem} If a contract "
@@ -208,6 +217,11 @@ class EvmPayer:
             return (
                 f"There is no contract at {self.address} on {where}. Deploy the wallet there first, or say how it is "
                 "made: ContractSigner(..., deploy=(factory, calldata)). Nothing was sent."
+            )
+        if verdict == "not there":
+            return (
+                f"The wallet {self.address} is not on {where} yet, and a payment by Permit2 does not make it. Deploy "
+                "it first, or pay an offer by EIP-3009, which may do so. Nothing was sent."
             )
         return (
             f"The wallet at {self.address} on {where} does not take the signature that came back. Look at how it is "

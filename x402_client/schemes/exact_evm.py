@@ -122,7 +122,8 @@ class ExactEvm:
             message = self._message(offer, expires)
             data = _data(offer, message)
             given = yield from SignTyped(data)
-            signature = yield from self._account.checked(offer.network, data, given)
+            # No facilitator takes ERC-6492 with Permit2: the contract asks the wallet's own code about the signature.
+            signature = yield from self._account.checked(offer.network, data, given, may_deploy=not offer.by_permit2)
             permit = {} if found is None else (yield from self._permit(offer, found, expires))
             if expires - time.time() >= min(window, SETTLING) / 2:
                 if found is not None:

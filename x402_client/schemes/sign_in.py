@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from ..chains.evm import personal_digest, recover
 from ..core.asks import Ask, SignatureGiven, SignMessage, SignText
 from ..errors import SigningError
+from ..guards.forks import in_each_child
 from ..model.hosts import Origin
 from ..model.networks import EVM_FAMILY, family_of
 from ..model.offers import SignIn
@@ -19,6 +21,7 @@ from ..wire.sign_in import sign_in_header, sign_in_text
 
 #: Challenges that were signed and are remembered, so that none is signed twice. The oldest are outdated anyway.
 _REMEMBERED = 1_000
+_USED = "this same challenge was signed before, and a sign-in is for one use"
 
 
 class SignInWithX:
@@ -28,21 +31,19 @@ class SignInWithX:
     key may sign for a network.
     """
 
-    def __init__(
-        self,
-        accounts: Mapping[str, str],
-        is_ours: Callable[[str], bool],
-        bounds: Bounds,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self._accounts, self._is_ours, self._bounds, self._clock = dict(accounts), is_ours, bounds, clock
+    def __init__(self, accounts: Mapping[str, str], is_ours: Callable[[str], bool], bounds: Bounds) -> None:
+        self._accounts, self._is_ours, self._bounds = dict(accounts), is_ours, bounds
         self._signed: OrderedDict[tuple[str, str], None] = OrderedDict()
+        in_each_child(self, SignInWithX._start_anew)
+
+    def _start_anew(self) -> None:
+        self._lock = threading.Lock()
 
     def objection(self, challenge: SignIn, origin: Origin) -> str | None:
         """Return why a challenge that an origin made is not signed now, or None."""
         if self._key(challenge) in self._signed:
-            return "this same challenge was signed before, and a sign-in is for one use"
-        return challenge_objection(challenge, origin, self._clock())
+            return _USED
+        return challenge_objection(challenge, origin, time.time())
 
     def account(self, network: str) -> str:
         """Return the account that signs in on a network; "" if there is none."""
@@ -51,7 +52,8 @@ class SignInWithX:
     def sign(self, challenge: SignIn, network: str) -> Generator[Ask[Any], Any, tuple[str, str]]:
         """Sign a challenge, once. Return name and value of the header that signs in."""
         address = self.account(network)
-        self._remember(challenge)
+        if not self._remember(challenge):
+            raise SigningError(f"It was not signed: {_USED}. Nothing was sent.")
         text = sign_in_text(challenge, network, address).encode()
         on_evm = family_of(network) == EVM_FAMILY
         try:
@@ -68,10 +70,15 @@ class SignInWithX:
     def _key(self, challenge: SignIn) -> tuple[str, str]:
         return challenge.domain.lower(), challenge.nonce
 
-    def _remember(self, challenge: SignIn) -> None:
-        self._signed[self._key(challenge)] = None
-        while len(self._signed) > _REMEMBERED:
-            self._signed.popitem(last=False)
+    def _remember(self, challenge: SignIn) -> bool:
+        """Take a challenge for one use. Return False if another call has taken it since it was judged."""
+        with self._lock:
+            if self._key(challenge) in self._signed:
+                return False
+            self._signed[self._key(challenge)] = None
+            while len(self._signed) > _REMEMBERED:
+                self._signed.popitem(last=False)
+            return True
 
 
 def _is_by(address: str, text: bytes, given: SignatureGiven) -> bool:

@@ -221,6 +221,10 @@ def test_a_password(start: Callable[..., Server]) -> None:
     assert "refuses the user name or password" in said
     assert PASSWORD not in said + repr(ledger) + repr(vars(ledger)) + server.log()
     assert "no database" in refused(PostgresLedger(server.url() + "_not_there").holds)
+    assert "no role" in refused(PostgresLedger(f"postgresql://stranger@{address}").holds)
+    hba.write_text("host all app all reject\n" + hba.read_text())
+    server.do("SELECT pg_reload_conf()")
+    assert "see its pg_hba.conf" in refused(PostgresLedger(f"postgresql://app:{PASSWORD}@{address}").holds)
     ledger.close_ledger()
 
 

@@ -9,7 +9,7 @@ from .broken import MOVED, OVER, STOPPED, Broken
 from .chain import Chain, Payment
 from .clock import real
 from .events import Allowed, Setting
-from .seller import PRICE
+from .terms import PRICE
 
 if TYPE_CHECKING:
     from .books import Made

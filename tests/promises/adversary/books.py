@@ -14,8 +14,12 @@ from .callers import End
 from .chain import Chain, Payment
 from .clock import real
 from .events import Call, Setting
-from .seller import GOODS, PRICE, Visit
+from .exposed import Exposed
+from .openings import Openings
+from .seller import GOODS
+from .terms import PRICE
 from .things import THINGS
+from .visits import Visit
 
 #: The day of a budget, less what may pass between a reservation and the arrival of its payment.
 DAY = 86_400 - 60
@@ -53,6 +57,7 @@ class Books:
         #: Calls that got all of the content.
         self.delivered = 0
         self.allowed = Allowances(chain, setting)
+        self.openings, self.exposed = Openings(chain, setting), Exposed(chain, setting)
         #: When the ledger was copied, the buyers that saw more than the copy has, and later calls by others.
         self._kept_at: float | None = None
         self._knows: set[tuple[int, int]] = set()
@@ -74,6 +79,7 @@ class Books:
 
     def begin(self, made: list[Made]) -> None:
         """Enter calls that start at once. Those for a thing that was not delivered go on with that purchase."""
+        self.openings.begin(made)
         starting = Counter(one.visit.thing for one in made)
         for thing, number in starting.items():
             more = max(0, number - self.undelivered[thing])
@@ -115,6 +121,12 @@ class Books:
             self.opened[thing] += 1  # nobody can say how much its code had
         elif end.status is not None and 200 <= end.status < 300 and end.how == "answer" and made.call.stop != "drop":
             self.undelivered[thing] = max(0, self.undelivered[thing] - 1)  # an odd 2xx, read to its end
+        self.openings.finish(made, end)
+        if self.openings.is_free(made, end) and not self.undelivered[thing]:
+            # It cost nothing, so what was opened for it stays unused.
+            self.opened[thing] = min(
+                self.opened[thing], sum(one.thing == thing for one in self.chain.payments.values())
+            )
         self._sees(made, end)
         self._races(made, end)
         self._withheld(made, end)
@@ -136,6 +148,7 @@ class Books:
 
     def given_up(self, nonce: str | None, by_user: bool) -> None:
         """A purchase that was given up may be made anew; the policy gives up by itself only what expired."""
+        self.openings.given_up(nonce)
         payment = self.chain.payments.get(nonce or "")
         if payment is not None and (by_user or self._expired(payment)):
             self.opened[payment.thing] += 1
@@ -148,6 +161,11 @@ class Books:
         own = clock.wall() - payment.expires
         return own >= 0 if payment.settled is not None else own >= MARGIN and not self.chain.speaks
 
+    def shaken(self) -> None:
+        """Something was taken from the ledger: programs may know less of it than before."""
+        self.openings.lost()
+        self.exposed.lost()
+
     def kept(self) -> None:
         """The ledger was copied."""
         if not self._put_back:
@@ -155,12 +173,14 @@ class Books:
 
     def put_back(self) -> None:
         """The copy was put back. Who saw nothing since cannot know of it, and is not blamed."""
+        self.shaken()
         self.allowed.lost()
         self._put_back = self._put_back or self._kept_at is not None
         self._gone, self._known_at = False, float("inf")
 
     def emptied(self) -> None:
         """All was lost. Who never saw the ledger cannot know of it, and is not blamed."""
+        self.shaken()
         self.allowed.lost()
         if not self._put_back:
             self._put_back, self._knows = True, set(self._knows_any)
@@ -213,6 +233,7 @@ class Books:
             if total > cents * PRICE:
                 raise Broken(OVER, f"{total} units are out under {cents * PRICE} a day for {name}")
         self.allowed.check([one for one in blamed if self._at_risk(one)], self.made.values())
+        self.exposed.check(self._forgiven if not self.endpoint_lied else self.made)
         self._check_loops(out)
         if self.setting.lax and self.setting.wildcard is not None and not self.lied_to:
             self._check_beside_lax([one for one in blamed if self._at_risk(one)], self.setting.wildcard * PRICE)

@@ -6,6 +6,12 @@ TWICE, OVER, WITHHELD, UNTRUE = "settled twice", "over a budget", "content withh
 #: Of allowances: a payment counts in others than it was made under; one that pays no more paid, or one place that it
 #: does not pay; its name was opened with other terms.
 MOVED, STOPPED, TERMS = "counted elsewhere", "paid under what pays no more", "other terms"
+#: A payment came once more, and signed anew or with another permit.
+SIGNED_ANEW = "not the same payment"
+#: Of sign-ins: one that no sound challenge of the asked origin called for, or what pays beside one that opened.
+SIGNED = "signed in where it must not"
+#: Of permits: another one than of exactly the payment, or two at once; and what could be taken and is not shown so.
+PERMITTED, HIDDEN = "a permit that must not be", "not shown as exposed"
 
 
 class Broken(Exception):

@@ -18,8 +18,13 @@ from x402_client.model.holds import Hold
 from x402_client.sandbox.jsonrpc import answer
 from x402_client.schemes.permit2 import PERMIT2, SPENDERS, typed_data
 
+from .broken import SIGNED_ANEW, Broken
 from .clock import Clock
+from .permits import Permit, Permits
 
+#: The keys of two wallets, and their addresses.
+KEYS = ("0x" + "42" * 32, "0x" + "43" * 32)
+WALLETS: tuple[str, ...] = tuple(Account.from_key(key).address for key in KEYS)
 CHAIN, FOREIGN = int(NETWORK[2].partition(":")[2]), 5042002
 _BLOCK = 20_000_000
 #: Seconds by which a reader of the user's own is early.
@@ -44,6 +49,10 @@ class Payment:
     settled: float | None = None
     #: A seller said of it what is not true.
     lied: bool = False
+    #: The header that it came in, True if Permit2 takes it from an allowance, and the permit that came along.
+    header: str = ""
+    by_permit2: bool = False
+    permit: Permit | None = None
 
 
 class Chain:
@@ -55,6 +64,12 @@ class Chain:
         self.payments: dict[str, Payment] = {}
         self.moods = ["true", "true"]
         self.foreign = False
+        self.permits = Permits(clock)
+
+    def begin(self, foreign: bool, approved: int | None) -> None:
+        """Begin a script."""
+        self.payments, self.moods, self.foreign = {}, ["true", "true"], foreign
+        self.permits.begin(approved)
 
     @property
     def speaks(self) -> bool:
@@ -63,34 +78,48 @@ class Chain:
 
     def handed(self, header: str, call: int, thing: tuple[int, int], host: str) -> Payment:
         """Note a payment as it arrives at a seller. One that is not good is a failure of the machine."""
-        signed, signature = _opened(header)
+        whole, signed, signature = _opened(header)
         with self.lock:
             found = self.payments.get(signed["nonce"])
             if found is None:
-                known = _permit(signed, signature) if "permitted" in signed else _transfer(signed, signature)
+                by_permit2 = "permitted" in signed
+                known = _permit(signed, signature) if by_permit2 else _transfer(signed, signature)
                 found = Payment(signed["nonce"], signed["from"], *known[:2], call, thing, host, self.clock.chain())
-                found.ceiling = known[2]
+                found.ceiling, found.header, found.by_permit2 = known[2], header, by_permit2
+                found.permit = self.permits.handed(whole, signed, call) if by_permit2 else None
                 self.payments[signed["nonce"]] = found
+            if found.header != header:
+                raise Broken(
+                    SIGNED_ANEW, f"call {call} presents {found.nonce} in another header than call {found.call}"
+                )
             return found
 
     def lives(self, payment: Payment) -> bool:
         """Return True if a payment can settle yet."""
         return payment.settled is None and self.clock.chain() < payment.expires
 
-    def settle(self, payment: Payment, charge: int | None = None) -> bool:
-        """Settle as the token does: once, and before the expiry. A charge of nothing of a ceiling is no transaction."""
+    def settle(self, payment: Payment, charge: int | None = None, permit: str = "with") -> bool:
+        """Settle as the token does: once, and before the expiry. A charge of nothing of a ceiling is no transaction.
+
+        ``permit`` says what becomes of the permit that came along: it is submitted with the payment, alone, or never.
+        """
         with self.lock:
             if not self.lives(payment) or (payment.ceiling and charge == 0):
+                return False
+            if permit != "never":
+                self.permits.submit(payment.permit)
+            taken = charge if payment.ceiling and charge is not None else payment.amount
+            if permit == "alone" or (payment.by_permit2 and not self.permits.take(payment.payer, taken)):
                 return False
             payment.settled = self.clock.chain()
             if payment.ceiling and charge is not None:
                 payment.amount = charge
             return True
 
-    def settle_late(self) -> None:
+    def settle_late(self, permit: str = "with") -> None:
         """Settle all that can be."""
         for payment in list(self.payments.values()):
-            self.settle(payment)
+            self.settle(payment, permit=permit)
 
     # --- what an endpoint says
 
@@ -157,8 +186,9 @@ class Chain:
             return self._bits(data, block, mood)
         if str(call["to"]).lower() != USDC.lower():
             return "0x"
-        if data.startswith("0xdd62ed3e"):  # allowance
-            return f"0x{2**200:064x}"
+        told = self.permits.answer(data)
+        if told is not None:
+            return told
         if data.startswith("0x313ce567"):
             return f"0x{6:064x}"
         if data.startswith("0x70a08231"):
@@ -183,9 +213,10 @@ class Reader:
         return "not_settled" if payment.expires - EARLY < self._chain.clock.chain() else "live"
 
 
-def _opened(header: str) -> tuple[dict[str, Any], str]:
-    payload: Any = json.loads(base64.b64decode(header, validate=True))["payload"]
-    return payload.get("authorization") or payload["permit2Authorization"], payload["signature"]
+def _opened(header: str) -> tuple[dict[str, Any], dict[str, Any], str]:
+    whole: Any = json.loads(base64.b64decode(header, validate=True))
+    payload = whole["payload"]
+    return whole, payload.get("authorization") or payload["permit2Authorization"], payload["signature"]
 
 
 def _transfer(signed: dict[str, Any], signature: str) -> tuple[int, int, bool]:

@@ -26,7 +26,8 @@ class Plan(Written):
     #: Redirects before the 402, each "status where": where is same, new, common, other.
     lead: tuple[str, ...] = ()
     #: What the 402 says: v2, v1, both (and another protocol), dear, drip; away: v2, and nobody listens for a while;
-    #: permit2: v2 by Permit2; upto: a ceiling.
+    #: permit2: v2 by Permit2; upto: a ceiling; sponsored: by Permit2, with a permit that the seller submits; sponsored
+    #: upto: a ceiling so; sponsored choice: that, or the usual way for more.
     terms: str = "v2"
     #: The answer to each presentation of a payment; the last one for ever.
     pays: tuple[str, ...] = ("goods",)
@@ -38,6 +39,16 @@ class Plan(Written):
     after: tuple[str, ...] = ("goods",)
     #: What is taken of a ceiling. Nothing is no transaction: it may be settled late, for all of it.
     charge: int = 3_000
+    #: The challenges to sign in that its 402s have, by their kinds; the last one for ever. Without any, there are none.
+    signs: tuple[str, ...] = ()
+    #: A 402 with a challenge asks for no money.
+    alone: bool = False
+    #: The answer to each sign-in; the last one for ever.
+    opens: tuple[str, ...] = ("goods",)
+    #: What it asks of a permit that no honest seller does.
+    asks: str = ""
+    #: What becomes of a permit: it is submitted with the payment, alone (and the payment does not settle), or never.
+    permit: str = "with"
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +95,12 @@ class Skew(Written):
 
 @dataclass(frozen=True, repr=False)
 class SettleLate(Written):
-    """The seller settles each payment that it was handed and that the chain still takes."""
+    """The seller settles each payment that it was handed and that the chain still takes.
+
+    ``permit``: as in a plan. Alone, somebody submits each permit, and no payment settles.
+    """
+
+    permit: str = "with"
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,9 +194,16 @@ class LetGo(Written):
     program: int = 0
 
 
+@dataclass(frozen=True, repr=False)
+class Look(Written):
+    """A program looks at what its wallet's permits and allowances could still take."""
+
+    program: int = 0
+
+
 _Taken: TypeAlias = Keep | PutBack | GoOn | Clone | LoseLog | Evict | Empty | Restart
 _Allowing: TypeAlias = Mark | OpenOtherwise | LetGo
-Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | _Taken | _Allowing
+Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | Look | _Taken | _Allowing
 
 
 @dataclass(frozen=True, repr=False)
@@ -229,6 +252,18 @@ class Setting(Written):
     tree: tuple[Allowed, ...] = ()
     #: Payments for one request a day.
     same: int | None = None
+    #: Where challenges are signed, and where at one host; the policy pays, and signs in, on one chain.
+    sign_in: str = "paid"
+    sign_in_at: str = ""
+    one_chain: bool = False
+    #: What each account approved to Permit2, in the smallest units. None: far more than it needs.
+    approved: int | None = None
+    #: Permits are signed.
+    permits: bool = True
+
+    def signs_in(self, host: str) -> str:
+        """Return where challenges of a host are signed."""
+        return self.sign_in_at if self.sign_in_at and host == "a.shop.test" else self.sign_in
 
     def path(self, under: int) -> tuple[int, ...]:
         """Return the places of an allowance and of all above it, from the root down."""
@@ -252,6 +287,6 @@ NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, Clone, LoseLog, Evict, Empty,
-        Endpoint, WriteOff, Mark, OpenOtherwise, LetGo, Allowed, Setting, Script,
+        Endpoint, WriteOff, Look, Mark, OpenOtherwise, LetGo, Allowed, Setting, Script,
     )
 }  # fmt: skip

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .events import Call, Evict, Keep, LoseLog, Plan, PutBack, Script, Setting, Skew, Together, Wait
-from .generate import themes
+from .events import Call, Evict, Keep, Look, LoseLog, Plan, PutBack, Script, Setting, Skew, Together, Wait
+from .generate import CLIENTS, themes
 
 #: Themes, or themes on a ledger, that no script of the suite is about yet, and the rule that is not kept yet.
 PENDING: dict[str, str] = {}
@@ -79,7 +79,9 @@ MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("nowhere", "memory"): (8,),
     ("paid lead", "memory"): (5,),
     ("patterns", "memory"): (2, 44),
+    ("permits", "memory"): (1, 9, 11, 23, 27, 49),
     ("reader", "memory"): (1, 5),
+    ("sign in", "memory"): (1, 4, 13, 16, 23, 28, 29, 33, 36),
     ("skew", "memory"): (304,),
     ("witness", "memory"): (2,),
     ("", "sqlite"): (0, 1, 3, 23),
@@ -261,6 +263,25 @@ FOUND: dict[str, Found] = {
         Script(
             Setting(ledger="redis", budget=20, wildcard=2, lax=True),
             (Call(), Call(2, wallet=1, program=1), Call(wallet=1, where="child"), Call()),
+        ),
+    ),
+    "one challenge for several calls at once": Found(
+        "sign in",
+        Script(
+            _ON_FILE,
+            (Together(tuple(Call(client=name, plan=Plan(signs=("again",), alone=True)) for name in CLIENTS * 2)),),
+        ),
+    ),
+    "an allowance that is left when its payment was given back": Found(
+        "permits",
+        Script(
+            Setting(budget=20, approved=4_000),
+            (
+                Call(plan=Plan(terms="sponsored upto", pays=("500",), settles="never")),
+                Wait(61),
+                Call(),
+                Look(),
+            ),
         ),
     ),
     "a body that breaks off": Found("tell", Script(Setting(budget=20), (Call(plan=_LOST),))),

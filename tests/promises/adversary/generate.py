@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
+from .challenges import HOSTILE
 from .events import Allowed, Call, Event, Plan, Restart, Script, Setting, SettleLate, Together, Wait
 from .machines import MACHINES
 from .scenes import SCENES
+from .terms import ASKS
 
 #: What scripts may be about besides the plain life of sellers and callers, and what it is.
 THEMES = {
@@ -57,6 +60,8 @@ THEMES = {
     "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
     "ceilings": "Permit2, and ceilings of which a part is taken, or nothing, or all of it later",
     "loop": "a policy that pays for one request only so often",
+    "sign in": "challenges to sign in, sound and hostile, beside a price and instead of one",
+    "permits": "Permit2 with permits that sellers submit, and that nobody but Permit2 and the payment may use",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
@@ -69,6 +74,14 @@ _PAYS = (
 )  # fmt: skip
 _RECEIPTS = (("good", 12), ("none", 3), ("wrong", 1), ("failed", 1), ("false", 2))
 _SETTLES = (("before", 6), ("after", 2), ("never", 3))
+#: Answers to a sign-in, and challenges; the hostile ones are drawn from all of their kinds.
+_OPENS = (
+    ("goods", 16), ("pieces", 5), ("402", 7), ("402 dear", 2), ("402 bare", 2), ("402 garbage", 1), ("402 v1", 1),
+    ("500", 2), ("503", 1), ("404", 1), ("401", 2), ("403", 1), ("400", 1), ("431", 1), ("drop", 2), ("cut", 2),
+    ("reset", 1), ("empty", 1), ("garbage", 1), ("to 302 new", 1), ("to 307 other", 1), ("to 303 common", 1),
+)  # fmt: skip
+_SIGNS = (("plain", 12), ("words", 2), ("no port", 2), ("draft", 2), ("two chains", 1), ("again", 4), ("", 12))
+_SPONSORED = (("sponsored", 6), ("sponsored upto", 3), ("sponsored choice", 3), ("permit2", 2), ("upto", 1), ("v2", 1))
 _LEAD = ("302 new", "307 new", "303 new", "307 same", "302 common", "307 common", "302 other", "307 other")
 _AFTER = (("goods", 5), ("402", 2), ("404", 1), ("drop", 1), ("cut", 1), ("pieces", 2), ("to 302 new", 1))
 
@@ -164,7 +177,20 @@ class Drawing:
             must="must" in self.about,
             tree=self.tree,
             same=rng.choice((1, 2, 3)) if "loop" in self.about else None,
+            **(self.signing() if "sign in" in self.about else {}),
+            **(self.approving() if "permits" in self.about else {}),
         )
+
+    def signing(self) -> dict[str, Any]:
+        """Draw what a policy says of challenges."""
+        rng = self.rng
+        at = rng.choice(("", "", "", "paid", "always", "never"))
+        mode = rng.choice(("paid", "paid", "paid", "always", "always", "never"))
+        return {"sign_in": mode, "sign_in_at": at, "one_chain": rng.random() < 0.6}
+
+    def approving(self) -> dict[str, Any]:
+        """Draw what is approved to Permit2 before, and what the policy says of permits."""
+        return {"approved": self.rng.choice((0, 0, 0, 0, 4_000, 10_000, 25_000)), "permits": self.rng.random() < 0.9}
 
     def next(self) -> list[Event]:
         """Draw what happens next."""
@@ -190,7 +216,7 @@ class Drawing:
     def again(self) -> Call:
         """Draw the last request once more, as a caller who wants the content."""
         client, plan = self.rng.choice(CLIENTS), Plan(terms=self.terms())
-        return Call(self.thing, client, plan, under=self.under(), around=self.around())
+        return Call(self.thing, client, self.beside(plan), under=self.under(), around=self.around())
 
     def buys(self, wallet: int) -> Call:
         """Draw a call below the wildcard that brings the content."""
@@ -199,6 +225,8 @@ class Drawing:
 
     def terms(self) -> str:
         """Draw what a 402 says."""
+        if self.chance("permits", 0.8):
+            return str(_weighted(self.rng, _SPONSORED))
         if self.chance("ceilings", 0.7):
             return self.rng.choice(("upto", "upto", "permit2"))
         if self.chance("both", 0.5):
@@ -286,4 +314,20 @@ class Drawing:
         settles, receipt = _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS)
         after = tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ()
         charge = rng.choice((0, 1, 3_000, 10_000)) if "ceilings" in self.about else 3_000
-        return Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",), charge)
+        return self.beside(Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",), charge))
+
+    def beside(self, plan: Plan) -> Plan:
+        """Draw what stands beside the terms of a plan: challenges to sign in, and what is asked of permits."""
+        rng = self.rng
+        if self.chance("sign in", 0.75):
+            signs = tuple(self.sign() for _ in range(rng.choice((1, 1, 2))))
+            opens = tuple(_weighted(rng, _OPENS) for _ in range(rng.choice((1, 1, 2))))
+            plan = replace(plan, signs=signs, opens=opens, alone=rng.random() < 0.25)
+        if self.chance("permits", 0.9):
+            charge, permit = rng.choice((0, 1, 3_000, 10_000)), rng.choice(("with",) * 5 + ("alone", "alone", "never"))
+            plan = replace(plan, charge=charge, permit=permit, asks=rng.choice(ASKS) if rng.random() < 0.2 else "")
+        return plan
+
+    def sign(self) -> str:
+        """Draw the kind of a challenge."""
+        return str(_weighted(self.rng, _SIGNS)) or self.rng.choice(HOSTILE)

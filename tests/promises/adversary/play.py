@@ -15,21 +15,24 @@ from unittest import mock
 from tests.promises.moments import Points, watched
 from x402_client import errors
 from x402_client.chains import rpc as _rpc
+from x402_client.chains.public_endpoints import PUBLIC
 from x402_client.core import flow as _flow
+from x402_client.core import other_offers as _other_offers
 from x402_client.core import present as _present
-from x402_client.model.allowances import allowance_account
 from x402_client.model.holds import Spending
 
 from . import events
+from .acts import ACTS
 from .books import Books, Made
-from .broken import TERMS, Broken
+from .broken import Broken
 from .callers import End, make
 from .chain import Chain
 from .clock import Clock, real
 from .events import Call, Plan, Script, Setting, Together
 from .machines import BUSY, MACHINES, Machine, die, short_ring
 from .programs import Program
-from .seller import Seller, Visit, names_lead_here
+from .seller import Seller, names_lead_here
+from .visits import Visit
 
 #: The longest that anything here may take, in real seconds, before it is said to hang.
 PATIENCE = 20.0
@@ -37,6 +40,7 @@ PATIENCE = 20.0
 _SHORT = (
     (_present, "_PAUSES", (0.002, 0.004)),
     (_flow, "_PATIENCE", (0.01,) * 12),
+    (_other_offers, "_PATIENCE", (0.01,) * 8),
     (_rpc, "_PAUSES", (0.002, 0.004)),
 )
 
@@ -66,7 +70,7 @@ class World:
                 self._happens(event)
                 self._gather()
                 self.books.check()
-            self._let_go()
+            self.let_go()
             self.chain.settle_late()
             self.books.check()
             if self.seller.troubles:
@@ -80,9 +84,8 @@ class World:
     def _begin(self, setting: Setting, alphabet: frozenset[str]) -> None:
         self.clock.reset()
         self.machine.reset()
-        self.seller.reset()
-        self.chain.payments, self.chain.moods = {}, ["true", "true"]
-        self.chain.foreign = setting.foreign
+        self.seller.reset(setting)
+        self.chain.begin(setting.foreign, setting.approved)
         self.setting, self.books = setting, Books(self.chain, setting, alphabet)
         self.programs = [Program(self), Program(self)]
         self.seller.busy = self._keep_busy
@@ -96,7 +99,7 @@ class World:
             with contextlib.suppress(Exception):
                 program.end()
         self.programs = []
-        self.seller.reset()
+        self.seller.reset(self.setting)
 
     # --- the ledger's trouble
 
@@ -127,7 +130,11 @@ class World:
     # --- events
 
     def _happens(self, event: events.Event) -> None:
-        getattr(self, f"_{type(event).__name__.lower()}")(event)
+        act = ACTS.get(type(event))
+        if act is not None:
+            act(self, event)
+        else:
+            getattr(self, f"_{type(event).__name__.lower()}")(event)
 
     def _call(self, call: Call) -> None:
         made = self._expect(call)
@@ -150,8 +157,11 @@ class World:
 
     def _expect(self, call: Call) -> Made:
         self.number += 1
-        visit = self.seller.expect(self.number, (call.thing, call.wallet), call.plan)
-        program = self.programs[call.program if self.machine.shared else 0]
+        place = call.program if self.machine.shared else 0
+        program = self.programs[place]
+        # What another process signed is not known here, and what a program signed before it began anew.
+        signer = (place, program.begun) if call.where == "here" else self.number
+        visit = self.seller.expect(self.number, (call.thing, call.wallet), call.plan, signer)
         opened = program.ledger is not None and call.where in ("here", "fork")
         return Made(call, visit, real(), strict=program.must if opened else self.setting.must and self.books.begun)
 
@@ -204,7 +214,7 @@ class World:
                 self.running.remove(entry)
                 self._finish(number, box)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """End each silence, and wait for those who were left behind."""
         self.seller.release.set()
         for _, thread, _ in self.running:
@@ -273,7 +283,7 @@ class World:
             os._exit(0)
 
     def _wait(self, event: events.Wait) -> None:
-        self._let_go()
+        self.let_go()
         self.clock.step(event.seconds)
         self.machine.passed(event.seconds)
 
@@ -281,10 +291,10 @@ class World:
         self.clock.skew = event.seconds
 
     def _settlelate(self, event: events.SettleLate) -> None:
-        self.chain.settle_late()
+        self.chain.settle_late(event.permit)
 
     def _restart(self, event: events.Restart) -> None:
-        self._let_go()
+        self.let_go()
         if self.machine.shared:
             self.programs[event.program].end()
             self.books.restarted(event.program)
@@ -294,7 +304,7 @@ class World:
         self.books.kept()
 
     def _putback(self, event: events.PutBack) -> None:
-        self._let_go()
+        self.let_go()
         if self.setting.ledger == "sqlite":
             for program in self.programs:
                 program.close_ledgers()
@@ -309,7 +319,7 @@ class World:
                 ledger.spent(Spending("default", "day", "USD"))
 
     def _clone(self, event: events.Clone) -> None:
-        self._let_go()
+        self.let_go()
         first, second = self.programs
         first.buyer(0)
         second.end()
@@ -317,7 +327,7 @@ class World:
         self.books.cloned()
 
     def _loselog(self, event: events.LoseLog) -> None:
-        self._let_go()
+        self.let_go()
         for number, program in enumerate(self.programs):
             program.end()
             self.books.restarted(number)
@@ -327,16 +337,18 @@ class World:
         else:
             self._call(call)
         self.machine.lose_log()  # type: ignore[attr-defined]
+        self.books.shaken()
 
     def _evict(self, event: events.Evict) -> None:
         """Change the policy, let more than a minute pass, for it is looked at that often, and only then throw away."""
         self.machine.evicts()  # type: ignore[attr-defined]
         self._wait(events.Wait(90))
         self.machine.evict(event.which)  # type: ignore[attr-defined]
+        self.books.shaken()
 
     def _empty(self, event: events.Empty) -> None:
         if self.setting.ledger == "sqlite":
-            self._let_go()
+            self.let_go()
             for program in self.programs:
                 program.close_ledgers()
         self.machine.empty()  # type: ignore[attr-defined]
@@ -346,35 +358,9 @@ class World:
         self.chain.moods[event.which] = event.mood
         self.books.endpoint_lied = self.books.endpoint_lied or event.mood == "lies"
 
-    def _mark(self, event: events.Mark) -> None:
-        with contextlib.suppress(errors.X402Error):
-            allowance = self.programs[event.program].allowance(0, event.place)
-            getattr(allowance, event.how)()
-            self.books.allowed.marked(allowance_account(allowance.name), event.how)
-
-    def _openotherwise(self, event: events.OpenOtherwise) -> None:
-        program = self.programs[event.program]
-        with contextlib.suppress(errors.X402Error):
-            if self.setting.tree[event.place - 1].lasts:
-                program.allowance(0, event.place)
-                program.open_otherwise(event.place, event.term)
-                raise Broken(TERMS, f"allowance {event.place} was opened with another one of these: {event.term}")
-
     def _letgo(self, event: events.LetGo) -> None:
-        self._let_go()
+        self.let_go()
         self.programs[event.program].let_go()
-
-    def _writeoff(self, event: events.WriteOff) -> None:
-        self.books.user_gives_up = True
-        try:
-            buyer = self.programs[0].buyer(0)
-            for hold in buyer.holds():
-                with contextlib.suppress(errors.X402Error):
-                    buyer.write_off(hold)
-        except errors.X402Error:
-            pass
-        finally:
-            self.books.user_gives_up = False
 
     def close(self) -> None:
         """Leave nothing."""
@@ -391,6 +377,7 @@ def world(ledger: str) -> Iterator[World]:
         stack.enter_context(made.clock.installed())
         stack.enter_context(names_lead_here())
         stack.enter_context(short_ring())
+        stack.enter_context(mock.patch.dict(PUBLIC, clear=True))
         for module, name, value in _SHORT:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))

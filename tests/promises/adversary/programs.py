@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import requests
@@ -18,7 +18,7 @@ from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.model.allowances import allowance_account
 
 from .callers import async_client
-from .chain import Reader
+from .chain import KEYS, Reader
 from .events import Allowed, Call, Setting
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ _OTHERWISE: dict[str, dict[str, Any]] = {
     "amount": {"amount": "0.21"}, "minutes": {"minutes": 61}, "hosts": {"hosts": ["*.test"]},
     "most": {"per_request": "0.04"},
 }  # fmt: skip
-KEYS = ("0x" + "42" * 32, "0x" + "43" * 32)
 
 
 class Program:
@@ -40,6 +39,8 @@ class Program:
         self.ledger: Any = None
         #: Its ledger has to be there when it begins.
         self.must = False
+        #: How often it began anew.
+        self.begun = 0
         self._lock = threading.RLock()
         self._buyers: dict[int, Buyer] = {}
         self._clients: dict[tuple[str, int, int], Any] = {}
@@ -135,6 +136,7 @@ class Program:
 
     def end(self) -> None:
         """End in good order."""
+        self.begun += 1
         for client in self._clients.values():
             client.close()
         self.close_ledgers()
@@ -163,16 +165,19 @@ def terms(said: Allowed, place: int) -> dict[str, Any]:
 def policy(said: Setting, wallet: int = 0) -> Policy:
     """Return the policy that a setting means for a wallet."""
 
-    def limit(cents: int | None) -> Limit:
-        return Limit(per_request="0.05") if cents is None else Limit(per_day=f"{cents / 100:.2f}")
+    def limit(cents: int | None, sign_in: Any = None) -> Limit:
+        if cents is None:
+            return Limit(per_request="0.05", sign_in=sign_in)
+        return Limit(per_day=f"{cents / 100:.2f}", sign_in=sign_in)
 
     hosts: dict[str, Limit | str] = {"127.0.0.1": limit(None)}
     if not (said.lax and wallet):
         hosts["*.shop.test"] = limit(said.wildcard)
-    if said.host is not None or said.exact:
-        hosts["a.shop.test"] = limit(said.host)
+    if said.host is not None or said.exact or said.sign_in_at:
+        hosts["a.shop.test"] = limit(said.host, said.sign_in_at or None)
     return Policy(
         per_request="0.05", per_day=f"{said.budget / 100:.2f}", hosts=hosts, http_hosts=["*.shop.test"],
         accept_loss=said.loss, pay_ahead=said.ahead, same_request=None if said.same is None else f"{said.same}/day",
-        upto="0.05",
+        upto="0.05", permits=said.permits, networks=["base"] if said.one_chain else None,
+        sign_in=cast(Any, said.sign_in),
     )  # fmt: skip

@@ -17,12 +17,14 @@ from .events import (
     GoOn,
     Keep,
     LetGo,
+    Look,
     LoseLog,
     Mark,
     OpenOtherwise,
     Plan,
     PutBack,
     Restart,
+    SettleLate,
     Skew,
     Together,
     Wait,
@@ -178,7 +180,7 @@ def _allowances(draw: Drawing) -> list[Event]:
         seconds = rng.choice((200, 4_000))
         short = next((number for number, one in enumerate(draw.tree, 1) if one.minutes == 2), place)
         again = replace(again, under=short, around=0, plan=Plan())
-        first = [*([Skew(opened)] if opened else []), again, *([Skew(ending)] if ending else [])]
+        first: list[Event] = [*([Skew(opened)] if opened else []), again, *([Skew(ending)] if ending else [])]
         return [*first, Wait(200 if opened or ending else seconds), again]
     if kind < 0.9:
         return [OpenOtherwise(place, rng.choice(("amount", "minutes", "hosts", "parent", "most")), program), again]
@@ -187,8 +189,51 @@ def _allowances(draw: Drawing) -> list[Event]:
 
 def _then(draw: Drawing, place: int, program: int) -> list[Event]:
     """Draw what may bring back what was stopped."""
-    tries = ([], [], [Mark(place, "unfreeze", program)], [Restart(program)], [LetGo(program)])
-    return list[Event](draw.rng.choice(tries))
+    unfrozen = Mark(place, "unfreeze", program)
+    tries: tuple[list[Event], ...] = ([], [], [unfrozen], [Restart(program)], [LetGo(program)])
+    return draw.rng.choice(tries)
+
+
+def _dying(draw: Drawing, call: Call) -> Call:
+    """Return a call of another program that is killed at a moment, most of which are before its answer."""
+    return replace(call, where="dies", stop="read", at=draw.rng.randint(1, 40))
+
+
+def _sign_in(draw: Drawing) -> list[Event]:
+    """Buy, or fail to; then sign in for the same, and ask for it once more."""
+    rng = draw.rng
+    first, again, last = draw.call(failing=True), draw.again(), draw.again()
+    if rng.random() < 0.8:
+        first = replace(first, plan=Plan(pays=(rng.choice(("500", "402", "cut", "drop", "goods")),)), stop="read")
+    kind, opens = rng.choice(("plain", "words", "again", draw.sign())), rng.choice(("goods", "pieces", "cut", "402"))
+    sound = replace(again, plan=Plan(signs=(kind,), opens=(opens, "goods"), alone=rng.random() < 0.3))
+    chances: tuple[list[Event], ...] = ([], [], [Wait(rng.choice((61, 250, 700)))], [SettleLate()])
+    between = rng.choice(chances)
+    if draw.shared and rng.random() < 0.25:
+        return [first, *between, _dying(draw, sound), sound, last]
+    if rng.random() < 0.3:
+        return [first, *between, Together((sound, replace(sound, client=last.client))), last]
+    return [first, *between, sound, last]
+
+
+def _permits(draw: Drawing) -> list[Event]:
+    """Sell by permits: to several at once, with a permit that is used alone, or one that is used late. Then look."""
+    rng, look = draw.rng, Look(draw.rng.randrange(2) if draw.shared else 0)
+    if draw.shared and rng.random() < 0.3:
+        late: Event = rng.choice((SettleLate(), SettleLate("alone"), Wait(5), Wait(61), Wait(250)))
+        return [_dying(draw, draw.call(failing=True)), look, late, draw.again(), look, draw.call(other=True), look]
+    kind = rng.random()
+    if kind < 0.3:
+        at_once = tuple(draw.call(crowd=True) for _ in range(rng.choice((2, 2, 3))))
+        return [Together(at_once), look, draw.again()]
+    failing = draw.call(failing=True)
+    if kind < 0.6:
+        used = replace(failing, plan=replace(failing.plan, permit=rng.choice(("alone", "never"))))
+        chances: tuple[list[Event], ...] = ([], [SettleLate("alone")], [Wait(rng.choice((61, 250)))])
+        return [used, look, *rng.choice(chances), draw.again(), look]
+    late = rng.choice((SettleLate(), SettleLate("alone"), Wait(61), Wait(250), Restart(rng.randrange(2))))
+    lost = replace(failing, plan=replace(failing.plan, settles="never"))
+    return [lost, look, late, rng.choice((draw.again(), draw.call(other=True))), look]
 
 
 #: Themes, how often they come up where a script is about them, and their scene. The first that comes up is drawn.
@@ -198,5 +243,5 @@ SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("witness", 0.5, _witness), ("both", 0.3, _both), ("loss", 0.3, _loss), ("skew", 0.3, _skew),
     ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
     ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
-    ("allowances", 0.3, _allowances),
+    ("allowances", 0.3, _allowances), ("sign in", 0.35, _sign_in), ("permits", 0.45, _permits),
 )  # fmt: skip

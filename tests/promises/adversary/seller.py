@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
 import select
 import socket
@@ -12,43 +10,24 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
-from tests.adapters.cash_register import NETWORK, PAY_TO, RECEIPT, USDC
+from tests.adapters.cash_register import NETWORK, RECEIPT
 from x402_client.testing.adapter.gate import PAYMENT, Seen, read_request
 
+from .broken import PERMITTED, SIGNED, Broken
 from .chain import Chain, Payment
+from .challenges import SignIns
 from .clock import real
-from .events import Plan
+from .events import Plan, Setting
+from .terms import ASKS, UNSIGNED, encoded, said
+from .visits import Visit
 
 PIECES = (b"the ", b"good ", b"goods")
 GOODS = b"".join(PIECES)
-PRICES = {"dear": 20_000}
-PRICE = 10_000
 #: The longest silence, and what a dripping answer waits between its pieces, in real seconds.
 SILENCE, DRIP = 1.2, 0.03
-
-
-@dataclass
-class Visit:
-    """One call, as the seller sees it."""
-
-    number: int
-    thing: tuple[int, int]
-    plan: Plan
-    unpaid: int = 0
-    paid: int = 0
-    presented: list[str] = field(default_factory=list)
-    #: When the head of an answer to a payment was written, and when the whole content was, in real seconds.
-    headed: float | None = None
-    complete: float | None = None
-    #: It was sent an odd 2xx, which some libraries hand over and others refuse; one without a body has been read.
-    odd: bool = False
-    empty: bool = False
-    #: When the ledger, busy since the content was on its way, was let go, though the caller had not got it.
-    outlasted: float | None = None
 
 
 class Seller:
@@ -56,6 +35,7 @@ class Seller:
 
     def __init__(self, chain: Chain) -> None:
         self.chain = chain
+        self.sign_ins = SignIns(chain.clock)
         self.visits: dict[int, Visit] = {}
         self.release = threading.Event()
         self.busy: Callable[[Visit], Any] = bool
@@ -90,13 +70,14 @@ class Seller:
             self._listeners = []
         self.drop_connections(but)
 
-    def expect(self, number: int, thing: tuple[int, int], plan: Plan) -> Visit:
+    def expect(self, number: int, thing: tuple[int, int], plan: Plan, program: Any) -> Visit:
         """Await a call."""
-        visit = self.visits[number] = Visit(number, thing, plan)
+        visit = self.visits[number] = Visit(number, thing, plan, program)
         return visit
 
-    def reset(self) -> None:
+    def reset(self, setting: Setting) -> None:
         """Begin a script."""
+        self.sign_ins.begin(setting)
         self.release.set()
         self.visits, self.troubles, self.busy = {}, [], bool
         self.listen()
@@ -112,7 +93,7 @@ class Seller:
 
     def close(self) -> None:
         """Listen no more."""
-        self.reset()
+        self.reset(Setting())
         self.leave()
 
     def _accept(self, listener: socket.socket) -> None:
@@ -153,6 +134,7 @@ class Answering:
         self.keep = True
         self.visit: Any = None
         self.payment: Payment | None = None
+        self.signs_in = False
         #: The receipt of what was paid, if there is one.
         self.headers: list[tuple[str, str]] = []
 
@@ -165,9 +147,9 @@ class Answering:
         if self.visit is None:
             self.keep = False
             return
-        header = self.seen.payment
+        header, signed = self.seen.payment, self.seen.header("sign-in-with-x")
         with self.seller.lock:
-            token = self._unpaid() if header is None else self._paid(header)
+            token = self._paid(header) if header is not None else self._unpaid() if signed is None else self._in(signed)
         if header is not None:
             self._settle_and_say(token)
         else:
@@ -183,11 +165,28 @@ class Answering:
             return f"to {plan.lead[visit.unpaid - 1]}"
         return "402"
 
+    def _in(self, header: str) -> str:
+        """Look at a sign-in, and draw its answer."""
+        visit: Visit = self.visit
+        plan, before = visit.plan, visit.answered[-1:]
+        resent = before in (["drop"], ["reset"], ["cut head"])  # aiohttp sends some requests again by itself
+        self.seller.sign_ins.signed(header, visit.number, self._origin, (visit.program, visit.thing[1], resent))
+        token = plan.opens[min(len(visit.answered), len(plan.opens) - 1)]
+        visit.answered.append(token)
+        self.signs_in = True
+        if plan.receipt == "false":
+            self.headers = [(RECEIPT[2], encoded({"success": True, "transaction": "0x1", "network": NETWORK[2]}))]
+        return token
+
     def _paid(self, header: str) -> str:
         visit: Visit = self.visit
         plan = visit.plan
+        if visit.opened:
+            raise Broken(SIGNED, f"call {visit.number} pays for what its sign-in brought")
         host = (self.seen.header("host") or "").partition(":")[0]
         self.payment = self.seller.chain.handed(header, visit.number, visit.thing, host)
+        if self._is_refused(self.payment):
+            raise Broken(PERMITTED, f"call {visit.number} pays a seller that asks for another permit: {plan.asks}")
         visit.presented.append(self.payment.nonce)
         token = plan.pays[min(visit.paid, len(plan.pays) - 1)]
         if not visit.paid:
@@ -195,24 +194,31 @@ class Answering:
         visit.paid += 1
         return token
 
+    def _is_refused(self, payment: Payment) -> bool:
+        """Return True for what was signed for a 402 that asks for another permit than may be signed."""
+        plan, asked = self.visit.plan, self.visit.asked
+        bad = plan.asks in ASKS and plan.asks not in (*UNSIGNED, "both")
+        told = bool(asked) and asked[-1].startswith("sponsored")
+        return bad and told and payment.by_permit2 and payment.call == self.visit.number
+
     def _settle_and_say(self, token: str) -> None:
         plan, payment = self.visit.plan, self.payment
         assert payment is not None
         if plan.settles == "before":
-            self.seller.chain.settle(payment, plan.charge)
+            self.seller.chain.settle(payment, plan.charge, plan.permit)
         self.headers = self._receipt(payment)
         try:
             self.say(token)
         finally:
             if plan.settles == "after":
-                self.seller.chain.settle(payment, plan.charge)
+                self.seller.chain.settle(payment, plan.charge, plan.permit)
 
     def _receipt(self, payment: Payment) -> list[tuple[str, str]]:
         kind, version = self.visit.plan.receipt, 1 if self.seen.header(PAYMENT[1]) else 2
         settled = payment.settled is not None
         if payment.ceiling and not settled and self.visit.plan.charge == 0 and kind == "good":
             nothing = {"success": True, "transaction": "", "network": NETWORK[2], "payer": payment.payer, "amount": "0"}
-            return [(RECEIPT[version], _encoded(nothing))]
+            return [(RECEIPT[version], encoded(nothing))]
         if kind == "none" or (kind == "good" and not settled):
             return []
         if kind == "false" or (kind == "failed" and settled):
@@ -221,7 +227,7 @@ class Answering:
         payer = "0x" + "1" * 40 if kind == "wrong" else payment.payer
         said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": NETWORK[version]}
         said |= {"amount": str(payment.amount)} if payment.ceiling else {}
-        return [(RECEIPT[version], _encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
+        return [(RECEIPT[version], encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
 
     # --- the answers
 
@@ -272,11 +278,11 @@ class Answering:
     @contextlib.contextmanager
     def _completed(self) -> Iterator[None]:
         """Note that all was sent: before it is, or a caller that is quick has left. Another call may cut it off yet."""
-        self.visit.complete = real()
+        self.visit.complete, self.visit.opened = real(), self.signs_in
         try:
             yield
         except OSError:
-            self.visit.complete = None
+            self.visit.complete, self.visit.opened = None, False
             raise
 
     def _say_cut(self, rest: str) -> None:
@@ -320,24 +326,15 @@ class Answering:
         return False
 
     def _challenge(self, kind: str) -> None:
-        kind = kind or self.visit.plan.terms
+        plan = self.visit.plan
+        kind = kind or plan.terms
         if kind == "garbage":
             self.send(402, b"{}", [("PAYMENT-REQUIRED", "e30=")])
             return
-        price, headers, body = PRICES.get(kind, PRICE), [], b"{}"
-        if kind != "v1":
-            said: Any = {
-                "x402Version": 2,
-                "error": "pay",
-                "accepts": [_offer(2, price, kind)],
-                "resource": {"url": "http://x/"},
-            }
-            headers = [("PAYMENT-REQUIRED", _encoded(said))]
-        if kind in ("v1", "both"):
-            body = json.dumps({"x402Version": 1, "error": "pay", "accepts": [_offer(1, price)]}).encode()
-        headers.append(("Content-Type", "application/json"))
-        if kind == "both":
-            headers.append(("WWW-Authenticate", 'Payment realm="x", method="other"'))
+        extensions, alone = self._signing(kind)
+        headers, body = said(kind, plan.asks, extensions, alone)
+        self.visit.asked.append(kind)
+        self.seller.sign_ins.asked(self.visit.number, self.visit.thing[1], self._origin, alone)
         if kind == "away":
             self.seller.leave(but=self.sock)
             headers.append(("Connection", "close"))
@@ -346,6 +343,19 @@ class Answering:
             self._drip(402, body, headers)
         else:
             self.send(402, body, headers)
+
+    def _signing(self, kind: str) -> tuple[dict[str, Any], bool]:
+        """Return the challenge that goes along with terms, and True if it is all that is asked."""
+        visit: Visit = self.visit
+        if not visit.plan.signs or kind in ("v1", "bare"):
+            return {}, False
+        wanted = visit.plan.signs[min(visit.challenged, len(visit.plan.signs) - 1)]
+        visit.challenged += 1
+        return self.seller.sign_ins.challenge(wanted, visit.number, self._origin, self.seen.target), visit.plan.alone
+
+    @property
+    def _origin(self) -> str:
+        return self.seen.header("host") or ""
 
     def _drip(self, status: int, body: bytes, headers: list[tuple[str, str]]) -> None:
         text = _head(status, [*headers, ("Content-Length", str(len(body)))]) + body
@@ -367,23 +377,6 @@ class Answering:
 def _head(status: int, headers: list[tuple[str, str]]) -> bytes:
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     return f"HTTP/1.1 {status} Said\r\n{lines}\r\n".encode("latin-1")
-
-
-def _offer(version: int, price: int, kind: str = "") -> dict[str, Any]:
-    common: dict[str, Any] = {"scheme": "exact", "network": NETWORK[version], "asset": USDC, "payTo": PAY_TO}
-    common |= {"maxTimeoutSeconds": 60, "extra": {"name": "USD Coin", "version": "2"}}
-    if kind in ("permit2", "upto"):
-        common["extra"] |= {"assetTransferMethod": "permit2"}
-    if kind == "upto":
-        common["scheme"] = "upto"
-        common["extra"] |= {"facilitatorAddress": "0x" + "fa" * 20}
-    if version == 2:
-        return common | {"amount": str(price)}
-    return common | {"maxAmountRequired": str(price), "resource": "http://x/", "description": "", "mimeType": ""}
-
-
-def _encoded(value: Any) -> str:
-    return base64.b64encode(json.dumps(value).encode()).decode()
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """A host of MCP tools that pays: mcp 1.x, mcp 2.x or fastmcp, over any transport, and what it got as JSON.
 
 The orders come on stdin: ``host`` is "mcp", "client" (of mcp 2.x) or "fastmcp". A step is a call, or "reconnect".
+"left:TOOL" is one whose caller gives up after a second.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import anyio
@@ -24,13 +26,22 @@ def buyer_of(orders: dict[str, Any]) -> Buyer:
 
 def http_client_of(orders: dict[str, Any], buyer: Buyer) -> Any:
     """An HTTP client that pays, too, if the orders say so."""
-    if not orders.get("pays_by_http"):
-        return None
-    import httpx
+    return client_factory(buyer)() if orders.get("pays_by_http") else None
 
-    import x402_client.httpx
 
-    return x402_client.httpx.wrap(httpx.AsyncClient(), buyer)
+def client_factory(buyer: Buyer) -> Any:
+    """What makes HTTP clients that pay, of the library that the installed mcp uses."""
+    if version("mcp").startswith("1."):
+        import httpx
+
+        import x402_client.httpx
+
+        return lambda **settings: x402_client.httpx.wrap(httpx.AsyncClient(**settings), buyer)
+    import httpx2
+
+    import x402_client.httpx2
+
+    return lambda **settings: x402_client.httpx2.wrap(httpx2.AsyncClient(**settings), buyer)
 
 
 @asynccontextmanager
@@ -43,7 +54,8 @@ async def streams_of(orders: dict[str, Any], buyer: Buyer) -> Any:
     elif orders["transport"] == "sse":
         from mcp.client.sse import sse_client
 
-        opened = sse_client(orders["url"])
+        factory = {"httpx_client_factory": client_factory(buyer)} if orders.get("pays_by_http") else {}
+        opened = sse_client(orders["url"], **factory)
     else:
         from mcp.client.streamable_http import streamable_http_client
 
@@ -69,10 +81,11 @@ async def session_of(orders: dict[str, Any], buyer: Buyer) -> Any:
         from fastmcp.client.transports import SSETransport, StdioTransport, StreamableHttpTransport
 
         command = orders.get("command") or [""]
+        factory = {"httpx_client_factory": client_factory(buyer)} if orders.get("pays_by_http") else {}
         kinds: dict[str, Any] = {
             "stdio": lambda: StdioTransport(command[0], command[1:], env=orders.get("env"), keep_alive=False),
-            "sse": lambda: SSETransport(orders["url"]),
-            "http": lambda: StreamableHttpTransport(orders["url"]),
+            "sse": lambda: SSETransport(orders["url"], **factory),
+            "http": lambda: StreamableHttpTransport(orders["url"], **factory),
         }
         async with wrapped(fastmcp.Client(kinds[orders["transport"]]()), orders, buyer, name).new() as client:
             yield client
@@ -94,6 +107,10 @@ async def called(session: Any, tool: str, arguments: dict[str, Any]) -> dict[str
     if tool.startswith("quote:"):
         found = await quote(session, tool.partition(":")[2], arguments)
         return {"price": str(found.choice.price) if found.choice else None}
+    if tool.startswith("left:"):
+        with anyio.move_on_after(1):
+            await session.call_tool(tool.removeprefix("left:"), arguments)
+        return {"left": True}
     method = getattr(session, "call_tool_mcp", session.call_tool) if tool.startswith("mcp:") else session.call_tool
     result = await method(tool.removeprefix("mcp:"), arguments)
     told = outcome(result)

@@ -119,11 +119,23 @@ class Node:
         return views.hexed(self._try(request, tag).output)
 
     def estimate_gas(self, request: dict[str, Any], tag: Any = "latest") -> str:
-        # A quarter more: calls keep back one 64th of the gas, and refunds come only at the end.
-        return hex(self._try(request, tag).gas_used * 5 // 4)
+        # More than was used: calls keep back one 64th of the gas, and refunds, up to a fifth, come only at the end.
+        # Like a node this goes on until the transaction succeeds.
+        enough = self._try(request, tag).gas_used * 5 // 4
+        while enough < CALL_GAS and self.chain.try_out(self._message(request | {"gas": hex(enough)}, tag)).error:
+            enough += enough // 8
+        return hex(enough)
 
     def _try(self, request: dict[str, Any], tag: Any) -> Outcome:
-        message = Message(
+        outcome = self.chain.try_out(self._message(request, tag))
+        if outcome.error == "revert":
+            raise RpcError(3, "execution reverted" + _reason(outcome.output), views.hexed(outcome.output))
+        if outcome.error:
+            raise RpcError(-32000, outcome.error)
+        return outcome
+
+    def _message(self, request: dict[str, Any], tag: Any) -> Message:
+        return Message(
             self._when(tag),
             sender=_address(request.get("from") or ZERO_ADDRESS),
             to=_address(request["to"]) if request.get("to") else None,
@@ -131,12 +143,6 @@ class Node:
             value=int(request.get("value") or "0x0", 16),
             gas=min(int(request.get("gas") or hex(CALL_GAS), 16), CALL_GAS),
         )
-        outcome = self.chain.try_out(message)
-        if outcome.error == "revert":
-            raise RpcError(3, "execution reverted" + _reason(outcome.output), views.hexed(outcome.output))
-        if outcome.error:
-            raise RpcError(-32000, outcome.error)
-        return outcome
 
     def storage_at(self, address: str, slot: str, tag: Any = "latest") -> str:
         return views.word(self._state(tag).storage(_address(address), int(slot, 16)))

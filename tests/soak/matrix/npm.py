@@ -1,4 +1,7 @@
-"""The packages that the TypeScript sellers run on: installed once into /.environments, exactly as their lock says."""
+"""The packages that the TypeScript sellers run on: installed once into /.environments, exactly as their lock says.
+
+A set with a folder ``site`` is a Next.js site, too: it is built for production beside its packages.
+"""
 
 from __future__ import annotations
 
@@ -23,6 +26,8 @@ from tests.real.programs import Program
 
 NODE = Path(__file__).resolve().parent / "node"
 OLDEST = 20
+LISTS = ("package.json", "package-lock.json")
+SITE = "site"
 # What npm says where there is no network, or an index that has Python's packages only.
 _UNREACHABLE = re.compile(r"E(NOTFOUND|CONNREFUSED|CONNRESET|TIMEDOUT|AI_AGAIN|NETUNREACH|401|403|404)\b")
 
@@ -32,8 +37,8 @@ def installed(name: str) -> Path:
     node = node_version()
     source = NODE / name
     place = os.path.relpath(NODE, STORE)  # the link to the scripts leads there
-    wanted = b"".join((source / file).read_bytes() for file in ("package.json", "package-lock.json"))
-    wanted += f"{node} {place}".encode()
+    files = [source / file for file in LISTS] + sorted(path for path in (source / SITE).rglob("*") if path.is_file())
+    wanted = b"".join(file.read_bytes() for file in files) + f"{node} {place}".encode()
     folder = STORE / f"node-{name}-{hashlib.sha256(wanted).hexdigest()[:12]}"
     complete = folder / "complete"  # an installation only counts once it is marked
     if not complete.exists():
@@ -84,11 +89,18 @@ def _found(program: str) -> str:
 def _install(source: Path, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    for file in ("package.json", "package-lock.json"):
+    for file in LISTS:
         shutil.copy(source / file, folder)
     (folder / "scripts").symlink_to(os.path.relpath(NODE, folder), target_is_directory=True)
     patience = ["--fetch-retries=1", "--fetch-timeout=60000"]
-    order = [_found("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *patience]
+    _run(folder, _found("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund", *patience)
+    if (source / SITE).exists():
+        # A copy: its bundler follows no link that leads away from the packages.
+        shutil.copytree(source / SITE, folder / SITE)
+        _run(folder, _found("node"), "node_modules/next/dist/bin/next", "build", SITE)
+
+
+def _run(folder: Path, *order: str) -> None:
     done = subprocess.run(
         order,
         cwd=folder,
@@ -103,10 +115,10 @@ def _install(source: Path, folder: Path) -> None:
         return
     if trouble := _UNREACHABLE.search(done.stdout):
         raise EnvironmentUnavailable(f"the TypeScript sellers need an npm registry, and npm said {trouble.group()}")
-    raise EnvironmentBroken(f"npm ci for {source.name} failed:\n{done.stdout[-6000:]}")
+    raise EnvironmentBroken(f"{' '.join(order[:3])} for {folder.name} failed:\n{done.stdout[-6000:]}")
 
 
 def _environ() -> dict[str, str]:
     """With the proxies: a registry may stand behind one."""
     proxies = {name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")}
-    return clean_environ() | proxies
+    return clean_environ() | proxies | {"NEXT_TELEMETRY_DISABLED": "1"}

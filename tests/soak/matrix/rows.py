@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from .services import EVM, SOLANA, Row, Script
+from .services import EVM, PYTHON, SOLANA, Row, Script
+from .ways import SIGN_IN, WAYS
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
 HONO = Script("official", "hono.mjs", "@x402/hono")
+NEXT = Script("next", "handler.mjs", "@x402/next", " in route handlers")
+NEXT_PROXY = Script("next", "proxy.mjs", "@x402/next", " as a proxy")
 OFFICIAL = Script("official", "facilitator.mjs", "@x402/core")
 EXPRESS_V1 = Script("legacy", "express.mjs", "x402-express")
 HONO_V1 = Script("legacy", "hono.mjs", "x402-hono")
@@ -15,8 +18,12 @@ X402_SOLANA = Script("others", "x402_solana.mjs", "x402-solana")
 DJANGO = Script("pip", "seller_django_x402.py", "django-x402")
 FASTAPI_X402 = Script("pip", "seller_fastapi_x402.py", "fastapi-x402")
 
-ROWS = (
-    Row(Script("world", "fastapi-v2", "x402", " for FastAPI"), 2, EVM),
+FASTAPI = Script("world", "fastapi-v2", "x402", " for FastAPI")
+FASTAPI_SIGN_IN = Script("world", "sign-in", "x402", " for FastAPI")
+EXPRESS_SIGN_IN = Script("official", "sign_in.mjs", "@x402/express")
+
+PLAIN = (
+    Row(FASTAPI, 2, EVM),
     Row(Script("world", "svm-v2", "x402", " for FastAPI"), 2, SOLANA),
     Row(Script("world", "flask-v2", "x402", " for Flask"), 2, EVM),
     Row(Script("world", "fastapi-v1", "x402", " for FastAPI"), 1, EVM),
@@ -27,6 +34,9 @@ ROWS = (
     Row(EXPRESS, 2, SOLANA, OFFICIAL),
     Row(HONO, 2, EVM, OFFICIAL),
     Row(HONO, 2, SOLANA, OFFICIAL),
+    Row(NEXT, 2, EVM, OFFICIAL),
+    Row(NEXT, 2, SOLANA, OFFICIAL),
+    Row(NEXT_PROXY, 2, EVM, OFFICIAL),
     Row(EXPRESS_V1, 1, EVM),
     Row(EXPRESS_V1, 1, EVM, LEGACY),
     Row(EXPRESS_V1, 1, SOLANA),
@@ -44,9 +54,13 @@ ROWS = (
         1,
         EVM,
         DJANGO,
-        ends="rejected",
-        says='"Settle failed"',
-        remark="signs its transactions without a chain id, which the node does not take",
+        remark="signs its transactions without a chain id, which some nodes refuse; its receipt names them without 0x",
     ),
     Row(FASTAPI_X402, 1, EVM, OFFICIAL),
 )
+OTHER_WAYS = tuple(
+    Row(sign_in if way == SIGN_IN else seller, 2, EVM, facilitator, way=way)
+    for way in WAYS
+    for seller, sign_in, facilitator in ((FASTAPI, FASTAPI_SIGN_IN, PYTHON), (EXPRESS, EXPRESS_SIGN_IN, OFFICIAL))
+)
+ROWS = PLAIN + OTHER_WAYS

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 
 from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.real.environments import EnvironmentUnavailable
 
 from .cells import Cell, buy
+from .payer import buy_by
 from .services import Row, Services, Stand
-from .table import METHODS, Result
+from .table import Result
 
 
 def run(rows: Iterable[Row], tell: Callable[[str], None], shells: Iterable[Ask] = SHELLS) -> list[Result]:
@@ -33,5 +35,6 @@ def one(services: Services, row: Row, tell: Callable[[str], None] = print, shell
 
 def _cells(services: Services, stand: Stand, shells: Iterable[Ask]) -> Iterator[Cell]:
     for shell in shells:
-        for method in METHODS:
-            yield buy(services, stand, method, name_of(shell), shell)
+        for method in stand.row.methods:
+            make = partial(buy_by, stand.row.way) if stand.row.way else buy
+            yield make(services, stand, method, name_of(shell), shell)

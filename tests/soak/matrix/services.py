@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal
 
@@ -14,9 +15,11 @@ from tests.real.chain import USDC
 from tests.real.environments import environment, requirements_of
 from tests.real.programs import Program
 from tests.real.solana import SOLANA_NETWORK, SOLANA_NETWORK_V1, USDC_DEVNET
-from tests.real.world import ALL_SELLERS, NETWORK, NETWORK_V1, Seller, World
+from tests.real.wallets import ContractWallets
+from tests.real.world import ALL_SELLERS, FACTORIES, NETWORK, NETWORK_V1, Seller, World
 
 from . import npm
+from .ways import Way
 
 EVM, SOLANA = "EVM", "Solana"
 NETWORKS = {(EVM, 1): NETWORK_V1, (EVM, 2): NETWORK, (SOLANA, 1): SOLANA_NETWORK_V1, (SOLANA, 2): SOLANA_NETWORK}
@@ -65,6 +68,13 @@ class Row:
     ends: Literal["paid", "refused", "rejected"] = "paid"
     says: str = ""  # part of our message, where it is not paid
     remark: str = ""
+    way: Way | None = None  # None: the plain one, by GET and POST
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        if self.way:
+            return "GET", self.way.then
+        return ("GET", "POST", "repeat") if self.ends == "paid" else ("GET", "POST")
 
     @property
     def network(self) -> str:
@@ -76,7 +86,8 @@ class Row:
 
     @property
     def name(self) -> str:
-        return f"{self.seller.title}, version {self.version}, {self.chain}, facilitator {self.settles}"
+        way = f", {self.way.title}" if self.way else ""
+        return f"{self.seller.title}, version {self.version}, {self.chain}, facilitator {self.settles}{way}"
 
 
 class Services:
@@ -93,6 +104,10 @@ class Services:
         for program, _ in self._facilitators.values():
             program.stop()
         self.world.close()
+
+    @cached_property
+    def wallets(self) -> ContractWallets:
+        return ContractWallets(self.world.chain)
 
     def open(self, row: Row) -> Stand:
         if row.seller.kit == "world":
@@ -126,9 +141,9 @@ class Services:
             self._facilitators[key] = program, program.order(self._place(row))
         return self._facilitators[key][1]
 
-    def _place(self, row: Row) -> dict[str, str]:
+    def _place(self, row: Row) -> dict[str, Any]:
         """`rpc` is for those who settle; `fund` takes the order for gas money."""
-        where = {"chain": row.chain, "network": row.network}
+        where: dict[str, Any] = {"chain": row.chain, "network": row.network, "factories": [*FACTORIES]}
         if row.chain == EVM:
             return where | {"rpc": self.world.chain.url, "fund": self.world.chain.url, "asset": USDC}
         url = self.world.solana.url

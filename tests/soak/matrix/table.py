@@ -15,8 +15,8 @@ from .cells import Cell
 from .services import Row
 
 START, END = "<!-- matrix: python -m tests.soak.matrix --write -->", "<!-- end of the matrix -->"
-METHODS = ("GET", "POST")
-BUYERS = ("httpx", "httpx2", "requests")
+OTHERS = "The other ways to pay, on EVM chains in version 2:"
+BUYERS = ("httpx", "httpx2", "requests", "aiohttp")
 
 
 @dataclass(frozen=True)
@@ -38,17 +38,26 @@ def as_expected(row: Row, cell: Cell) -> bool:
 
 def text(results: Sequence[Result], shells: Sequence[str]) -> str:
     run = [result for result in results if not result.left_out]
-    head = ["seller", "x402", "chain", "facilitator", *(name.replace("_", " ") for name in shells), "remarks"]
-    lines = [_line(head), _line(["---"] * len(head)), *(_line(_row(result, shells)) for result in run)]
-    return "\n".join([_caption(run), "", *lines, *_left_out(results)]) + "\n"
+    plain, others = ([one for one in run if bool(one.row.way) == other] for other in (False, True))
+    titles = [name.replace("_", " ") for name in shells]
+    parts = [_caption(run)]
+    if plain:
+        parts.append(_table(["seller", "x402", "chain", "facilitator", *titles, "remarks"], plain, shells))
+    if others:
+        parts += [OTHERS, _table(["way", "seller", "facilitator", *titles, "remarks"], others, shells)]
+    return "\n\n".join([*parts, *_left_out(results)]) + "\n"
+
+
+def _table(head: list[str], results: Sequence[Result], shells: Sequence[str]) -> str:
+    return "\n".join([_line(head), _line(["---"] * len(head)), *(_line(_row(result, shells)) for result in results)])
 
 
 def _caption(run: Sequence[Result]) -> str:
     paid = sum(cell.verdict == "paid" for result in run for cell in result.cells)
     with_ = [f"{name} {version(name)}" for name in BUYERS]
     return (
-        f"{datetime.now(UTC).date()}: {paid} purchases, with Python {platform.python_version()}, {', '.join(with_)}"
-        f"{_node()}.\nA method in a cell: paid, and the chain has the price, once, from the buyer to the seller."
+        f"{datetime.now(UTC).date()}: {paid} cells paid, with Python {platform.python_version()}, {', '.join(with_)}"
+        f"{_node()}."
     )
 
 
@@ -62,6 +71,8 @@ def _node() -> str:
 def _row(result: Result, shells: Sequence[str]) -> list[str]:
     row = result.row
     cells = [_cell([cell for cell in result.cells if cell.shell == shell]) for shell in shells]
+    if row.way:
+        return [row.way.title, row.seller.title, row.settles, *cells, _remarks(result)]
     return [row.seller.title, str(row.version), row.chain, row.settles, *cells, _remarks(result)]
 
 
@@ -81,7 +92,7 @@ def _remarks(result: Result) -> str:
 def _left_out(results: Sequence[Result]) -> Iterator[str]:
     for result in results:
         if result.left_out:
-            yield f"\nLeft out: {result.row.name}: {result.left_out}"
+            yield f"Left out: {result.row.name}: {result.left_out}"
 
 
 def _line(texts: Sequence[str]) -> str:

@@ -15,14 +15,17 @@ from tests.real.environments import EnvironmentUnavailable, environment, needed
 from x402_client import Buyer
 
 from . import npm
-from .cells import Cell, buy
-from .rows import ROWS
+from .cells import Cell, buy, repeat
+from .payer import buy_by
+from .rows import FASTAPI, NEXT, ROWS
 from .run import one
 from .services import EVM, PYTHON, SOLANA, Row, Script, Services
 from .table import Result, text
+from .ways import UPTO_PERMIT, Way
 
 EXPRESS = Script("official", "express.mjs", "@x402/express")
 SMALL = [row for row in ROWS if row.seller == EXPRESS and row.facilitator == PYTHON]
+[NEXT_JS] = [row for row in ROWS if row.seller == NEXT and row.chain == EVM]
 ROW = Row(EXPRESS, 2, EVM)
 
 
@@ -48,6 +51,49 @@ def test_a_typescript_seller_on_each_chain(services: Services) -> None:
         with closing(services.open(row)) as stand:
             assert buy(services, stand, "GET", "httpx", through_httpx) == Cell("GET", "httpx", "paid")
             assert buy(services, stand, "GET", "httpx", twice).verdict == "wrong", "the chain has two"
+
+
+def forgetful(buyer: Buyer, method: str, url: str, **request: Any) -> Any:
+    """A client that keeps no ledger."""
+    anew = Buyer(buyer.wallet, buyer.policy, ledger=":memory:", rpc={}, repeat=())
+    return through_httpx(anew, method, url, **request)
+
+
+@pytest.mark.foreign
+@pytest.mark.timeout(900)
+def test_a_next_js_site_is_paid_over_a_line_that_breaks(services: Services) -> None:
+    needed(npm.installed, "next")
+    with closing(services.open(NEXT_JS)) as stand:
+        for method in NEXT_JS.methods:
+            assert buy(services, stand, method, "httpx", through_httpx) == Cell(method, "httpx", "paid")
+
+
+@pytest.mark.foreign
+@pytest.mark.timeout(900)
+def test_a_payment_that_is_signed_anew_after_a_broken_line_is_seen(services: Services) -> None:
+    needed(environment, "v2")
+    with closing(services.open(Row(FASTAPI, 2, EVM))) as stand:
+        assert repeat(services, stand, "httpx", through_httpx).verdict == "paid"
+        cell = repeat(services, stand, "httpx", forgetful)
+    assert (cell.verdict, cell.words) == ("wrong", "before: Wrong: 2 payments were presented, 2 of them different")
+
+
+@pytest.mark.foreign
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("way", "ask", "verdict"),
+    [
+        (UPTO_PERMIT, through_httpx, "paid"),
+        (replace(UPTO_PERMIT, charge=6_999), through_httpx, "wrong"),
+        (replace(UPTO_PERMIT, left=0), through_httpx, "wrong"),
+        (replace(UPTO_PERMIT, permits=2), through_httpx, "wrong"),
+        (UPTO_PERMIT, twice, "wrong"),
+    ],
+)
+def test_another_way_is_compared_with_the_chain(services: Services, way: Way, ask: Any, verdict: str) -> None:
+    needed(environment, "v2")
+    with closing(services.open(Row(FASTAPI, 2, EVM, way=way))) as stand:
+        assert buy_by(way, services, stand, "GET", "httpx", ask).verdict == verdict
 
 
 @pytest.mark.matrix

@@ -12,6 +12,7 @@ import httpx
 from ...buyer.bought import bought_at
 from ...buyer.buyer import Buyer
 from ...chains.solana import SolanaChain
+from ...chains.token_allowances import permit2_allowance
 from ...chains.tokens import KNOWN
 from ...core import Bought, Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
 from ...errors import ChainUnavailable, QuoteError
@@ -19,7 +20,7 @@ from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
-from ...schemes.by_permit2 import no_permit, permit2_allowance
+from ...schemes.by_permit2 import no_permit
 from ...schemes.permit2 import PERMIT2
 from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
@@ -38,7 +39,7 @@ from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, sho
 from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import QuoteReport, is_play_money, presented_again
+from .quote import QuoteReport, is_play_money
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -209,7 +210,9 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         opens = "would be signed first: it costs nothing, and shows the seller the wallet's address"
         payable.fact("sign-in", opens if why is None else f"would not be signed: {in_own_words(why)}")
     if report.presents is not None:
-        payable.note("ledger", presented_again(report.presents, quote.url))
+        payable.note("ledger", " ".join(report.presented()))
+    for told_of in report.in_flight():
+        payable.note("ledger", told_of)
     if report.refusal:
         payable.wrong("ledger" if report.frozen or report.looked.problem else "policy", report.refusal)
     for offer in quote.offers:

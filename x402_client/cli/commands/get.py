@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 import httpx
 import typer
 
-from ...errors import ApprovalDenied, NoAcceptableOffer, TooExpensive, X402Error, find
+from ...errors import ApprovalDenied, NoAcceptableOffer, OverLimit, TooExpensive, X402Error, find
 from ...httpx import wrap
 from ...model.holds import Hold
 from .. import options
@@ -17,11 +17,12 @@ from ..approving import Approving
 from ..bodies import BodyWriter, Unwritable, body_sink
 from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
-from ..reporting import Report, Watching
+from ..reporting import SAME_COMMAND, Report, Watching
 from ..requests_made import CliRequest, cli_request, named, no_answer
 from ..running import NOTHING_PAID, Stop, command, in_commands, leave
 from ..screen import swallow_pipe
 from ..too_expensive import with_cure
+from ..vocabulary import advice
 
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
 
@@ -153,6 +154,8 @@ class _Fetch:
             return self.approving.problem
         said = with_cure(error, self.choices) if isinstance(error, TooExpensive) else ""
         more = "`x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
+        if isinstance(error, OverLimit) and error.spent:
+            more = "Payments in flight and unresolved ones count, too: `x402 ledger holds` lists them."
         return in_commands(error, said, more)
 
     def _end(self, code: Code, message: str) -> None:
@@ -174,9 +177,10 @@ def _claim_advice(hold: Hold | None) -> str:
     """Return the advice about a payment that may be gone."""
     if hold is None:
         return ""
+    said = advice(hold, again=SAME_COMMAND)
     return (
-        f" A payment of {hold.price} left for {hold.host}: the same command again presents that same payment and does "
-        f"not pay twice. `x402 ledger holds` shows it (hold {hold.id})."
+        f" A payment of {hold.price} left for {hold.host}, and is {said.state}. {said.todo} "
+        f"`x402 ledger show {hold.id}` shows it."
     )
 
 

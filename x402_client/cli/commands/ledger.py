@@ -16,6 +16,7 @@ from ...model.holds import Hold, moment
 from ...model.money import Money
 from .. import completion, options, spending
 from .. import export as exporting
+from .. import in_flight as flights
 from ..exits import Code
 from ..ledger_filters import Filters
 from ..money_labels import TEST_MONEY
@@ -24,7 +25,7 @@ from ..open_ledger import OpenLedger, looking, stops
 from ..running import Stop, command, leave
 from ..screen import bar, facts, put, say, show, show_json, table
 from ..transactions import look_up
-from ..vocabulary import advice, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
+from ..vocabulary import advice, advised, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
 from .ledger_retry import retry
@@ -79,7 +80,8 @@ def spent(
     sums = [spending.apart(holds, currency) for currency in counted]
     if as_json:
         number = {"payments": len(holds), "test_payments": len([hold for hold in holds if is_test(hold)])}
-        show_json(_heading(found, frozen) | number | _spent_document(counted, sums, groups))
+        flying = {"in_flight": flights.document(holds)}
+        show_json(_heading(found, frozen) | number | flying | _spent_document(counted, sums, groups))
         return
     _draw_heading(found, frozen)
     facts((f"{'in' if w == 'total' else 'last'} {w}", _listed_money(counted, w)) for w in WINDOWS)
@@ -160,11 +162,12 @@ def show_(
     with looking(ledger, purse) as found:
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
+        lifts = [found.lift(pattern) for pattern in stopped]
     transaction = look_up(one, tuple(rpc or ()), offline)
     if as_json:
-        show_json({"ledger": found.name} | document(one, stopped, transaction))
+        show_json({"ledger": found.name} | document(one, stopped, transaction, lifts))
         return
-    facts([*rows_of(one, stopped, transaction), ("ledger", found.name)])
+    facts([*rows_of(one, stopped, transaction, lifts), ("ledger", found.name)])
 
 
 @app.command("holds")
@@ -174,8 +177,8 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
     with looking(ledger, purse) as found:
         holds, frozen, others = found.holds(), found.frozen(), found.other_purses()
     if as_json:
-        more = [exporting.row(hold) | {"advice": advice(hold).todo} for hold in holds]
-        show_json(_heading(found, frozen) | {"holds": more})
+        more = [exporting.row(hold) | advised(hold, _lifts_of(found, frozen, hold)) for hold in holds]
+        show_json(_heading(found, frozen) | {"holds": more, "in_flight": flights.document(holds)})
         return
     if frozen:
         _draw_frozen(found, frozen)
@@ -183,7 +186,9 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
         show("Nothing is open: every payment is resolved.")
         _tell_other_purses(found, others)
     for hold in holds:
-        _draw_hold(found, hold, stops(frozen, hold.purchase.origin))
+        _draw_hold(hold, _lifts_of(found, frozen, hold))
+    if flights.told(holds):
+        say(flights.told(holds), "dim")
 
 
 @app.command("export")
@@ -250,14 +255,17 @@ def _draw_frozen(found: OpenLedger, frozen: tuple[str, ...]) -> None:
     say(f"frozen: {stopped}. To lift it: {lifts}", "yellow")
 
 
-def _draw_hold(found: OpenLedger, hold: Hold, stopped: tuple[str, ...]) -> None:
-    said = advice(hold)
+def _lifts_of(found: OpenLedger, frozen: tuple[str, ...], hold: Hold) -> list[str]:
+    """Return the commands that lift the freezes which keep a payment from being presented."""
+    return [found.lift(pattern) for pattern in stops(frozen, hold.purchase.origin)]
+
+
+def _draw_hold(hold: Hold, lifts: list[str]) -> None:
+    said = advice(hold, lifts)
     show(f"{hold.id}  {price_of(hold)}  {hold.purchase.method} {hold.url}", "bold")
     show(f"    {said.state}; money: {hold.money}", "yellow" if hold in unresolved([hold]) else "dim")
     if answer_of(hold):
         show(f"    the seller: {answer_of(hold)}")
-    if stopped:
-        show(f"    frozen by {', '.join(stopped)}: not presented until that is lifted", "yellow")
     show(f"    {said.todo}")
 
 
@@ -320,6 +328,8 @@ def _draw_remarks(found: OpenLedger, holds: Iterable[Hold], others: tuple[str, .
     waiting = unresolved(listed)
     if waiting:
         say(f"{len(waiting)} of these payments brought no content yet: `{found.hint('holds')}`", "yellow")
+    if flights.told(listed):
+        say(flights.told(listed), "yellow")
 
 
 def _tell_two_kinds(holds: Iterable[Hold]) -> None:

@@ -22,8 +22,10 @@ from ...model.holds import MARGIN, Hold, moment
 from ...model.hosts import Pattern
 from .. import completion, options
 from .. import export as exporting
+from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
+from ..in_use import with_options
 from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
@@ -71,7 +73,7 @@ def reconcile(
                 if fate != "open":
                     result = result.with_one(told, run(reclaim(told, fate, rules), ledger_answers(found.port)))
                 shown.advance(shown.task_ids[0])
-    _tell_reconciled(result, [hold for hold in waiting if hold not in holds], as_json)
+    _tell_reconciled(result, [hold.told for hold in waiting if hold not in holds], as_json)
 
 
 @command
@@ -86,7 +88,8 @@ def write_off(
     with acting(ledger, purse, "nothing was written off") as found:
         one = found.find(hold)
         if state_of(one) not in ("unresolved", "lost"):
-            raise Stop(Code.USAGE, f"{one.id} is {state_of(one)}: there is nothing to write off.")
+            said = advice(one, found.lifts(one))
+            raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
         say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
         if not yes:
             if not interactive():
@@ -274,7 +277,7 @@ def _still(left: tuple[str, ...], ledger: str | None) -> str:
 
 _SAID = {
     "released": "did not settle: given back to the budget",
-    "settled": "settled: make the same request again, or write it off",
+    "settled": "settled",
     "live": "can settle yet, by the chain's own clock, which is behind this machine's",
     "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or name two "
     "endpoints with --rpc",
@@ -300,21 +303,32 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
     }  # fmt: skip
     later = [hold for hold in waiting if state_of(hold) == "unresolved"]
     lost = [hold for hold in waiting if state_of(hold) == "lost"]
+    flying = flights.in_flight(waiting)
     if as_json:
-        rest = {"not_expired": later, "lost": lost}
+        rest = {"not_expired": later, "lost": lost, "in_flight": flying}
         show_json({name: [exporting.row(hold) for hold in holds] for name, holds in (groups | rest).items()})
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}")
-    if not as_json and not any(groups.values()):
-        more = f" {len(later)} can still settle; ask again after they expired." if later else ""
-        more += (
-            f" {len(lost)} lost: the chain shows them paid, and `x402 ledger holds` says what to do." if lost else ""
-        )
-        show(f"Nothing to ask the chain about.{more}" if more else "Nothing to ask about: no payment is unresolved.")
+            then = f". {advice(hold).todo}" if name == "settled" and hold.charge is None else ""
+            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
+    if not as_json:
+        more = f" {len(later)} can still settle, until {_last_expiry(later)}; ask again after that." if later else ""
+        more += f" {len(lost)} lost: the chain shows them paid." if lost else ""
+        more += " `x402 ledger holds` says what to do." if later or lost else ""
+        more += f" {flights.told(flying)}" if flying else ""
+        if not any(groups.values()):
+            none = "Nothing to ask about: no payment is unresolved."
+            more = f"Nothing to ask the chain about.{more}" if more else none
+        if more:
+            show(with_options(more.lstrip()))
     if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
+
+
+def _last_expiry(holds: list[Hold]) -> str:
+    last = max(hold.authorization.expires for hold in holds if hold.authorization is not None)
+    return f"{moment(last):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _pattern(host: str) -> str:

@@ -26,7 +26,7 @@ from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request
 from ..running import Stop, command, in_commands, leave
 from ..screen import say, swallow_pipe
-from ..vocabulary import is_tool_call, price_of, state_of
+from ..vocabulary import advice, is_tool_call, price_of, state_of
 
 
 @command
@@ -59,7 +59,7 @@ def retry(
     """
     with acting(ledger, purse, "nothing was presented") as found:
         one = found.find(hold)
-        _check_state(one, found)
+        _check_state(one)
         _check_kind(one)
         asked = url or one.url
         with cli_request(asked, method or one.purchase.method, data, header) as request:
@@ -68,11 +68,10 @@ def retry(
             _Retry(one, request, found, report).run(policy, tuple(rpc or ()), key, (output, location, timeout))
 
 
-def _check_state(one: Hold, found: OpenLedger) -> None:
-    state = state_of(one)
-    if state not in ("unresolved", "lost"):
-        advice = "look again in a minute" if state == "in flight" else "the same request buys anew"
-        raise Stop(Code.USAGE, f"{one.id} is {state}: there is nothing to present; {advice}. Nothing was sent.")
+def _check_state(one: Hold) -> None:
+    if state_of(one) not in ("unresolved", "lost"):
+        said = advice(one)
+        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to present. Nothing was sent. {said.todo}")
 
 
 def _check_kind(one: Hold) -> None:

@@ -25,7 +25,7 @@ _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!\w+:)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
 HELP = """Show the manual: a page, or the list of all pages.
 
 It ships with the package. TOPIC is the name of a page or its beginning, a class of errors (OverLimit) or a heading. In
-a pipe the page comes as the Markdown that it is, and an example as the program that it is.
+a pipe the page comes as Markdown, its text within a hundred columns, and an example as the program that it is.
 
 Examples:
 

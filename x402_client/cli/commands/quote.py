@@ -18,7 +18,7 @@ from ...model.sandbox_settings import NOT_READ, is_unread
 from ...schemes.by_permit2 import no_permit
 from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
-from .. import options, wallets
+from .. import in_flight, options, wallets
 from ..buying import (
     Choices,
     LedgerForLooking,
@@ -32,13 +32,15 @@ from ..buying import (
 )
 from ..exits import Code
 from ..export import row
+from ..fitting import refusal_of
+from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import lift, stops
+from ..open_ledger import ALL, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
-from ..vocabulary import advice, is_expired, price_of
+from ..vocabulary import advice, advised, is_expired, price_of
 
 
 @asking
@@ -82,7 +84,9 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
     elif report.quote.free:
         say(report.asks_nothing())
     elif report.presents is not None:
-        say(f"{presented_again(report.presents, report.quote.url)} Nothing was presented by this command.")
+        for line in report.presented():
+            say(line)
+        say("Nothing was presented by this command.")
     elif report.signs_in:
         say("Would sign in first, which costs nothing and shows the seller the wallet's address. Nothing was sent.")
     elif report.quote.choice is not None and not report.refusal:
@@ -92,6 +96,9 @@ def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, 
     elif report.quote.choice is None:
         for reason in report.quote.reasons:
             say(words(in_own_words(reason), 500))
+    if not as_json:
+        for said in report.in_flight():
+            say(said, "yellow")
     report.end(as_json)
 
 
@@ -118,7 +125,12 @@ class QuoteReport:
         self.obstacle: str = ""
         self.code: Code = Code.OK
         #: The earlier payment that the same request would present again, so that nothing new would be paid.
-        self.presents: Hold | None = self._unresolved(buyer)
+        self.holds: tuple[Hold, ...] = () if looked.problem else buyer.holds()
+        self.presents: Hold | None = self._unresolved()
+        #: Payments that other calls of the same request are making at this moment.
+        self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
+        #: The refusal of the ledger by a budget; "" if none would be exceeded.
+        self.over_limit: str = self._over_limit(buyer)
         self.refusal: str = "" if quote.free else self._refusal(url.host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
@@ -130,12 +142,33 @@ class QuoteReport:
         """Return True if a sign-in comes before any payment."""
         return self.quote.sign_in is not None and self.quote.sign_in.reason is None
 
-    def _unresolved(self, buyer: Buyer) -> Hold | None:
-        known = buyer.holds() if self.quote.unresolved and not self.frozen else ()
-        return next((hold for hold in known if hold.id == self.quote.unresolved), None)
+    def _unresolved(self) -> Hold | None:
+        return next((hold for hold in self.holds if hold.id == self.quote.unresolved), None)
+
+    @property
+    def lifts(self) -> list[str]:
+        """Return the commands that lift the freezes which stop payments there."""
+        return [lift(pattern, self._choices.ledger) for pattern in self.frozen]
+
+    def in_flight(self) -> list[str]:
+        """Return what is to be said of payments in flight: of the same request, and of all that are counted."""
+        said = [with_options(in_flight.told(self.holds, wait=False))] if in_flight.told(self.holds) else []
+        if self.same:
+            said.append(
+                f"This very request is being paid at this moment: {', '.join(hold.id for hold in self.same)}. Wait for "
+                "that call: paid before it ends, this is a purchase of its own."
+            )
+        return said
+
+    def _over_limit(self, buyer: Buyer) -> str:
+        choice = self.quote.choice
+        if choice is None or choice.price is None or self.looked.problem:
+            return ""
+        every = lambda: (*self.holds, *buyer.history(ALL))  # noqa: E731
+        return refusal_of(buyer, self.quote.url, origin_of(self.quote.url), choice, every)
 
     def _refusal(self, host: str) -> str:
-        if self.presents is not None:
+        if self.presents is not None and not self.frozen:
             self.obstacle = "the earlier payment comes first"
             return ""
         if self.signs_in:
@@ -151,12 +184,15 @@ class QuoteReport:
         if self.frozen:
             self.obstacle = "frozen"
             stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-            lifts = " and ".join(f"`{lift(pattern, self._choices.ledger)}`" for pattern in self.frozen)
+            lifts = " and ".join(f"`{one}`" for one in self.lifts)
             lifts += " lift" if len(self.frozen) > 1 else " lifts"
             return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
+        if self.over_limit:
+            self.obstacle = "over the budget"
+            return in_own_words(self.over_limit)
         short = {window: money for window, money in self.left.items() if money < choice.price}
         self.obstacle = "over the budget" if short else ""
         return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
@@ -195,8 +231,8 @@ class QuoteReport:
             show(fault, "yellow")
         self._show_sign_in()
         if self.presents is not None:
-            show(presented_again(self.presents, quote.url), "yellow")
-            show(f"To do: {self._advice(self.presents)}")
+            for line in self.presented():
+                show(line, "yellow")
             return
         if quote.choice is not None and quote.choice.upfront:
             show(f"Offer {quote.choice.position} is {PAID_FIRST}.", "yellow")
@@ -207,6 +243,8 @@ class QuoteReport:
             show(f"Offer {quote.choice.position} {self._by_permit2(quote.choice)}", "yellow")
         if self.left and not self.looked.problem:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
+        for said in self.in_flight():
+            show(said, "yellow")
         if self.unread:
             say(in_own_words(NOT_READ), "yellow")
         elif self.found.no_wallet:
@@ -231,8 +269,13 @@ class QuoteReport:
         else:
             show(f"No sign-in: {in_own_words(words(challenge.reason, 300))}.", "dim")
 
-    def _advice(self, hold: Hold) -> str:
-        return advice(hold).todo
+    def presented(self) -> list[str]:
+        """Return what is to be said of the earlier payment of the same request, and what to do about it."""
+        if self.presents is None:
+            return []
+        said = advice(self.presents, self.lifts)
+        earlier = presented_again(self.presents, self.quote.url, frozen=bool(self.frozen))
+        return [earlier, f"It is {said.state}. To do: {said.todo}"]
 
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
@@ -258,9 +301,8 @@ class QuoteReport:
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,
-            "unresolved": None
-            if self.presents is None
-            else row(self.presents) | {"advice": self._advice(self.presents)},
+            "unresolved": None if self.presents is None else row(self.presents) | advised(self.presents, self.lifts),
+            "in_flight": in_flight.document(self.holds) | {"same_request": [hold.id for hold in self.same]},
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
         }
@@ -283,12 +325,14 @@ def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: 
         return report
 
 
-def presented_again(hold: Hold, url: str) -> str:
+def presented_again(hold: Hold, url: str, frozen: bool = False) -> str:
     """Return what an unresolved payment means for the same request, which leads to ``url``."""
     payee = hold.purchase.origin
     text = f"This request has an unresolved payment: {hold.id} ({price_of(hold)}, to {payee})."
     if origin_of(url) != payee:
         return f"{text} It is presented there only, and the request leads elsewhere now: nothing would be sent or paid."
+    if frozen:
+        return f"{text} Payments there are frozen: nothing would be presented or paid."
     if is_expired(hold) and hold.money != "spent":
         return f"{text} It expired: the chain is asked first, and what it shows unused is given back and paid anew."
     return f"{text} That same payment would be presented again; nothing new would be signed."

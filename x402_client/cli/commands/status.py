@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from ...buyer.environment import keys_of_others, keys_to_export
-from ...model.holds import moment
-from .. import allowances, balances, export, exposures, funding, options, vocabulary
+from ...model.holds import Hold, moment
+from .. import allowances, balances, export, exposures, funding, in_flight, options, vocabulary
 from ..buying import Choices
 from ..exits import Code
 from ..exposures import draw_exposures
 from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
-from ..open_ledger import lift
+from ..open_ledger import lift, stops
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
@@ -67,10 +67,10 @@ def _draw(found: Standing) -> None:
     )
     _section("Ledger", _ledger_rows(found.ledger), _next_for_ledger(found))
     if found.ledger.problem:
-        for title in ("Budgets", "Frozen", "Unresolved payments"):
+        for title in ("Budgets", "Frozen", "In flight", "Unresolved payments"):
             _section(title, [("", "not known")])
         return
-    _draw_budgets(found.budgets)
+    _draw_budgets(found)
     if found.allowances:
         show("Allowances", "bold")
         draw_allowances(list(found.allowances[:_LISTED]), "  ")
@@ -163,10 +163,10 @@ def _next_for_ledger(found: Standing) -> list[str]:
     return [f"x402 quote URL{options_in_use}", f"x402 get URL{options_in_use}"]
 
 
-def _draw_budgets(budgets: Iterable[Budget]) -> None:
+def _draw_budgets(found: Standing) -> None:
     show("Budgets", "bold")
     rows = table("  limit", "left", "of", "", right=("left", "of"))
-    for budget in budgets:
+    for budget in found.budgets:
         share = budget.left / budget.cap.most if budget.cap.most else 0.0
         left, most = budget.written(budget.left), budget.written(budget.cap.most)
         rows.add_row(f"  {budget.name}", left, most, bar(share, _BAR))
@@ -174,17 +174,33 @@ def _draw_budgets(budgets: Iterable[Budget]) -> None:
         put(rows)
     else:
         show("  There are none: single payments are limited, and their sum is not.")
+    for word, holds in (("in flight", in_flight.in_flight(found.holds)), ("unresolved", _waiting(found))):
+        if holds and rows.row_count:
+            show(f"  {in_flight.counted_for(holds)} of what is used is {word}.", "dim")
 
 
 def _lifts(found: Standing) -> list[str]:
     return [lift(pattern, found.choices.ledger) for pattern in found.frozen]
 
 
+def _waiting(found: Standing) -> list[Hold]:
+    return vocabulary.unresolved(found.holds)
+
+
+def _lifts_of(found: Standing, hold: Hold) -> list[str]:
+    return [lift(pattern, found.choices.ledger) for pattern in stops(found.frozen, hold.purchase.origin)]
+
+
 def _draw_open(found: Standing) -> None:
-    waiting = vocabulary.unresolved(found.holds)
+    flying, waiting = in_flight.in_flight(found.holds), _waiting(found)
+    _section("In flight", [("", in_flight.told(flying) or "none")])
+    for hold in flying[:_LISTED]:
+        show(f"  {hold.id}  {vocabulary.price_of(hold)}  {hold.purchase.method} {hold.url}")
+    if flying:
+        show(f"  next: {ledger_command('holds')}{_more(len(flying))}", "cyan")
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
-        said = vocabulary.advice(hold)
+        said = vocabulary.advice(hold, _lifts_of(found, hold))
         show(f"  {hold.id}  {vocabulary.price_of(hold)}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
@@ -202,13 +218,14 @@ def _more(number: int) -> str:
 
 def _document(found: Standing) -> dict[str, Any]:
     ledger = found.ledger
-    waiting = vocabulary.unresolved(found.holds)
+    waiting = _waiting(found)
     # An empty ledger stands in for one that cannot be used. Its answers say nothing of that one.
     of_ledger = {
         "budgets": [_budget(budget) for budget in found.budgets],
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
-        "unresolved": [export.row(hold) | {"advice": vocabulary.advice(hold).todo} for hold in waiting],
+        "in_flight": in_flight.document(found.holds),
+        "unresolved": [export.row(hold) | vocabulary.advised(hold, _lifts_of(found, hold)) for hold in waiting],
         "open_amounts": [export.row(hold) for hold in found.owed],
         "exposures": [exposures.document(one) for one in found.exposures],
     }

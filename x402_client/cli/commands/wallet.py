@@ -198,7 +198,7 @@ def _keep(
 
 
 def _addresses(found: dict[Family, bytes]) -> dict[str, str]:
-    wallet = Wallet(**found)
+    wallet = Wallet(found.get("evm"), found.get("solana"))
     signers = {"evm": wallet.evm, "solana": wallet.solana}
     return {family: signer.address for family, signer in signers.items() if signer is not None}
 

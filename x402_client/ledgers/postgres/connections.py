@@ -20,7 +20,7 @@ from ...errors import ConfigurationError, LedgerUnavailable
 from ..served import protocol
 from . import migrations
 from .address import Address
-from .exchange import INTERVAL, answer, send
+from .exchange import INTERVAL, answer, note_lost, send
 from .failures import CONFLICTS, MISSING, Broken, Crowded, Refused, connect_code, explain, unavailable
 
 #: Times that a step is made. One whose connection broke is sent once more: a step that is sent twice is done once.
@@ -105,7 +105,8 @@ class Connection:
         except Refused:
             self.give_back(line)
             raise
-        except BaseException:  # an answer that is left unread would be taken for the next one's
+        except BaseException as failure:  # an answer that is left unread would be taken for the next one's
+            note_lost(ask, failure)
             self.drop(line)
             raise
         self.give_back(line)
@@ -249,7 +250,8 @@ class AsyncConnection:
             except Refused:
                 lines.idle.append(line)
                 raise
-            except BaseException:  # an answer that is left unread would be taken for the next one's
+            except BaseException as failure:  # an answer that is left unread would be taken for the next one's
+                note_lost(ask, failure)
                 line.pgconn.finish()
                 lines.close()
                 raise

@@ -15,7 +15,7 @@ from ...core.asks import Ask
 from ..served import protocol
 from . import migrations
 from .address import Address
-from .failures import ENDED, Broken, Refused, Silent
+from .failures import ENDED, Broken, Closed, Refused, Silent
 
 #: Seconds between two looks at the clock while an answer is awaited.
 INTERVAL = 0.25
@@ -39,13 +39,22 @@ def command_of(ask: Ask[Any], address: Address) -> tuple[bytes, list[bytes | Non
 
 def send(line: Any, ask: Ask[Any], address: Address) -> None:
     """Give a command to libpq. It may not have left yet: see ``answer``."""
+    kind: type[Broken] = Closed
     try:
+        line.pgconn.consume_input()  # it fails where the server hung up, as at an idle connection
+        kind = Broken
         line.pgconn.send_query_params(*command_of(ask, address))
     except Exception as failure:
         problem = type(failure).__name__
     else:
         return
-    raise Broken(problem)
+    raise kind(problem)
+
+
+def note_lost(ask: Ask[Any], failure: BaseException) -> None:
+    """Note that a command left and its answer was lost, unless it did not even leave."""
+    if isinstance(ask, protocol.Request) and not isinstance(failure, Closed):
+        ask.unanswered = True
 
 
 def answer(line: Any, timeout: float) -> Generator[Any, Any, Any]:

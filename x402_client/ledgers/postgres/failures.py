@@ -14,6 +14,8 @@ _EXPLAINED = (
     ("57014", "cancelled a step: statement_timeout is too short, or an administrator did; see the role's settings"),
     ("25006", "cannot be written to: it is a standby, or read-only; use the address of the primary"),
     ("42501", "does not let this role do what the ledger needs; grant it as the manual's page on ledgers says"),
+    ("28R", "has no role of this name; make it, or check the user name in the ledger's URL"),
+    ("28H", "does not let this role in from here: see its pg_hba.conf, and the ledger's URL"),
     ("28", "refuses the user name or password; check them in the ledger's URL"),
     ("3D000", "has no database of this name; make it, or check the ledger's URL"),
     ("53300", "has no free connection; raise max_connections, use a pooler, or make fewer calls at once"),
@@ -22,11 +24,12 @@ _EXPLAINED = (
     ("22003", "cannot count sums above 2**63 millionths; limit prices by per_request in the Policy"),
     ("40", "could not finish a step because of other steps; try again"),
 )
-#: Words in libpq's failures to connect, which have no code.
+#: Words in libpq's failures to connect, which have no code. Codes with a letter are ours. The first that fits decides.
 _WORDS = (
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
-    ("no pg_hba.conf entry", "28000"),
+    ("pg_hba.conf", "28H"),
+    ('role "', "28R"),
     ("does not exist", "3D000"),
     ("too many", "53300"),
     ("remaining connection slots", "53300"),
@@ -53,6 +56,10 @@ class Refused(Exception):
 
 class Broken(Exception):
     """Error: the connection ended before the answer. The step may have been made."""
+
+
+class Closed(Broken):
+    """Error: the server had ended the connection before a command was sent on it."""
 
 
 class Silent(Exception):

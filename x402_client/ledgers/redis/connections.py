@@ -6,7 +6,6 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -15,6 +14,15 @@ from ...core.asks import Ask
 from ...errors import ConfigurationError, LedgerUnavailable
 from ..served import protocol
 from . import script
+from .exchanges import (
+    NotCopied,
+    Unanswered,
+    acareful,
+    anothing_to_close,
+    careful,
+    is_sent_again,
+    nothing_to_close,
+)
 
 log: logging.Logger = logging.getLogger("x402_client")
 
@@ -38,10 +46,6 @@ _EXPLAINED = (
     ("ConnectionError", "cannot be reached; see whether it runs and the address is right"),
     ("OSError", "cannot be reached; see whether it runs and the address is right"),
 )
-
-
-class NotCopied(Exception):
-    """Error: fewer replicas than asked for have what was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ def explain(failure: Exception, address: Address) -> str:
             f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
             "Nothing is paid until it can; see whether the replicas run."
         )
+    if isinstance(failure, Unanswered) and failure.failure is not None:
+        failure = failure.failure
     names = {kind.__name__ for kind in type(failure).__mro__}
     said = next((text for name, text in _EXPLAINED if name in names), None)
     if said is None:
@@ -155,7 +161,15 @@ class Connection:
             problem = explain(failure, self.address)
         raise LedgerUnavailable(problem)
 
-    def _send(self, ask: Ask[Any]) -> Any:
+    def _send(self, ask: Ask[Any], tries: int = 1) -> Any:
+        try:
+            return self._once(ask)
+        except Unanswered as lost:
+            if not is_sent_again(ask, lost, tries):
+                raise
+        return self._send(ask, tries + 1)
+
+    def _once(self, ask: Ask[Any]) -> Any:
         from redis.exceptions import NoScriptError
 
         if isinstance(ask, protocol.Pause):
@@ -195,7 +209,7 @@ class Connection:
         with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
             pipe.execute_command(*_wait(self.address))
-            pipe._execute_pipeline = _or_disconnect(pipe._execute_pipeline)
+            pipe._execute_pipeline = careful(pipe._execute_pipeline)
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
@@ -239,7 +253,15 @@ class AsyncConnection:
 
         return await anyio.to_thread.run_sync(self._connection.send, ask, abandon_on_cancel=True)
 
-    async def _send(self, ask: Ask[Any], client: Any) -> Any:
+    async def _send(self, ask: Ask[Any], client: Any, tries: int = 1) -> Any:
+        try:
+            return await self._once(ask, client)
+        except Unanswered as lost:
+            if not is_sent_again(ask, lost, tries):
+                raise
+        return await self._send(ask, client, tries + 1)
+
+    async def _once(self, ask: Ask[Any], client: Any) -> Any:
         from redis.exceptions import NoScriptError
 
         if isinstance(ask, protocol.Pause):
@@ -258,6 +280,7 @@ class AsyncConnection:
         async with client.pipeline(transaction=False) as pipe:
             pipe.execute_command(*command)
             pipe.execute_command(*_wait(address))
+            pipe._execute_pipeline = acareful(pipe._execute_pipeline)
             return _copied(await pipe.execute(raise_on_error=False), address)
 
     def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
@@ -278,6 +301,14 @@ class AsyncConnection:
             return  # under trio, commands use the connections of sync callers
         if client is not None:
             await client.aclose()
+
+
+def _pool_options(address: Address) -> dict[str, Any]:
+    """Return the options of a pool. With notices of maintenance redis-py lends out connections that have ended."""
+    from redis.maint_notifications import MaintNotificationsConfig
+
+    noticed = MaintNotificationsConfig(enabled=False)
+    return {"max_connections": _CONNECTIONS, "timeout": address.timeout, "maint_notifications_config": noticed}
 
 
 def commands_of(ask: protocol.Request, address: Address) -> list[tuple[Any, ...]]:
@@ -326,36 +357,17 @@ def _connect(address: Address) -> Any:
     from redis.backoff import NoBackoff
     from redis.retry import Retry
 
-    # A command whose connection broke is sent once more.
-    retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
+    retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))  # of connecting: ``_send`` sends a command once more
     if address.cluster:
-        return redis.RedisCluster.from_url(address.url, **address.options())
+        cluster = redis.RedisCluster.from_url(address.url, **address.options())
+        cluster.execute_command = careful(cluster.execute_command, nothing_to_close)  # type: ignore[method-assign]
+        return cluster
     pool = redis.BlockingConnectionPool.from_url(
-        address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
+        address.url, retry=retry, **_pool_options(address), **address.options()
     )
     client = redis.Redis.from_pool(pool)
-    client._send_command_parse_response = _or_disconnect(client._send_command_parse_response)  # type: ignore[method-assign]
+    client._send_command_parse_response = careful(client._send_command_parse_response)  # type: ignore[method-assign]
     return client
-
-
-def _or_disconnect(exchange: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``exchange``, changed so that it closes its connection when it is interrupted.
-
-    An interrupt between a command and its answer (Ctrl-C, a signal handler that raises) leaves the answer unread.
-    redis-py reuses the connection, and the next command would read that answer as its own.
-    """
-    from redis.exceptions import ResponseError
-
-    def careful(connection: Any, *arguments: Any, **options: Any) -> Any:
-        try:
-            return exchange(connection, *arguments, **options)
-        except ResponseError:  # this is an answer too
-            raise
-        except BaseException:
-            connection.disconnect()
-            raise
-
-    return careful
 
 
 def _connect_async(address: Address) -> Any:
@@ -365,8 +377,12 @@ def _connect_async(address: Address) -> Any:
 
     retry = Retry(NoBackoff(), 1, (redis.ConnectionError,))
     if address.cluster:
-        return redis.asyncio.RedisCluster.from_url(address.url, **address.options())
+        cluster = redis.asyncio.RedisCluster.from_url(address.url, **address.options())
+        cluster.execute_command = acareful(cluster.execute_command, anothing_to_close)  # type: ignore[method-assign]
+        return cluster
     pool = redis.asyncio.BlockingConnectionPool.from_url(
-        address.url, max_connections=_CONNECTIONS, timeout=address.timeout, retry=retry, **address.options()
+        address.url, retry=retry, **_pool_options(address), **address.options()
     )
-    return redis.asyncio.Redis.from_pool(pool)
+    client = redis.asyncio.Redis.from_pool(pool)
+    client._send_command_parse_response = acareful(client._send_command_parse_response)  # type: ignore[method-assign]
+    return client

@@ -34,13 +34,15 @@ class Request(Ask[Any]):
     They are written when a connection is free: a proof that waits for one would grow old.
     """
 
-    __slots__ = ("_said", "_write", "op", "purse")
+    __slots__ = ("_said", "_write", "op", "purse", "unanswered")
 
     def __init__(self, purse: str | None, op: str, write: Callable[[], str]) -> None:
         #: None: it concerns all purses.
         self.purse: str | None = purse
         self.op: str = op
         self._write, self._said = write, ""
+        #: Set by a connection if the command left and its answer was lost: the server may have made the step.
+        self.unanswered: bool = False
 
     @property
     def said(self) -> str:
@@ -145,7 +147,8 @@ def read_row(written: str) -> Hold:
         problem = type(failure).__name__
     raise LedgerUnavailable(
         f"A hold in the ledger cannot be read ({problem}): another version wrote it, or it was changed by hand. "
-        "Run the same version in every program. Nothing is paid from a ledger that cannot be read."
+        "Run the same version in every program. Nothing is paid from a ledger that cannot be read.",
+        wrote_nothing=True,
     )
 
 

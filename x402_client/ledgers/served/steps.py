@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -48,7 +49,7 @@ class LedgerSteps:
         if isinstance(answer, (Hold, Busy)):
             return answer
         if answer[0] == "over":
-            raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]])
+            raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]], time.time())
         raise self._too_large(order)
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Steps[Hold | Busy | None]:
@@ -192,7 +193,8 @@ class LedgerSteps:
                 raise
             return self._claimed_hold(answer, purchase, attempt, claim, order)
         raise LedgerUnavailable(
-            f"Another program uses this one's name in the {self.server.where}. Nothing was sent; repeat the request."
+            f"Another program uses this one's name in the {self.server.where}. Nothing was sent; repeat the request.",
+            wrote_nothing=True,
         )
 
     def _claimed_hold(
@@ -244,7 +246,8 @@ class LedgerSteps:
             raise _not_open(answer)
         if status == "void":
             raise LedgerUnavailable(
-                f"The payment was given up before the {self.server.where} answered. Nothing was sent."
+                f"The payment was given up before the {self.server.where} answered. Nothing was sent.",
+                wrote_nothing=True,
             )
         if status == "another":
             raise refusals.another_wallet(protocol.read_row(answer[2]))
@@ -257,7 +260,8 @@ class LedgerSteps:
     def _too_large(self, order: Order) -> LedgerUnavailable:
         return LedgerUnavailable(
             f"With {order.price}, a sum would be larger than the {self.server.where} can count (2**63 millionths). "
-            "Nothing was paid. Limit prices by per_request in the Policy."
+            "Nothing was paid. Limit prices by per_request in the Policy.",
+            wrote_nothing=True,
         )
 
 

@@ -96,11 +96,15 @@ class TrustedServer:
 
     def ready(self, purse: str, op: str) -> Steps[None]:
         """Join the purse if it is new. Look at the server's settings before a payment."""
-        if op in _PAYING and purse in self.lives.known:
-            yield from self.look()
-        if purse not in self.lives.known:
-            yield from self._look()
-            yield from self._join(purse)
+        try:
+            if op in _PAYING and purse in self.lives.known:
+                yield from self.look()
+            if purse not in self.lives.known:
+                yield from self._look()
+                yield from self._join(purse)
+        except LedgerUnavailable as failure:
+            failure.wrote_nothing = True  # the step itself was not asked for
+            raise
 
     def look(self) -> Steps[None]:
         """Look at the server's settings, with each join and each minute: they may have been changed."""
@@ -127,7 +131,8 @@ class TrustedServer:
         self._rename(self._claims.owner)
         raise LedgerUnavailable(
             f"The {self.where} knows another program under this one's name: was this machine copied "
-            "while it ran? Nothing was sent; the next call uses a name of its own."
+            "while it ran? Nothing was sent; the next call uses a name of its own.",
+            wrote_nothing=True,
         )
 
     def accept(self) -> Steps[bool]:
@@ -159,8 +164,9 @@ class TrustedServer:
             return json.dumps(self._common(proof) | {"gives": [claim.given_up for claim in ended]} | said)
 
         seq, life, refused = 0, "", False
+        request = protocol.Request(purse, op, write)
         try:
-            answer = yield from protocol.Request(purse, op, write)
+            answer = yield from _answered(request)
             proof, ended = sent[0]
             if len(answer) > 1 and isinstance(answer[1], str):
                 number, life = answer[1].split(" ")
@@ -225,7 +231,8 @@ class TrustedServer:
             answer, _ = yield from self._send(purse, "restore", {"rows": chunk}, True)
             if answer[0] == "large":
                 raise LedgerUnavailable(
-                    f"Sums are larger than the {self.store.kind} ledger can count (2**63 millionths)."
+                    f"Sums are larger than the {self.store.kind} ledger can count (2**63 millionths).",
+                    wrote_nothing=True,
                 )
         yield from self._join(purse, True)
 
@@ -260,7 +267,7 @@ class TrustedServer:
             yield from self._refuse_missing(purse)
         if problem is not None:
             self._claims.drop_token(said.get("token", ""))
-            raise LedgerUnavailable(problem)
+            raise LedgerUnavailable(problem, wrote_nothing=True)
 
     def _distrusted(self, why: str) -> str:
         # Of a server that is empty, only a program that used it before can know.
@@ -278,13 +285,23 @@ class TrustedServer:
         raise LedgerUnavailable(
             f"The {self.where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
             "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
-            "purse on purpose, run once without must_exist."
+            "purse on purpose, run once without must_exist.",
+            wrote_nothing=True,
         )
 
     @property
     def where(self) -> str:
         """Return what the ledger is and where, for messages."""
         return f"{self.store.kind} ledger at {self.store.shown}"
+
+
+def _answered(request: protocol.Request) -> Steps[Any]:
+    """Return the answer to a step. A failure says if the server may have made the step all the same."""
+    try:
+        return (yield from request)
+    except LedgerUnavailable as failure:
+        failure.wrote_nothing = not request.unanswered
+        raise
 
 
 def resumed(steps: Steps[None], ask: Ask[Any]) -> Steps[None]:

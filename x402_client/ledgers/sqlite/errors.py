@@ -64,16 +64,18 @@ def cause_of(failure: BaseException) -> BaseException | None:
     return None if isinstance(failure, sqlite3.Error) and code_of(failure) in _SAID else failure
 
 
-def explained(failure: BaseException, path: Path) -> LedgerUnavailable:
-    """Build LedgerUnavailable for a failure, in our words."""
+def explained(failure: BaseException, path: Path, committing: bool) -> LedgerUnavailable:
+    """Build LedgerUnavailable for a failure, in our words. ``committing``: it failed as it wrote the log out."""
     code = code_of(failure)
     advice = _ADVICE.get(code, f"failed ({type(failure).__name__}: {failure}). Look at the file")
-    return unavailable(path, (refusal_of(path) if code in _OF_RIGHTS else "") or advice)
+    # What a failing disk took of the log may be found there after a crash, and count.
+    wrote_nothing = not committing or code in _SAID
+    return unavailable(path, (refusal_of(path) if code in _OF_RIGHTS else "") or advice, wrote_nothing)
 
 
-def unavailable(path: Path, trouble: str) -> LedgerUnavailable:
+def unavailable(path: Path, trouble: str, wrote_nothing: bool = True) -> LedgerUnavailable:
     """Build LedgerUnavailable. ``trouble`` follows the path in the message, and says what to do."""
-    return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.")
+    return LedgerUnavailable(f"The ledger {path} {trouble}. Nothing is paid without it.", wrote_nothing=wrote_nothing)
 
 
 def missing(path: Path) -> LedgerUnavailable:

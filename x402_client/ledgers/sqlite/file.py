@@ -74,6 +74,7 @@ class LedgerFile:
         self._left: Places = {}  # where this process left files of this path before
         #: True once the connection wrote. Then its opening is recorded: see ``lineage``.
         self._wrote = False
+        self._committing = False
         self._connection: sqlite3.Connection | None = None
         #: The numbers of the file and its log when they were opened.
         self._opened: Numbers = ((), ())
@@ -131,8 +132,9 @@ class LedgerFile:
             return step()
         except (sqlite3.Error, OverflowError, OSError) as failure:
             self._disconnect()  # the next use opens the file again: the trouble may be over
-            raise explained(failure, self.path) from cause_of(failure)
+            raise explained(failure, self.path, self._committing) from cause_of(failure)
         finally:
+            self._committing = False
             self._lock.release()
 
     def _transact(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
@@ -143,6 +145,7 @@ class LedgerFile:
             stepped = db.total_changes != before and not meta.delivered
             if stepped:
                 self._step(db, meta, meta.stamp is not stamp)
+            self._committing = True
             db.execute("COMMIT")
         except BaseException:
             with contextlib.suppress(sqlite3.Error):

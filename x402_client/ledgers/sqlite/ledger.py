@@ -308,7 +308,7 @@ class SqliteLedger:
         counts = self._sums(db, order, names, stamp.at)
         exceeded = [over for cap in order.caps if (over := exceeded_by(counts, cap, order))]
         if exceeded:
-            raise refusals.over_limit(order, exceeded)
+            raise refusals.over_limit(order, exceeded, stamp.at)
         accounts = counts.add(order.purchase.purse, names, order.price.currency, order.price.units)
         hold = rows.insert(db, order, stamp.at, accounts, self._owner(db))
         meta.stamp = stamp

@@ -160,7 +160,7 @@ def need_directory(path: Path) -> None:
     if not _is_default(path):
         ended = ended_sandbox(str(path))
         if ended:
-            raise LedgerUnavailable(f"{ended} Nothing is paid.")
+            raise LedgerUnavailable(f"{ended} Nothing is paid.", wrote_nothing=True)
         raise unavailable(path, _no_directory(path.parent))
     # ``Path.mkdir`` gives its mode only to the last one.
     missing = [found for found in (path.parent, *path.parent.parents) if not found.exists()]
@@ -174,7 +174,7 @@ def is_there(given: str | os.PathLike[str]) -> bool:
     try:
         return path.exists()
     except PermissionError as failure:
-        raise explained(failure, path) from None
+        raise explained(failure, path, committing=False) from None
 
 
 def check_usable(given: str | os.PathLike[str]) -> None:

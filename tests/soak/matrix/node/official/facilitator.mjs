@@ -1,9 +1,12 @@
-// The official TypeScript facilitator, both versions. Orders: {chain, network, rpc, fund}.
+// The official TypeScript facilitator, both versions. Orders: {chain, network, rpc, fund, factories?}.
+// The factories are those of wallets that it deploys before it settles (ERC-6492); by itself it deploys none.
 import { generateKeyPairSigner } from "@solana/kit";
 import { x402Facilitator } from "@x402/core/facilitator";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme } from "@x402/evm/exact/facilitator";
 import { ExactEvmSchemeV1 } from "@x402/evm/exact/v1/facilitator";
+import { UptoEvmScheme } from "@x402/evm/upto/facilitator";
+import { EIP2612_GAS_SPONSORING } from "@x402/extensions";
 import { toFacilitatorSvmSigner } from "@x402/svm";
 import { ExactSvmScheme } from "@x402/svm/exact/facilitator";
 import { ExactSvmSchemeV1 } from "@x402/svm/exact/v1/facilitator";
@@ -30,7 +33,10 @@ if (orders.chain === "Solana") {
   const transport = http(orders.rpc);
   const client = createWalletClient({ account, chain: baseSepolia, transport, pollingInterval: 100 });
   const signer = toFacilitatorEvmSigner({ ...client.extend(publicActions), address: account.address });
-  register(new ExactEvmScheme(signer), new ExactEvmSchemeV1(signer));
+  const exact = new ExactEvmScheme(signer, { eip6492AllowedFactories: orders.factories ?? [] });
+  register(exact, new ExactEvmSchemeV1(signer));
+  facilitator.registerExtension(EIP2612_GAS_SPONSORING);
+  if (orders.network.includes(":")) facilitator.register(orders.network, new UptoEvmScheme(signer));
 }
 
 facilitate({

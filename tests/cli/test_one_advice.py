@@ -1,0 +1,303 @@
+"""Every end of a payment, walked through: errors, commands and tools all advise the same about it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.agents.advice import next_after
+from x402_client.core.next_step import STEPS, next_step
+from x402_client.httpx import wrap
+from x402_client.model.holds import Hold
+from x402_client.sandbox import Sandbox
+
+from .conftest import shell_settings
+from .running import in_process
+
+
+@dataclass
+class Walk:
+    """One user with a ledger of his own, and a seller that does what is ordered."""
+
+    seller: Sandbox
+    env: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch
+    url: str = ""
+    error: errors.X402Error | None = None
+    expired: bool = False
+    just: bool = False
+    patience: float = 2
+    stop: list[Callable[[], object]] = field(default_factory=list)
+
+    def buyer(self, **more: Any) -> Buyer:
+        policy = Policy.from_file(self.env["X402_POLICY"]).but(per_request="500", per_day="5000")
+        wallet = Wallet(evm=self.env["X402_EVM_KEY"], solana=self.env["X402_SOLANA_KEY"])
+        settings = {"ledger": self.env["X402_LEDGER"], "settle_timeout": self.patience} | more
+        buyer = self.seller.buyer(policy, wallet=wallet, **settings)
+        self.stop.append(buyer.close)
+        return buyer
+
+    def ask(self, *faults: str, price: str = "0.01", times: int = 1, buyer: Buyer | None = None) -> None:
+        """Ask for something so often, and keep the last error."""
+        self.url = self.url or self.seller.sell(f"/{len(self.seller.settlements)}-{time.monotonic_ns()}", price)
+        self.seller.order(*faults)
+        with wrap(httpx.Client(timeout=self.patience), buyer or self.buyer()) as client:
+            for _ in range(times):
+                try:
+                    client.get(self.url)
+                except errors.X402Error as error:
+                    self.error = error
+
+    def later(self, seconds: float) -> None:
+        """Let time pass, for this machine and for the chains."""
+        now, real = time.time() + seconds, time.monotonic()
+        self.seller.advance(seconds)
+        self.monkeypatch.setattr(time, "time", lambda: now + time.monotonic() - real)
+
+    def hold(self) -> Hold:
+        """Return the one payment that the ledger knows."""
+        buyer = self.buyer()
+        [found] = [*buyer.holds(), *buyer.history()]
+        return found
+
+
+@pytest.fixture
+def walk(bare: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Walk]:
+    with Sandbox(slow=30) as seller:
+        walk = Walk(seller, bare | shell_settings(seller, tmp_path), monkeypatch)
+        yield walk
+        for stop in walk.stop:
+            stop()
+
+
+def _in_flight(walk: Walk) -> None:
+    walk.patience = 60
+    buyer = walk.buyer()
+    work = lambda: _quietly(lambda: walk.ask("hang-before-settling", buyer=buyer))  # noqa: E731
+    threading.Thread(target=work, daemon=True).start()
+    while not (walk.url and any(hold.state == "signed" for hold in buyer.holds())):
+        time.sleep(0.02)
+
+
+def _quietly(work: Callable[[], object]) -> None:
+    with suppress(Exception):
+        work()
+
+
+def _open(walk: Walk) -> None:
+    walk.ask(*["drop-before-settling"] * 3)
+
+
+def _refused(walk: Walk) -> None:
+    walk.ask(*["402-again"] * 12, times=4)
+
+
+def _short(walk: Walk) -> None:
+    walk.ask(price="400")
+
+
+def _owed(walk: Walk) -> None:
+    walk.ask(*["drop-after-settling"], *["drop-before-settling"] * 2)
+
+
+def _denied(walk: Walk) -> None:
+    walk.ask("402-after-settling", times=3)
+
+
+def _says_no(walk: Walk) -> None:
+    walk.ask("work-says-no")
+
+
+def _just_expired(walk: Walk) -> None:
+    _open(walk)
+    walk.later(100)
+    walk.just = walk.expired = True
+    walk.env["X402_RPC"] = (
+        "eip155:402402402402=http://127.0.0.1:9/ solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1=http://127.0.0.1:9/"
+    )
+
+
+def _expired(walk: Walk) -> None:
+    _open(walk)
+    walk.later(5_000)
+    walk.expired = True
+    walk.env["X402_RPC"] = (
+        "eip155:402402402402=http://127.0.0.1:9/ solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1=http://127.0.0.1:9/"
+    )
+
+
+def _lost(walk: Walk) -> None:
+    _owed(walk)
+    walk.later(5_000)
+    walk.error, walk.expired = None, True
+    assert in_process(["ledger", "reconcile"], walk.env).code == 0
+
+
+def _lost_for_good(walk: Walk) -> None:
+    _owed(walk)
+    walk.later(5_000)
+    walk.expired = True
+    walk.ask(*["402-again"] * 3)
+    assert isinstance(walk.error, errors.PaidNotDelivered)
+
+
+def _lost_to_a_seller_that_is_down(walk: Walk) -> None:
+    _owed(walk)
+    walk.later(5_000)
+    walk.expired = True
+    walk.ask(*["drop-before-settling"] * 3)
+    assert isinstance(walk.error, errors.PaidNotDelivered)
+
+
+def _delivered(walk: Walk) -> None:
+    walk.ask()
+
+
+def _written_off(walk: Walk) -> None:
+    _open(walk)
+    walk.error = None
+    assert in_process(["ledger", "write-off", walk.hold().id, "--yes"], walk.env).code == 0
+
+
+ENDS: dict[str, tuple[Callable[[Walk], None], str]] = {
+    "in flight": (_in_flight, "in flight"),
+    "unresolved": (_open, "open"),
+    "refused time and again": (_refused, "refused"),
+    "the wallet is empty": (_short, "short"),
+    "paid, no answer": (_owed, "owed"),
+    "paid, another 402": (_denied, "denied"),
+    "paid, the seller says no": (_says_no, "denied"),
+    "just expired": (_just_expired, "just expired"),
+    "expired, and no endpoint tells": (_expired, "expired"),
+    "lost": (_lost, "owed"),
+    "lost, presented again": (_lost_for_good, "denied"),
+    "lost, the seller is down": (_lost_to_a_seller_that_is_down, "owed"),
+    "delivered": (_delivered, "delivered"),
+    "written off": (_written_off, "written off"),
+}
+OPEN = [name for name, (_, case) in ENDS.items() if STEPS[case] != "nothing"]
+
+
+def said_by(walk: Walk, hold: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Give what each command says of a payment that is open, by its document."""
+    [listed] = json.loads(in_process(["ledger", "holds", "--json"], walk.env).out)["holds"]
+    yield "holds", listed
+    yield "show", json.loads(in_process(["ledger", "show", hold, "--offline", "--json"], walk.env).out)
+    status = json.loads(in_process(["status", "--offline", "--json"], walk.env).out)
+    quote = json.loads(in_process(["quote", walk.url, "--json"], walk.env).out)
+    if listed["state"] == "in flight":
+        for place, one in (("status", status), ("quote", quote), ("ledger", _ledger(walk))):
+            assert (one["in_flight"]["payments"], one["in_flight"]["holds"]) == (1, [hold]), place
+            assert (one["in_flight"]["counted"], one["in_flight"]["since"]) == (["0.01 USD"], listed["time"]), place
+        assert (status["unresolved"], quote["unresolved"]) == ([], None)
+        assert quote["in_flight"]["same_request"] == [hold]
+        return
+    assert status["in_flight"]["payments"] == quote["in_flight"]["payments"] == 0
+    [one] = status["unresolved"]
+    yield "status", one
+    yield "quote", quote["unresolved"]
+
+
+def _ledger(walk: Walk) -> dict[str, Any]:
+    return dict(json.loads(in_process(["ledger", "--json"], walk.env).out))
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_every_place_advises_the_same(walk: Walk, name: str) -> None:
+    reach, case = ENDS[name]
+    reach(walk)
+    hold = walk.hold()
+    if name in OPEN:
+        found = dict(said_by(walk, hold.id))
+        advice = found["holds"]["advice"]
+        for place, document in found.items():
+            assert (document["step"], document["advice"]) == (STEPS[case], advice), place
+    else:
+        shown = json.loads(in_process(["ledger", "show", hold.id, "--offline", "--json"], walk.env).out)
+        assert shown["step"] == "nothing"
+        advice = shown["advice"]
+    _check_words(walk, name, hold, " ".join(advice.split()))
+    _check_error(walk, hold, case)
+
+
+def _check_words(walk: Walk, name: str, hold: Hold, advice: str) -> None:
+    """See what the commands say to a person."""
+    for command in (["ledger", "show", hold.id, "--offline"], *([["ledger", "holds"]] if name in OPEN else [])):
+        assert advice in " ".join(in_process(command, walk.env).text.split()), command
+    if name in OPEN and name != "in flight":
+        for command in (["status", "--offline"], ["quote", walk.url], ["doctor", walk.url]):
+            assert advice in " ".join(in_process(command, walk.env).text.split()), command
+        assert advice in " ".join(in_process(["get", walk.url, "--dry-run"], walk.env).err.split())
+    if name == "in flight":
+        for command in (
+            ["status", "--offline"],
+            ["quote", walk.url],
+            ["doctor", walk.url],
+            ["ledger"],
+            ["ledger", "reconcile"],
+        ):
+            ran = in_process(command, walk.env)
+            said = " ".join((ran.text + ran.err).split())
+            assert "1 payment is in flight since" in said, command
+            assert "0.01 USD is counted for it." in said, command
+        for command in (["ledger", "retry", hold.id], ["ledger", "write-off", hold.id, "--yes"]):
+            assert advice in " ".join(in_process(command, walk.env).err.split()), command
+
+
+def _check_error(walk: Walk, hold: Hold, case: str) -> None:
+    """The error that the caller saw says what the lists say, and a model is told no other step."""
+    error = walk.error
+    if error is None or error.hold is None:
+        return
+    assert (error.hold.id, error.money) == (hold.id, hold.money)
+    if walk.expired == (isinstance(error, errors.PaidNotDelivered)):
+        said = next_step(error.hold, walk.expired)
+        assert said.case == case
+        assert said.todo in str(error)
+        step = STEPS[said.case]
+        assert next_after(error) == ("repeat" if step in ("repeat", "wait") else "ask a person")
+    else:  # it was raised before the payment expired: asked again, the same call says what the lists say
+        walk.ask("402-again", buyer=walk.buyer(reader=_Dumb()))
+        assert isinstance(walk.error, errors.PaymentOutcomeUnknown)
+        assert walk.error.hold is not None
+        said = next_step(walk.error.hold, walk.expired, walk.just)
+        assert (said.case, walk.error.wait_until is None) == (case, not walk.just)
+        assert said.todo in str(walk.error)
+
+
+class _Dumb:
+    """A reader whose chain cannot be reached."""
+
+    def read(self, hold: Hold) -> str:
+        return "unknown"
+
+
+@pytest.mark.parametrize("name", ["in flight", "unresolved", "lost", "just expired"])
+def test_a_freeze_comes_first_everywhere(walk: Walk, name: str) -> None:
+    reach, _ = ENDS[name]
+    reach(walk)
+    hold = walk.hold()
+    with frozen(walk):
+        for place, document in said_by(walk, hold.id):
+            lifted = (
+                "It is frozen, so nothing presents it: `x402 ledger unfreeze '*'` lifts that first."
+                in document["advice"]
+            )
+            assert lifted is (name != "in flight"), place
+
+
+@contextmanager
+def frozen(walk: Walk) -> Iterator[None]:
+    assert in_process(["ledger", "freeze"], walk.env).code == 0
+    yield
+    assert in_process(["ledger", "unfreeze"], walk.env).code == 0

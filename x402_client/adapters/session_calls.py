@@ -1,0 +1,321 @@
+"""The record of one tool call of a wrapped session. The HTTP client below it finds it: one payer, one payment, one end.
+
+Strategy: a transport of mcp posts a message in a task of its own, which outlives the call. mcp 2.x runs it in the
+context of the call, so the record is found there. mcp 1.x does not, so the record is put on the message, and is found
+by the frames that send it. What ``call_tool`` gave to its caller decides if a payment was delivered. So its end is
+noted here in that same step, and awaits nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from secrets import token_hex
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ..core import asks
+from ..core.call import HttpRequest, without_session
+from ..core.spelling import one_spelling
+from ..errors import X402Error
+from ..model.holds import Outcome
+
+if TYPE_CHECKING:
+    from ..buyer.scopes import Scopes
+    from ..core.call import Call
+    from ..core.delivery import Delivery
+
+T = TypeVar("T")
+#: The name in an error's data under which a session looks for the refusal that it stands for.
+_KEY = "x402-client/refused"
+#: The name of the record among the private attributes of a message.
+_NAME = "x402_session_call"
+_INTERNAL_ERROR = -32603
+#: What is still asked for after the end of a call: nothing of it waits, is signed, or leaves this machine.
+_AFTER_THE_END = (asks.Tell, asks.Close, asks.Release, asks.Note, asks.Conclude, asks.LookLater)
+#: The modules of mcp that make a request, and those that send it.
+_MAKES, _SENDS = "mcp.shared.", "mcp.client."
+_call: ContextVar[SessionCall | None] = ContextVar("x402_client.session_call", default=None)
+
+
+class SessionCall:
+    """One call of a tool through a wrapped session, until its caller has its end."""
+
+    def __init__(
+        self, server: HttpRequest, digest: Callable[[], bytes | None], settle: float | None, scopes: Scopes = ()
+    ) -> None:
+        from anyio import CancelScope
+
+        #: The purchase scopes and allowances that the call is made in.
+        self.scopes: Scopes = scopes
+        #: What is cancelled where no answer can come, and where the caller's time is up. ``failure`` says why.
+        self.scope: CancelScope = CancelScope()
+        self.failure: Exception | None = None
+        #: True from the moment in which the caller has its end. Nothing is signed or presented from then on.
+        self.is_over: bool = False
+        #: True if that end was the content.
+        self.is_delivered: bool = False
+        #: Which of the two layers pays. None: neither was asked to.
+        self.payer: Literal["session", "client"] | None = None
+        self._origin, self._digest, self._settle = str(server.origin), digest, settle
+        self._endpoint = without_session(one_spelling(server.target))
+        self._below: PaymentBelow | None = None
+        self._place = token_hex(8)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Let an HTTP client find this call, and end it if nothing else did."""
+        token = _call.set(self)
+        try:
+            yield
+        except BaseException as failure:
+            self.end(failure)
+            raise
+        finally:
+            _call.reset(token)
+            self.end()
+
+    def is_of(self, digest: bytes) -> bool:
+        """Return True if a body is that of this call."""
+        return self._digest() == digest
+
+    def endpoint(self, request: HttpRequest) -> str | None:
+        """Return the target by which the call is named, if a request goes to the session's own server."""
+        return self._endpoint if str(request.origin) == self._origin else None
+
+    @property
+    def paid(self) -> Outcome | None:
+        """Return what is known of the payment that the HTTP client presented. None: it presented none."""
+        return None if self._below is None else self._below.outcome
+
+    def session_pays(self) -> bool:
+        """Let the session pay: the HTTP client pays no more. Return False if that has presented a payment already."""
+        if self.paid is not None:
+            return False
+        self.payer = "session"
+        if self._below is not None:
+            self._below.stop()
+        return True
+
+    def client_pays(self, below: PaymentBelow) -> bool:
+        """Let the HTTP client pay. Return False if the session pays, or the caller is gone.
+
+        A payment of an earlier request of this call is given up by it, so that the same one is presented.
+        """
+        if self.is_over or self.payer == "session":
+            return False
+        if self._below is not None and self._below is not below:
+            self._below.stop()
+        self.payer, self._below = "client", below
+        return True
+
+    def is_presented(self) -> None:
+        """Give the answer to a payment the time that a settlement takes, however short the read time-out is."""
+        from anyio import current_time
+
+        if self._settle is not None:
+            self.scope.deadline = max(self.scope.deadline, current_time() + self._settle)
+
+    def end(self, failure: BaseException | None = None, *, delivered: bool = False) -> None:
+        """Note that the caller has its end: the content, or anything else. The first end counts."""
+        if self.is_over:
+            return
+        self.is_over, self.is_delivered = True, delivered
+        if self._below is not None:
+            self._below.deliver() if delivered else self._below.stop(failure)
+
+    def refusal_in(self, data: Any) -> Exception | None:
+        """Return the refusal that the data of an error stand for. None: it is a server's own error."""
+        return self.failure if isinstance(data, dict) and data.get(_KEY) == self._place else None
+
+    def refused(self, failure: Exception, number: int | str) -> bytes:
+        """Keep a refusal. Return the JSON-RPC error that stands for it."""
+        self.failure = failure
+        return _error(number, str(failure), {_KEY: self._place})
+
+    def refused_without_answer(self, failure: Exception) -> None:
+        """End the waiting for an answer with a refusal."""
+        self.failure = failure
+        self.scope.cancel()
+
+    def mark(self, waiting: Any) -> bool:
+        """Put this call on the message that it sends, which mcp 1.x has in a variable on the way there.
+
+        Return False if there is none yet.
+        """
+        while (frame := getattr(waiting, "cr_frame", None)) is not None:
+            made = frame.f_locals.get("jsonrpc_request") if _module(frame).startswith(_MAKES) else None
+            if made is not None:
+                object.__setattr__(made, "__pydantic_private__", {_NAME: self})
+                return True
+            waiting = waiting.cr_await
+        return False
+
+
+class PaymentBelow:
+    """The payment that one request of an HTTP client makes for a session's call."""
+
+    def __init__(self, above: SessionCall, number: int | str, hands_off: bool) -> None:
+        from anyio import CancelScope
+
+        self.above: SessionCall = above
+        #: The ``id`` of the request, which its answer repeats.
+        self.number: int | str = number
+        #: Cancelled with the call: a payment that was sent is waited for no more.
+        self.scope: CancelScope = CancelScope()
+        self._hands_off, self._is_stopped = hands_off, False
+        self._call: Call | None = None
+        self._delivery: Delivery | None = None
+        self._told: Outcome | None = None
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """Return what is known of the payment. None: none was presented."""
+        if self._told is not None or self._call is None or self._call.paid is None:
+            return self._told
+        return Outcome("unknown", self._call.paid, self._call.paid.offer)
+
+    def may_pay(self) -> bool:
+        """Return True if this request is the HTTP client's to pay."""
+        if self._hands_off:
+            return not self.above.is_over and self.above.payer != "session"
+        return self.above.client_pays(self)
+
+    def begins(self, call: Call) -> None:
+        """Note the flow that pays."""
+        self._call = call
+
+    def answered(self, reply: asks.Reply, delivery: Delivery | None) -> None:
+        """Note the answer to the payment, and what watches its body. The call may have ended before."""
+        assert reply.outcome is not None
+        if reply.outcome.money != "untouched":
+            self._told = reply.outcome
+        self._delivery = delivery
+        if self._is_stopped:
+            self.deliver() if self.above.is_delivered else self.stop()
+
+    def deliver(self) -> None:
+        """Resolve the purchase: the caller has the content. One that is out yet is waited for, for its receipt."""
+        if self.outcome is None:
+            return self.stop()
+        self._is_stopped = True
+        if self._told is not None:
+            self._told.accept()
+            self._delivery = None
+        return None
+
+    def stop(self, failure: BaseException | None = None) -> None:
+        """Leave the purchase unresolved from this moment, so that the same call presents the same payment."""
+        self._is_stopped, delivery, self._delivery = True, self._delivery, None
+        if delivery is not None:
+            delivery.not_taken(failure)
+        if self._call is not None:
+            self._call.attempt.end()
+        self.scope.cancel()
+
+    def through(self, answers: Callable[[asks.Ask[Any]], Any]) -> Callable[[asks.Ask[Any]], Any]:
+        """Return what answers a flow's asks until the call is over."""
+
+        def answer(ask: asks.Ask[Any]) -> Any:
+            if self._is_stopped and not isinstance(ask, _AFTER_THE_END):
+                return self._cancelled()
+            if isinstance(ask, asks.Send):
+                self.above.is_presented()
+            return answers(ask)
+
+        return answer
+
+    async def _cancelled(self) -> None:
+        """Raise the cancellation here and not at the next pause: many a step on the way there waits for nothing."""
+        from anyio import sleep_forever
+
+        self.scope.cancel()
+        await sleep_forever()
+
+    def unpaid_answer(self, accepts: str) -> bytes:
+        """Return the body of the answer for the transport of mcp, where the 402 is not paid here.
+
+        The session's own payment is answered: nothing else would tell its call.
+        """
+        if self.above.is_over or not self._hands_off or "text/event-stream" not in accepts:
+            return b""
+        return _error(self.number, "The server answered with HTTP 402, and asks for payment again.", None)
+
+    def refused_answer(self, failure: object, accepts: str) -> bytes | None:
+        """Bring a refusal up to the call. Return the body of an answer for the transport of mcp, None if it raises.
+
+        The transports of mcp end with the first exception of their HTTP client, and every call of the session ends with
+        them. Streamable HTTP answers each request on its own connection. Over the older transport no answer could come.
+        """
+        if self.above.is_over or self._is_stopped:
+            return b""
+        if not isinstance(failure, X402Error):
+            return None
+        if "text/event-stream" in accepts:
+            return self.above.refused(failure, self.number)
+        self.above.refused_without_answer(failure)
+        return b""
+
+
+async def payment_below(courier: Any) -> PaymentBelow | None:
+    """Return the payment for a session's call that a request may make. Most programs have no session: None."""
+    found = _call.get() or _on_message()
+    if found is None:
+        return None
+    try:
+        body = await courier.digest()
+    except Exception:  # the request is paid, or refused, as any other
+        return None
+    if not body.tool or body.number is None or not found.is_of(body.digest):
+        return None
+    return PaymentBelow(found, body.number, body.hands_off)
+
+
+def _on_message() -> SessionCall | None:
+    """Return the call that is on the message which is being sent here."""
+    import sys
+
+    frame: Any = sys._getframe(1) if "mcp" in sys.modules else None
+    while frame is not None:
+        if _module(frame).startswith(_SENDS):
+            sent = frame.f_locals.get("session_message", getattr(frame.f_locals.get("ctx"), "session_message", None))
+            message = getattr(getattr(sent, "message", None), "root", None)
+            kept = getattr(message, "__pydantic_private__", None)
+            if kept is not None and isinstance(kept.get(_NAME), SessionCall):
+                return kept[_NAME]  # type: ignore[no-any-return]
+        frame = frame.f_back
+    return None
+
+
+@coroutine
+def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
+    """Await a session's own method. Its message is marked, and a cancellation of its caller ends the call.
+
+    mcp tells its server of a cancellation, which may take a while. The caller is gone from the first moment on.
+    """
+    from anyio import get_cancelled_exc_class
+
+    step, given, is_marked = waiting.send, None, False
+    while True:
+        try:
+            asked = step(given)
+        except StopIteration as end:
+            return end.value
+        is_marked = is_marked or call.mark(waiting)
+        try:
+            step, given = waiting.send, (yield asked)
+        except BaseException as failure:
+            if isinstance(failure, (get_cancelled_exc_class(), GeneratorExit)):
+                call.end(failure)
+            step, given = waiting.throw, failure
+
+
+def _module(frame: Any) -> str:
+    return str(frame.f_globals.get("__name__"))
+
+
+def _error(number: int | str, message: str, data: Any) -> bytes:
+    error = {"code": _INTERNAL_ERROR, "message": message, "data": data}
+    return json.dumps({"jsonrpc": "2.0", "id": number, "error": error}).encode()

@@ -1,0 +1,69 @@
+"""Says what people mean by keywords that our classes and methods do not have."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from ..model.keywords import unexpected
+
+#: What a buyer without a wallet is given: it is refused, and the message says what to write.
+NO_WALLET: Any = None
+_EVM_OR_SOLANA = "did you mean evm (0x and 64 hex digits) or solana (base58)?"
+_PER_REQUEST = "did you mean per_request (the most for one payment)?"
+_WINDOW = 'did you mean window="day"?'
+_OF_A_WINDOW = (
+    ("period|time|per|days|since|last|when|hour|minute|month", _WINDOW),
+    ("url|origin|domain|site", "did you mean host?"),
+)
+_AMOUNTS = "max|most|limit|price|amount|cap|cost|usd|dollar|budget|spend|daily"
+#: For each name: patterns of words, and the cure. The first that fits says it, unless a known word is very near.
+_CURES: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "Wallet": (
+        ("mnemonic|seed|words", "a mnemonic is not taken: write evm=... or solana=... with its key."),
+        ("sol|svm", "did you mean solana (base58, or 64 bytes)?"),
+        ("path|file|store|pass|name", "did you mean Wallet.from_keystore(path)?"),
+        ("", _EVM_OR_SOLANA),
+    ),
+    "Buyer": (
+        ("private|secret|mnemonic|key|^evm|^sol|^svm|signer|account", "did you mean Buyer(Wallet(evm=...))?"),
+        ("approv|confirm", "did you mean approve?"),
+        ("rpc|endpoint|node|chain", 'did you mean rpc={"base": "https://..."}?'),
+        (
+            f"{_AMOUNTS}|per_|hosts|network|allow|asset|token",
+            'limits stand in the policy: did you mean Buyer(wallet, Policy(per_request="0.10", per_day="5"))?',
+        ),
+        ("db|database|redis|postgres|sqlite|path|stor|file|url|budgets", "did you mean ledger, a path or a URL?"),
+        ("timeout|seconds", "did you mean settle_timeout (the seconds that a paid answer may take)?"),
+        ("event|callback|hook|log|listen", "did you mean on_event?"),
+    ),
+    "allowance": (
+        ("hour|day|second|duration|ttl|time|until|expires|lasts", "did you mean minutes? An hour is minutes=60."),
+        ("host|domain|url|site", "did you mean hosts?"),
+        ("id|label|key|session|agent|task", "did you mean name?"),
+        (_AMOUNTS, f"{_PER_REQUEST} The whole amount comes first: buyer.allowance(\"1.00\")."),
+    ),
+    "purchase": (
+        (_AMOUNTS, _PER_REQUEST),
+        ("id|name|order|idempot|label", "did you mean key (a name of your own, which is paid once)?"),
+        ("terms|offer", "did you mean quote?"),
+    ),
+    "spent": _OF_A_WINDOW,
+    "remaining": _OF_A_WINDOW,
+}  # fmt: skip
+
+
+def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> None:
+    """Refuse keywords that a class or a method does not have. No value is shown: one may be a key."""
+    if not unknown:
+        return
+    name = kind.__name__
+    of_a_method = "." in kind.__qualname__
+    known = [
+        one.name
+        for one in inspect.signature(kind).parameters.values()
+        if one.kind is not one.VAR_KEYWORD and one.name != "self"
+    ]
+    cures = _CURES.get(name.removeprefix("a") if name[:1] == "a" and name[1:] in _CURES else name, ())
+    raise unexpected(f"buyer.{name}" if of_a_method else name, unknown, known, cures)

@@ -1,0 +1,151 @@
+"""Builds the errors of calls whose payment brought no content. What they advise is in one table, ``next_step``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from ..errors import MoneyState, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected
+from ..model.holds import MARGIN, Hold, moment
+from . import interruptions
+from .last_answer import named, with_last
+from .next_step import next_step
+
+if TYPE_CHECKING:
+    from .asks import Seen
+    from .call import Call
+    from .rules import Rules
+    from .tries import Tries
+
+
+def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentRejected:
+    """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
+    from .empty_wallet import what_is_short
+
+    hold, said = tries.hold, tries.reason
+    outcome = tries.refusal.outcome if tries.refusal is not None else None
+    pending = outcome is not None and outcome.money == "unknown"
+    money: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
+    advice = next_step(with_last(hold, money, *tries.last, short))
+    quoted = f' It says: "{said}".' if said else ""
+    text = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
+    if advice.case == "short":
+        text += f"{what_is_short(hold, seen.balance)} {still_counted(call, hold)} {advice.todo}"
+    elif seen.settled:
+        text += f"{advice}"
+    else:
+        text += f"{still_counted(call, hold)} {_taken_first(hold)}{advice}"
+    text += interruptions.remark(hold)
+    error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
+    error.money = money
+    return error
+
+
+def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
+    """Return the error for a payment to which no answer came."""
+    hold, patience = tries.hold, ""
+    if tries.late and rules.settle_timeout is not None:
+        patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
+    order = "After that" if tries.refused_last else "Before that"
+    then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
+    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {_taken_first(hold)}"
+    advice = next_step(with_last(hold, "spent" if seen.settled else "unknown", *tries.last))
+    error = PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
+        f"{then}{patience} {'' if seen.settled else unknown}{advice}{interruptions.remark(hold)}",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=tries.refusal and tries.refusal.native,
+        wait_until=expiry(hold),
+    )
+    if seen.settled:
+        error.money = "spent"
+    return error
+
+
+def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
+    """Return the error for a call that was led away from the payee of its unresolved payment."""
+    advice = next_step(with_last(hold, "unknown"))
+    return PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
+        "payment is shown to the origin that asked for it alone, and no second one is signed: nothing was sent. The "
+        f"payment can settle until {_until(call, hold)}. {advice}",
+        hold=hold.shown,
+        offer=hold.offer,
+        wait_until=expiry(hold),
+    )
+
+
+def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
+    """Return the error for a 402 of a later hop, in a call that paid before it was redirected."""
+    stays = "" if settled else f"{still_counted(call, hold)} "
+    advice = next_step(with_last(hold, "spent" if settled else "held", 402))
+    error = PaymentRejected(
+        f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
+        f"again; one call pays at most once. Nothing more was signed. {stays}{advice}",
+        hold=hold.shown,
+        offer=hold.offer,
+    )
+    if settled:
+        error.money = "spent"
+    return error
+
+
+def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
+    """Return the error for a payment that expired, and of which no reader can tell whether it settled."""
+    hold, answer = tries.hold, tries.refusal or tries.kept
+    assert hold.authorization is not None
+    just = call.expired_recently
+    advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just)
+    stays = "" if just else "It stays counted. "
+    return PaymentOutcomeUnknown(
+        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and brought "
+        f"{_brought(call, tries)} now. We could not find out on {hold.offer.network} if it settled. {stays}{advice} "
+        f"Policy(accept_loss=...) gives small amounts up by itself.{interruptions.remark(hold)}",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=answer and answer.native,
+        wait_until=moment(hold.authorization.expires + MARGIN) if just else None,
+    )
+
+
+def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
+    """Return the error for a payment that settled and expired, and brought nothing when it was presented again."""
+    hold, answer = tries.hold, tries.refusal or tries.kept
+    transaction = named(tries.transaction, hold)
+    too = f" The seller named the transaction {transaction}." if transaction else ""
+    advice = next_step(with_last(hold, "spent", *tries.last), expired=True)
+    return PaidNotDelivered(
+        f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
+        f"brought {_brought(call, tries)}.{too} {advice.todo}{interruptions.remark(hold)}",
+        hold=hold.shown,
+        offer=hold.offer,
+        response=answer and answer.native,
+    )
+
+
+def _taken_first(hold: Hold) -> str:
+    return "This seller takes the money before it delivers, so it may well be spent. " if hold.offer.upfront else ""
+
+
+def _brought(call: Call, tries: Tries) -> str:
+    if tries.elsewhere:
+        return f"a redirect to {call.origin}, where the payment is not shown,"
+    answer = tries.refusal or tries.kept
+    return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
+
+
+def still_counted(call: Call, hold: Hold) -> str:
+    """Return until when a payment can settle, for a message."""
+    return f"The payment can settle until {_until(call, hold)}, so the amount stays counted."
+
+
+def _until(call: Call, hold: Hold) -> str:
+    at = expiry(hold)
+    behind = ", by the chain's clock, which is behind this machine's" if call.is_live else ""
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC{behind}" if at else "it expires"
+
+
+def expiry(hold: Hold) -> datetime | None:
+    """Return the time until which a hold's payment can settle."""
+    return moment(hold.authorization.expires) if hold.authorization else None
