@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,3 +80,18 @@ def test_a_payment_from_a_new_purse_names_the_others(seller: Sandbox, given: dic
         ran = in_process([*pay, "teem"], given)
         assert ran.code == 0
         assert ("Did you mean 'team'? Used before there: 'team'." in " ".join(ran.err.split())) is said
+
+
+def test_the_status_of_a_server_that_may_not_be_trusted_is_a_page_with_a_problem(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    with starting_redis(tmp_path) as start:
+        evicting = start()
+        ledger: Any = settings.ledger(evicting.url)
+        ledger.reserve(order(), Attempt())
+        evicting.do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        ran = in_process(["status", "--offline", "--ledger", evicting.url], given)
+        ledger.close_ledger()
+    assert ran.code == 4
+    assert "Policy" in ran.text
+    assert "noeviction" in ran.text.partition("problem")[2]
