@@ -171,8 +171,6 @@ def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
     said = ran(["sh", "-c", "./buy.sh 2>&1"], tmp_path, home, code=6)
     assert "this says what to do" in said
     assert "fault/402-after-settling/report" in said.partition("what to do:")[2]
-        "the list of what is held follows"
-    )
 
 
 @pytest.fixture(scope="session")
