@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -95,7 +96,7 @@ def test_a_refusal_names_what_refuses_and_whose_it_is(path: Path, name: str, mod
     said = f"this user may not {done} {place}, which belongs to root (mode {mode:04o})."
     for one in pays(path):
         assert f"The ledger {path} cannot be used: {said}" in one
-        assert (f"chown -R {USER} {place}" in one) is name.endswith("-owners")
+        assert (f"chown -R {pwd.getpwuid(USER).pw_name} {place}" in one) is name.endswith("-owners")
 
 
 def test_a_lock_of_root_that_is_left_is_named(path: Path) -> None:
