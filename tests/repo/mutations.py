@@ -1473,6 +1473,14 @@ MUTATIONS = (
         unseen=SHOWN_AGAIN,
     ),
     Mutation(
+        "a program takes an old token for the newer: PostgreSQL",
+        "ledgers/postgres/sql/programs.sql",
+        "    RETURN '';\n",
+        "    RETURN g.life;\n",
+        ("tests/ledgers/postgres/test_one_step.py",),
+        unseen=TIME,
+    ),
+    Mutation(
         "the answer to one end is taken for another's",
         "ledgers/redis/ends_connection.py",
         "                    first = self._unanswered[0]\n",
