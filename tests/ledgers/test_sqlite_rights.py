@@ -15,6 +15,7 @@ import pytest
 
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite.rights import make_locks_directory
 from x402_client.model.holds import Attempt
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can be two users")
@@ -76,6 +77,23 @@ def test_root_gives_away_nothing_that_it_did_not_make(path: Path, tmp_path: Path
     ledger.reserve(order(purchase("root's")), Attempt())
     assert {tmp_path.stat().st_uid, (tmp_path / "other").stat().st_uid} == {0}
     ledger.close_ledger()
+
+
+def test_root_gives_away_no_directory_that_was_put_in_the_place_of_its_own(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner of the directory around it may exchange it at any moment: what is in it is not root's to give."""
+    make = Path.mkdir
+
+    def exchanged(made: Path, mode: int = 0o777, **more: bool) -> None:
+        make(made, mode, **more)
+        (made / "secret").touch()
+
+    locks = path.with_name("ledger.db-owners")
+    shutil.rmtree(locks)
+    monkeypatch.setattr(Path, "mkdir", exchanged)
+    make_locks_directory(path)
+    assert {locks.stat().st_uid, (locks / "secret").stat().st_uid} == {0}
 
 
 @pytest.mark.parametrize(
