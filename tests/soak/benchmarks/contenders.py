@@ -62,7 +62,7 @@ def _bare(colour: str) -> Any:
         return session()
     from httpx_aiohttp import AiohttpTransport
 
-    return httpx.AsyncClient(transport=AiohttpTransport(session), timeout=60)
+    return httpx.AsyncClient(transport=AiohttpTransport(client=session), timeout=60)
 
 
 def _put_floor_in(made: Any, how: str, colour: str) -> None:
