@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import curves, footprint, instructions, ledgers, paying, profile, report, sizes, spending
+from . import curves, footprint, ledgers, paying, profile, report, sizes, spending
 
 PARTS: dict[str, Callable[[float], list[report.Row]]] = {
     "retries": paying.retries,
@@ -29,7 +29,6 @@ CURVES: dict[str, Callable[[float], str]] = {
     "tasks": curves.tasks,
     "sizes": sizes.sizes,
     "profile": profile.profile,
-    "instructions": instructions.curves,
 }
 _QUICK = 0.1
 
