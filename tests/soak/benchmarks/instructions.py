@@ -49,6 +49,8 @@ _LIBRARIES = (
     "httpx", "httpcore", "h11", "anyio", "requests", "urllib3", "aiohttp", "yarl", "multidict", "pydantic",
     "pydantic-core", "coincurve", "safe-pysha3", "pycryptodome",
 )  # fmt: skip
+#: What a processor may be able to do, as the system names it.
+_ROUTINES = ("sse4_2", "bmi2", "avx2", "avx512f", "sha_ni", "erms", "fsrm")
 #: Thousands of instructions of one payment, by colour and case.
 Counts = dict[str, dict[str, float]]
 _DUMP = re.compile(r"^desc: Trigger: Client Request: ([^\n]+).*^totals: (\d+)", re.M | re.S)
@@ -56,7 +58,7 @@ _DUMP = re.compile(r"^desc: Trigger: Client Request: ([^\n]+).*^totals: (\d+)", 
 
 def installed() -> dict[str, str]:
     """Return what the counts depend on, and this program does not choose."""
-    found = {"python": sys.version, "machine": platform.machine(), "libc": " ".join(platform.libc_ver())}
+    found = {"python": sys.version, "processor": _processor(), "libc": " ".join(platform.libc_ver())}
     valgrind = subprocess.run(["valgrind", "--version"], capture_output=True, text=True, check=True)
     found["valgrind"] = valgrind.stdout.strip()
     for name in _LIBRARIES:
@@ -65,6 +67,12 @@ def installed() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "none"
     return found
+
+
+def _processor() -> str:
+    """Return the kind of processor. Libraries choose their routines by what it can do."""
+    flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags")).split()
+    return " ".join([platform.machine(), *(flag for flag in _ROUTINES if flag in flags)])
 
 
 def counted(colour: str, url: str, count: int, cases: tuple[str, ...] = CASES) -> dict[str, float]:
