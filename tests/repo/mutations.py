@@ -383,17 +383,17 @@ MUTATIONS = (
     Mutation(
         "a 402 after a payment gives it back",
         "core/present.py",
-        "    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))\n",
         "    yield from Conclude(tries.hold, False)\n"
-        "    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))\n",
         ("tests/core/test_flow_answers.py", seed("", "memory", 9)),
     ),
     Mutation(
         "a 402 after a payment resolves it",
         "core/present.py",
-        "    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
-        "    raise (yield from noted(_rejected(call, tries, seen, short), *tries.last, short))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]", seed("", "memory", 22)),
     ),
     Mutation(
@@ -1411,11 +1411,11 @@ MUTATIONS = (
         (
             (
                 "core/present.py",
-                "def _brought(",
+                "def _written(",
                 "def _renamed(hold: Hold) -> tuple[str, str]:\n    import base64\n\n"
                 "    name, value = hold.authorization.header\n"
                 '    return name, base64.b64encode(base64.b64decode(value).replace(b"pay_", b"yap_")).decode()\n\n\n'
-                "def _brought(",
+                "def _written(",
             ),
         ),
         unseen=NOT_IN_IT,
