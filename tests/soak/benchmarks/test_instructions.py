@@ -37,7 +37,7 @@ def test_a_count_repeats_and_grows_with_the_payments_alone() -> None:
         )
     assert few["memory"] > few["bare twice"] > 100  # thousands
     for how, taken in few.items():
-        assert again[how] == pytest.approx(taken, rel=0.003)
+        assert again[how] == pytest.approx(taken, rel=0.005)
         assert many[how] == pytest.approx(taken, rel=0.05)
 
 
@@ -46,7 +46,7 @@ def test_a_count_repeats_and_grows_with_the_payments_alone() -> None:
 def test_a_case_that_grew_is_named(colour: str, how: str) -> None:
     before = recorded()["counts"]
     assert instructions.grown(more(before, colour, how, 1.019), before) == []
-    (line,) = instructions.grown(more(before, colour, how, 1.04), before)
+    (line,) = instructions.grown(more(before, colour, how, 1.06), before)
     assert line.startswith(f"{colour}, {how}: ")
 
 
