@@ -3,6 +3,7 @@
 Wrap an HTTP client, and it pays within limits when a server answers 402.
 """
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,11 @@ if not TYPE_CHECKING:
         if name == "errors":
             return import_module(".errors", __name__)
         if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+            said = f"module {__name__!r} has no attribute {name!r}"
+            where = import_module(".model.elsewhere", __name__).where(name)
+            # ``from x402_client import name`` drops the words of an AttributeError, and shows those of an ImportError.
+            importing = where and sys._getframe(1).f_code.co_name == "_handle_fromlist"
+            raise (ImportError if importing else AttributeError)(f"{said}; {where}" if where else said, name=name)
         found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
         return found
 

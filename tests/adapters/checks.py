@@ -37,11 +37,13 @@ def outcome(shell: Driver, response: Any) -> Outcome:
     return found
 
 
+_NAMES = {name.lower() for name in PAYMENT.values()}
+
+
 def without_payment(seen: Seen) -> list[tuple[str, str]]:
-    return [(name, value) for name, value in seen.lines if name not in PAYMENT.values()]
+    return [(name, value) for name, value in seen.lines if name.lower() not in _NAMES]
 
 
 def shows_payment(thing: Any) -> bool:
     """Whether a request, or anything else with headers, carries a payment."""
-    names = {name.lower() for name in PAYMENT.values()}
-    return any(name.lower() in names for name in thing.headers)
+    return any(name.lower() in _NAMES for name in thing.headers)

@@ -275,6 +275,19 @@ class TrioHttpx(AsyncHttpx):
         gc.collect()
 
 
+class HttpxOverAiohttp(AsyncHttpx):
+    """httpx's client over aiohttp's connections, by the transport of httpx-aiohttp."""
+
+    name = "httpx over aiohttp"
+
+    def make(self, **options: Any) -> Any:
+        if "transport" not in options:
+            own = {name: options.pop(name) for name in ("limits", "proxy", "client") if name in options}
+            transport = pytest.importorskip("httpx_aiohttp").AiohttpTransport
+            options["transport"] = transport(verify=options.pop("verify", _TRUST), **own)
+        return super().make(**options)
+
+
 class AsyncHttpx2(_Async):
     name, library, shell, errors = "async httpx2", httpx2, x402_client.httpx2, _errors(httpx2)
 
@@ -370,7 +383,7 @@ def params(*drivers: type[Driver]) -> list[Any]:
 def _marks(driver: type[Driver]) -> list[pytest.MarkDecorator]:
     if driver.backend == "trio":
         return [_TRIO_REMARKS]
-    return [pytest.mark.twin] if "httpx2" in driver.name else []
+    return [pytest.mark.twin] if "httpx2" in driver.name or driver is HttpxOverAiohttp else []
 
 
 def only(*drivers: type[Driver]) -> pytest.MarkDecorator:

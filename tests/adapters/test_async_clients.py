@@ -17,7 +17,7 @@ from x402_client.wire import Bounds
 from .aiohttp_driver import Aiohttp
 from .cash_register import KEY, Till, delivered
 from .checks import new_buyer, paid, unresolved
-from .drivers import AsyncHttpx, AsyncHttpx2, Driver, TrioHttpx, only
+from .drivers import AsyncHttpx, AsyncHttpx2, Driver, HttpxOverAiohttp, TrioHttpx, only
 from .scripted_server import PATIENCE, Exchange, Server
 from .test_failures import Holding
 
@@ -38,7 +38,7 @@ class Slow:
         return bytes(self._account.sign_message(encode_typed_data(full_message=full_message)).signature)
 
 
-@only(AsyncHttpx, TrioHttpx, AsyncHttpx2, Aiohttp)
+@only(AsyncHttpx, TrioHttpx, AsyncHttpx2, Aiohttp, HttpxOverAiohttp)
 class TestAsyncClients:
     def test_cancelled_while_the_payment_is_on_its_way(
         self, shell: Driver, server: Server, till: Till, buyer: Buyer

@@ -107,6 +107,11 @@ async def given_up(way: str, session: ClientSession, web: Staged) -> BaseExcepti
     pytest.fail("it had an answer")
 
 
+def marks(transport: str) -> tuple[pytest.MarkDecorator, ...]:
+    """Return the mark of a case that takes long: over SSE mcp waits for five seconds until it lets a call go."""
+    return (pytest.mark.slow,) if transport == "sse" else ()
+
+
 def cases() -> list[Any]:
     """Return every moment for the ways in which callers go, and for the other ways of asking those that differ."""
     ways: dict[tuple[Asks, str], tuple[str, ...]] = {
@@ -119,7 +124,7 @@ def cases() -> list[Any]:
         ("both", "sse"): ("cancel", "read time-out"),
     }
     return [
-        pytest.param(asks, transport, way, moment, id=f"{asks}, {transport}, {way}, {moment}")
+        pytest.param(asks, transport, way, moment, id=f"{asks}, {transport}, {way}, {moment}", marks=marks(transport))
         for (asks, transport), known in ways.items()
         for way in known
         for moment in MOMENTS
@@ -250,6 +255,7 @@ async def test_a_session_takes_over_what_an_approver_of_the_other_way_thinks_abo
     assert (len(web.presented), len(buyer.history()), buyer.holds()) == (1, 1, ())
 
 
+@pytest.mark.slow
 async def test_a_result_that_asks_while_a_payment_is_out_below_is_not_paid(redelivering: Sandbox) -> None:
     with Staged(redelivering, "both", "paid") as web:
         web.is_late = True
@@ -346,6 +352,7 @@ async def test_of_equal_calls_in_two_sessions_the_one_that_is_given_up_alone_sta
     assert (len(set(web.presented)), len(buyer.history()), buyer.holds()) == (2, 2, ())
 
 
+@pytest.mark.slow
 async def test_a_refusal_after_its_caller_gave_up_ends_no_session(redelivering: Sandbox) -> None:
     for transport in ("mcp", "sse"):
         with Staged(redelivering, "http", "asks") as web:

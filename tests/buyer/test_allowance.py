@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 import x402_client.httpx
+from tests.adapters.cash_register import KEY
 from tests.promises import children
-from x402_client import Allowance, Buyer, Money, Policy, errors, events, outcome
+from x402_client import Allowance, Buyer, Money, Policy, Wallet, errors, events, outcome
 from x402_client.errors import AllowanceEnded, ConfigurationError, Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
@@ -560,3 +561,17 @@ def test_the_machines_clock_neither_ends_nor_prolongs_an_allowance(seller: Sandb
     steady[0] += 3_600
     wall[0] = -1e6
     refused(run, seller, AllowanceEnded)
+
+
+def test_async_with_is_told_that_it_is_plain_with() -> None:
+    buyer = Buyer(Wallet(evm=KEY), Policy(per_day="1"), ledger=":memory:")
+
+    async def enter(scope: Any) -> None:
+        async with scope:
+            pass
+
+    for scope, named in ((buyer.purchase(per_request="0.1"), "purchases"), (buyer.allowance("0.5"), "an allowance")):
+        with pytest.raises(TypeError, match=f"A scope of {named} is entered by plain `with`.*not `async with`"):
+            anyio.run(enter, scope)
+        with scope:
+            pass

@@ -15,6 +15,7 @@ from x402_client.chains import rpc as rpc_module
 from x402_client.chains import solana as module
 from x402_client.chains.rpc import Rpc
 from x402_client.chains.solana import SolanaChain
+from x402_client.chains.solana_address import is_address, public_key
 from x402_client.model.networks import SOLANA_DEVNET
 
 from .scripted_rpc import Answer, Scripted, result, status
@@ -171,3 +172,15 @@ def test_a_hint_equal_to_ours_has_our_height(clock: Clock) -> None:
         assert hinted.last_valid_height == 1
         clock.ahead = 26
         assert made.fresh_hint("hash 1") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("1" * 32, True), ("So11111111111111111111111111111111111111112", True), ("1" * 31, False), ("1" * 44, False),
+     ("1" * 45, False), ("So1" * 100_000, False), ("", False), ("0OIl" * 8, False), ("é" * 32, False)],
+)  # fmt: skip
+def test_addresses_are_told_and_no_other_text_is_kept(text: str, good: bool) -> None:
+    before = public_key.cache_info().currsize
+    assert is_address(text) is good
+    assert is_address(text) is good
+    assert public_key.cache_info().currsize <= before + good

@@ -301,7 +301,7 @@ def test_what_changes_a_ledger_tells_a_program_what_it_did(used: dict[str, str])
     kept = {"ledger": there, "host": "*", "lifted": False, "frozen": ["a.example"]}
     assert told("unfreeze") == (1, kept)
     assert told("unfreeze", "a.example") == (0, {"ledger": there, "host": "a.example", "lifted": True, "frozen": []})
-    assert told("accept") == (0, {"ledger": there, "accepted": False})
+    assert told("accept", "--yes") == (0, {"ledger": there, "accepted": False})
 
 
 @pytest.mark.parametrize("way", ["option", "variable"])
@@ -395,7 +395,7 @@ def test_reconciling_an_empty_ledger_says_that_nothing_is_unresolved(given: dict
 
 
 LOOKS = [["spent"], ["list"], ["holds"], ["show", "4f"], ["export", "--csv"], ["freezes"], []]
-ACTS = [["freeze"], ["unfreeze"], ["write-off", "4f1c", "--yes"], ["retry", "4f1c"], ["reconcile"], ["accept"]]
+ACTS = [["freeze"], ["unfreeze"], ["write-off", "4f1c", "--yes"], ["retry", "4f1c"], ["reconcile"], ["accept", "--yes"]]
 
 
 @pytest.mark.parametrize("command", [*LOOKS, *ACTS], ids=lambda command: " ".join(command) or "none")
@@ -439,10 +439,15 @@ def test_a_ledger_that_lost_its_log_is_accepted(used: dict[str, str], tmp_path: 
     assert refused.code == 4
     assert "lost its log" in refused.err
     assert "x402 ledger accept" in refused.err
-    assert "Accepted" in in_process(["ledger", "accept"], lost).err
+    asked = in_process(["ledger", "accept"], lost)
+    assert (asked.code, "--yes accepts a loss without asking" in asked.err) == (2, True)
+    said_no = terminal(["ledger", "accept"], lost, [("[y/N]", "n\n")])
+    assert (said_no.code, "Nothing was accepted." in said_no.screen) == (3, True)
+    assert in_process(["ledger", "holds"], lost).code == 4
+    assert "Accepted" in in_process(["ledger", "accept", "--yes"], lost).err
     assert in_process(["ledger", "holds"], lost).code == 0
-    assert "No loss was noticed" in in_process(["ledger", "accept"], lost).err
-    assert "No loss was noticed" in in_process(["ledger", "accept"], used).err
+    assert "No loss was noticed" in in_process(["ledger", "accept", "--yes"], lost).err
+    assert "No loss was noticed" in in_process(["ledger", "accept", "--yes"], used).err
     assert in_process(["ledger", "accept"], used | {"X402_LEDGER": str(tmp_path / "none.db")}).code == 2
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.ledgers.postgres.server import starting as starting_postgres
 from tests.ledgers.redis.server import starting as starting_redis
+from x402_client import Buyer, Wallet
 from x402_client.buyer import settings
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.model.holds import Attempt
@@ -79,3 +81,31 @@ def test_a_payment_from_a_new_purse_names_the_others(seller: Sandbox, given: dic
         ran = in_process([*pay, "teem"], given)
         assert ran.code == 0
         assert ("Did you mean 'team'? Used before there: 'team'." in " ".join(ran.err.split())) is said
+
+
+def test_the_status_of_a_server_that_may_not_be_trusted_is_a_page_with_a_problem(
+    given: dict[str, str], tmp_path: Path
+) -> None:
+    with starting_redis(tmp_path) as start:
+        evicting = start()
+        ledger: Any = settings.ledger(evicting.url)
+        ledger.reserve(order(), Attempt())
+        evicting.do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        ran = in_process(["status", "--offline", "--ledger", evicting.url], given)
+        ledger.close_ledger()
+    assert ran.code == 4
+    assert "Policy" in ran.text
+    assert "noeviction" in ran.text.partition("problem")[2]
+
+
+def test_python_shows_the_others_where_nothing_listens(url: str) -> None:
+    ledger: Any = settings.ledger(url)
+    ledger.reserve(order(purchase(purse="team")), Attempt())
+    buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=settings.ledger(url), purse="teem")
+    assert buyer.holds() == ()
+    said = "Purse 'teem' is new in the ledger .* Did you mean 'team'. Used before there: 'team'."
+    with pytest.warns(UserWarning, match=said) as shown:
+        buyer.services.tell_news()
+    assert len(shown) == 1
+    buyer.close()
+    ledger.close_ledger()

@@ -335,4 +335,9 @@ def test_a_misspelt_word_is_told_what_is_near_it() -> None:
         "No page of the manual has 'tiemout'. Did you mean `x402 manual timeout`, which looks for it?"
         in search("tiemout").text
     )
-    assert "Did you mean" not in search("zzzzqqq").text
+
+
+@pytest.mark.parametrize("nonsense", ["zzzzqqq", "zzzzz", "nosuch", "abcd123", "xapprove", "nopage"])
+def test_nonsense_is_not_taken_for_a_slip(nonsense: str) -> None:
+    assert "Did you mean" not in search(nonsense).text
+    assert "Did you mean" not in answer(nonsense).text

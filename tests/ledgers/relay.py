@@ -18,7 +18,7 @@ class Relay:
 
     def __init__(self, server: int) -> None:
         self.server = server
-        self._lock = threading.Lock()
+        self._lock, self._turning = threading.Lock(), threading.Lock()
         self._open: set[socket.socket] = set()
         self._loses: tuple[bytes, Loss] | None = None
         self.silent = False
@@ -31,20 +31,26 @@ class Relay:
         """Lose the next step of this name."""
         self._loses = (op.encode(), what)
 
-    def stop(self) -> None:
-        """End every connection, and take no new one."""
+    def stop(self, of: socket.socket | None = None) -> None:
+        """End every connection, and take no new one. With ``of``, unless it was mended since that one listened."""
+        with self._turning:
+            if of in (None, self._listener):
+                self._stop()
+
+    def mend(self) -> None:
+        """Take connections again, and lose nothing."""
+        with self._turning:
+            self._stop()
+            self._loses, self.silent = None, False
+            self._listen()
+
+    def _stop(self) -> None:
         close(self._listener)  # this wakes who waits for a connection, and would have the port until then
         self._thread.join()
         self._listener.close()
         with self._lock:
             for end in self._open:
                 close(end)
-
-    def mend(self) -> None:
-        """Take connections again, and lose nothing."""
-        self.stop()
-        self._loses, self.silent = None, False
-        self._listen()
 
     def seen(self, said: bytes) -> Loss | None:
         """Return what is lost with these bytes on their way to the server."""
@@ -77,6 +83,7 @@ class _Line:
         self.relay, self.near = relay, near
         self.far = socket.create_connection(("127.0.0.1", relay.server))
         self.loss: Loss | None = None
+        self.listener = relay._listener
         for run in (self._there, self._back):
             threading.Thread(target=run, daemon=True).start()
 
@@ -94,7 +101,7 @@ class _Line:
             while said := self.far.recv(65_536):
                 if self.loss in ("cut", "end"):
                     if self.loss == "end":
-                        self.relay.stop()
+                        self.relay.stop(self.listener)
                     break
                 if not self.relay.silent:
                     self.near.sendall(said)

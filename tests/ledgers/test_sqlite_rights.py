@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite.rights import make_locks_directory
 from x402_client.model.holds import Attempt
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can be two users")
@@ -77,6 +79,23 @@ def test_root_gives_away_nothing_that_it_did_not_make(path: Path, tmp_path: Path
     ledger.close_ledger()
 
 
+def test_root_gives_away_no_directory_that_was_put_in_the_place_of_its_own(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The owner of the directory around it may exchange it at any moment: what is in it is not root's to give."""
+    make = Path.mkdir
+
+    def exchanged(made: Path, mode: int = 0o777, **more: bool) -> None:
+        make(made, mode, **more)
+        (made / "secret").touch()
+
+    locks = path.with_name("ledger.db-owners")
+    shutil.rmtree(locks)
+    monkeypatch.setattr(Path, "mkdir", exchanged)
+    make_locks_directory(path)
+    assert {locks.stat().st_uid, (locks / "secret").stat().st_uid} == {0}
+
+
 @pytest.mark.parametrize(
     ("name", "mode", "done"),
     [
@@ -95,7 +114,7 @@ def test_a_refusal_names_what_refuses_and_whose_it_is(path: Path, name: str, mod
     said = f"this user may not {done} {place}, which belongs to root (mode {mode:04o})."
     for one in pays(path):
         assert f"The ledger {path} cannot be used: {said}" in one
-        assert (f"chown -R {USER} {place}" in one) is name.endswith("-owners")
+        assert (f"chown -R {pwd.getpwuid(USER).pw_name} {place}" in one) is name.endswith("-owners")
 
 
 def test_a_lock_of_root_that_is_left_is_named(path: Path) -> None:

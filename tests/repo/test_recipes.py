@@ -166,6 +166,11 @@ def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
     assert "bought before" in ran(["sh", "-c", "./buy.sh 2>&1"], tmp_path, home, code=9)
     assert len(seller.settlements) == 1
     ran(["sh", "-c", ". ./.x402-settings && x402 ledger reconcile"], tmp_path, home)
+    settings.write_text(settings.read_text("utf-8") + f"export X402_LEDGER='{tmp_path / 'other.db'}'\n", "utf-8")
+    home["REPORT_URL"] = f"{seller.url}/fault/402-after-settling/report"
+    said = ran(["sh", "-c", "./buy.sh 2>&1"], tmp_path, home, code=6)
+    assert "this says what to do" in said
+    assert "fault/402-after-settling/report" in said.partition("what to do:")[2]
 
 
 @pytest.fixture(scope="session")

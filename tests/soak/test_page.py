@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from .benchmarks import report
+from .benchmarks import instructions, report
 from .matrix import table as matrix
 from .page import PAGE, put
 from .weather import table as weather
 
-MARKS = [(matrix.START, matrix.END), (weather.START, weather.END), (report.BEGIN, report.END)]
+MARKS = [(matrix.START, matrix.END), (weather.START, weather.END), (report.BEGIN, report.END),
+         (instructions.BEGIN, instructions.END)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("start", "end"), MARKS)

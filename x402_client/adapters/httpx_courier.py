@@ -17,11 +17,11 @@ from ..guards.deadlines import Deadline
 from ..guards.patience import Patience
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
-from .failures import links, timed_out
+from .failures import hide_payment, links, timed_out
 from .httpx_bodies import Library, ReplayedBody, next_in_time, next_piece
 from .httpx_facts import facts
 from .refusals import raw_lines_about_refusal
-from .sockets import httpx_cut, httpx_leads_here
+from .sockets import connects_straight, httpx_cut, httpx_leads_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -57,7 +57,8 @@ class BaseCourier:
         self._open: list[Any] = []
         self._peeked: list[_Peeked] = []
         self._cookies: list[str] = []
-        self._presented = False
+        #: The name of the header that presents the payment, once it was sent.
+        self._presented: str | None = None
 
     @property
     def read_timeout(self) -> float | None:
@@ -77,9 +78,7 @@ class BaseCourier:
     def _ends_here(self, response: Any, port: int) -> bool:
         if isinstance(self.inner, self.library.in_process):
             return True
-        pool = type(getattr(self.inner, "_pool", None)).__name__  # a proxy has a class of its own
-        own = type(self.inner) in self.library.own_transports
-        return httpx_leads_here(response, self.request.origin, own and pool.endswith("ConnectionPool"))
+        return httpx_leads_here(response, self.request.origin, connects_straight(self.inner))
 
     def failed(self, failure: Exception) -> Failure:
         """Say what kind of failure this is, by its class and by those of what it wraps.
@@ -98,12 +97,25 @@ class BaseCourier:
             headers = type(headers)(self._with_cookies(headers.raw))
         extensions = dict(self.native.extensions)
         if header is not None:
-            self._presented = True
+            self._presented = header[0]
             headers[header[0]] = header[1]
             extensions = _wait_for_settlement(extensions, self.buyer.settle_timeout)
-        return self.library.request(
+        again = self.library.request(
             self.native.method, self.native.url, headers=headers, stream=stream, extensions=extensions
         )
+        if hasattr(self.native, "_content"):
+            again.read()  # the caller's was read, too; else some inner transports would send it in chunks
+        return again
+
+    def _name_request(self, failure: BaseException) -> None:
+        """Make a library's exception name the request as the caller made it, without the payment."""
+        if hasattr(failure, "_request"):
+            failure.request = self.native  # type: ignore[attr-defined]
+        response: Any = getattr(failure, "response", None)  # some inner transports raise for a status
+        if hasattr(response, "_request"):
+            response.request = self.native
+        if self._presented is not None:
+            hide_payment(failure, self._presented)
 
     def _with_cookies(self, lines: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         sent = [value.decode("latin-1") for name, value in lines if name.lower() == b"cookie"]
@@ -225,7 +237,7 @@ class Courier(BaseCourier):
         try:
             return self.reply(self.inner.handle_request(clone))
         except BaseException as failure:
-            _name_request(failure, self.native)
+            self._name_request(failure)
             raise
 
     def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -311,7 +323,7 @@ class AsyncCourier(BaseCourier):
         """
         headers, facts = response.headers, response.extensions
         plain = facts.get("http_version") == b"HTTP/1.1" and "network_stream" in facts
-        if not plain or type(self.inner) is not self.library.async_transport or self._presented:
+        if not plain or type(self.inner) is not self.library.async_transport or self._presented is not None:
             return math.inf
         if "transfer-encoding" in headers or "content-length" not in headers:
             return math.inf
@@ -332,7 +344,7 @@ class AsyncCourier(BaseCourier):
         try:
             return self.reply(await self.inner.handle_async_request(clone))
         except BaseException as failure:
-            _name_request(failure, self.native)
+            self._name_request(failure)
             raise
 
     async def hand_over(self, reply: Reply, delivery: Delivery | None) -> Any:
@@ -378,12 +390,3 @@ def _wait_for_settlement(extensions: dict[str, Any], settle: float | None) -> di
     if settle is not None and timeout and timeout.get("read") is not None:
         extensions["timeout"] = {**timeout, "read": max(timeout["read"], settle)}
     return extensions
-
-
-def _name_request(failure: BaseException, request: Any) -> None:
-    """Make a library's exception name the request as the caller made it, without the payment."""
-    if hasattr(failure, "_request"):
-        failure.request = request  # type: ignore[attr-defined]
-    response: Any = getattr(failure, "response", None)  # some inner transports raise for a status
-    if hasattr(response, "_request"):
-        response.request = request

@@ -14,11 +14,13 @@ from ..model.hosts import Origin, is_here, is_loopback
 def httpx_leads_here(response: Any, origin: Origin, straight: bool) -> bool:
     """Return True if the response was seen to come from the origin's port of this machine, through no proxy.
 
-    ``straight``: the library's own transport connected, and through no proxy.
+    ``straight``: a transport connected that connects by itself, and through no proxy. That of httpx-aiohttp does not
+    show its connection.
     """
     stream = response.extensions.get("network_stream")
-    ends = None if stream is None else (lambda: _info(stream, "server_addr"), lambda: _info(stream, "client_addr"))
-    return _leads_here(ends, origin, straight and stream is not None)
+    if stream is None:
+        return _leads_here(None, origin, straight and type(response.stream).__module__.startswith("httpx_aiohttp."))
+    return _leads_here((lambda: _info(stream, "server_addr"), lambda: _info(stream, "client_addr")), origin, straight)
 
 
 def httpx_cut(response: Any) -> Callable[[], object]:
@@ -56,14 +58,44 @@ def straight_to_here(client: Any, origin: Origin) -> bool:
     except AttributeError:
         return False
     transport = getattr(transport, "_inner", transport)  # ours, if the client is wrapped
-    if type(transport).__module__.partition(".")[0] not in ("httpx", "httpx2"):
-        return False
-    in_process = type(transport).__name__ in ("ASGITransport", "MockTransport")
-    return in_process or _leads_here(None, origin, type(getattr(transport, "_pool", None)).__name__ in _STRAIGHT)
+    own = type(transport).__module__.partition(".")[0] in ("httpx", "httpx2")
+    in_process = own and type(transport).__name__ in ("ASGITransport", "MockTransport")
+    return in_process or _leads_here(None, origin, connects_straight(transport))
 
 
-#: The pools of httpx that connect by themselves; those of proxies have other names.
+#: The transports of httpx that connect by themselves, and their pools where no proxy is between.
+_OWN = ("AsyncHTTPTransport", "HTTPTransport")
 _STRAIGHT = ("AsyncConnectionPool", "ConnectionPool")
+
+
+def connects_straight(transport: Any) -> bool:
+    """Return True if a transport of httpx is known to connect by itself, through no proxy.
+
+    It is httpx's own, or that of httpx-aiohttp over a session with aiohttp's own connector and resolver.
+    """
+    kind = type(transport)
+    library = kind.__module__.partition(".")[0]
+    if library in ("httpx", "httpx2"):
+        return kind.__name__ in _OWN and type(getattr(transport, "_pool", None)).__name__ in _STRAIGHT
+    if library != "httpx_aiohttp" or kind.__name__ != "AiohttpTransport":
+        return False
+    session = transport.client
+    if session is None:  # it makes one as it is first asked
+        return transport.proxy is None and transport.uds is None
+    return transport.proxy is None and _session_connects_straight(session)
+
+
+def _session_connects_straight(session: Any) -> bool:
+    """Return True if nothing of an aiohttp session's own leads a request elsewhere. What is not known may."""
+    connector = getattr(session, "connector", None)
+    parts = (connector, getattr(connector, "_resolver", None))
+    return (
+        [type(part).__module__ for part in parts] == ["aiohttp.connector", "aiohttp.resolver"]
+        and type(connector).__name__ == "TCPConnector"
+        and session.trust_env is False
+        and getattr(session, "_default_proxy", "") is None
+        and getattr(session, "_middlewares", None) == ()
+    )
 
 
 def _leads_here(ends: tuple[Callable[[], Any], Callable[[], Any]] | None, origin: Origin, straight: bool) -> bool:

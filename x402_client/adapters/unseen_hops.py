@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
 
 
+#: The frames between the look and the frame of httpx that knows: the transport's, and the client's for one request.
+_OURS = 6
+
+
 class UnseenHops:
     """The warning of one transport or adapter. It is told once."""
 
@@ -51,8 +55,12 @@ def httpx_follows(library: str) -> Callable[[], bool]:
     module = f"{library}._client"
 
     def follows() -> bool:
-        # At each payment, so by the name first: it is the cheaper look at a frame.
-        frame: FrameType | None = sys._getframe()
+        # At each payment, so by the name first: it is the cheaper look at a frame. A frame that was looked at takes
+        # memory until its call ends, so ours are passed over.
+        try:
+            frame: FrameType | None = sys._getframe(_OURS)
+        except ValueError:  # there is no client above
+            return False
         while frame is not None:
             if frame.f_code.co_name == "_send_handling_redirects" and frame.f_globals.get("__name__") == module:
                 return bool(frame.f_locals.get("history"))

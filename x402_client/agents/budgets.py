@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ..model.offers import Quote
 
 _FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
-#: A window is spoken of in this way, if not as "this hour".
+#: A window is spoken of in this way, if not as "per hour". None is a day of the calendar: all of them roll.
 _ALLOWANCE = "allowance"
-_WHEN = {"day": "today", "total": "in total", _ALLOWANCE: "in this allowance"}
+_WHEN = {"total": "in total", _ALLOWANCE: "in this allowance"}
 
 
 def narrowed(buyer: Payer, most: Money | None) -> AbstractContextManager[object]:
@@ -151,7 +151,7 @@ async def _aleft(payer: Payer, host: str | None, currency: str) -> dict[str, Mon
 
 
 def _in_words(remaining: dict[str, Money]) -> str | None:
-    said = [f"{money} {_WHEN.get(window, f'this {window}')}" for window, money in remaining.items()]
+    said = [f"{money} {_WHEN.get(window, f'per {window}')}" for window, money in remaining.items()]
     return ", ".join(said) or None
 
 

@@ -20,7 +20,7 @@ from .keyword_hints import known_keywords
 from .ledger_calls import acall_ledger, call_ledger
 from .opening import Opening
 from .purse_questions import PurseQuestions
-from .scopes import AllowanceScope, Scope, enter, leave, mandate, run_inside
+from .scopes import AllowanceScope, PlainWith, Scope, enter, leave, mandate, run_inside
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class AllowanceBalance:
     until: datetime | None
 
 
-class Allowance:
+class Allowance(PlainWith):
     """A budget within the budget of a buyer. It stands wherever a buyer may stand.
 
     It is made by ``buyer.allowance(...)``, and one inside it by ``allowance.allowance(...)``. A payment under it counts

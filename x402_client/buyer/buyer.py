@@ -298,7 +298,8 @@ class Buyer(PurseQuestions):
     def close(self) -> None:
         """Close the connections and files that the ledger and the chain readers hold open.
 
-        Deliveries that the ledger was too busy to take are written first, for at most a few seconds.
+        Deliveries that the ledger was too busy to take are written first, for at most a few seconds. It stops no
+        payment: the next one, or the next question, opens them again. ``freeze()`` stops payments.
         """
         for rpc in self.endpoints:
             rpc.close()

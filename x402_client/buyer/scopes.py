@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError
 from ..ledgers.extras import place_of
@@ -23,7 +23,20 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Scope:
+class PlainWith:
+    """A class for plain ``with``, also in async code. ``async with`` is told so."""
+
+    async def __aenter__(self) -> NoReturn:
+        raise TypeError(
+            f"A scope of {'purchases' if isinstance(self, Scope) else 'an allowance'} is entered by plain `with`, in "
+            "async code too: `with`, not `async with`. It waits for nothing."
+        )
+
+    async def __aexit__(self, *_: object) -> None:
+        """Leave nothing: it was not entered."""
+
+
+class Scope(PlainWith):
     """A scope of the requests made inside ``with buyer.purchase(...)``. It follows tasks and ``asyncio.to_thread``.
 
     Args:

@@ -36,14 +36,12 @@ def refusal_of(buyer: Buyer, url: str, origin: Origin, offer: Offer, payments: C
 def _exceeded(buyer: Buyer, order: Order, payments: Callable[[], Iterable[Hold]], now: float) -> Iterator[Exceeded]:
     for cap in order.caps:
         asked = 1 if cap.currency is None else order.price.units
-        if cap.currency is not None:
-            question = Spending(cap.account, cap.window, cap.currency, buyer.purse)
-            counted: int = call_ledger(buyer.ledger, lambda port, question=question: port.spent(question))
-            if counted + asked <= cap.most:
-                continue
+        counted = None if cap.currency is None else _spent(buyer, cap.account, cap.window, cap.currency)
+        if counted is not None and counted + asked <= cap.most:
+            continue
         window = _window(cap, payments())
         listed = window.roll(now)
-        counted = listed if cap.currency is None else counted
+        counted = listed if counted is None else counted
         over = counted + asked - cap.most
         if over > 0:
             # What the ledger counts and no longer lists is older than all that it lists: it rolls away first.
@@ -51,6 +49,12 @@ def _exceeded(buyer: Buyer, order: Order, payments: Callable[[], Iterable[Hold]]
             if fits_at is None and asked <= cap.most and WINDOWS[cap.window] is not None:
                 raise LookupError("the ledger lists none of what it counts")
             yield Exceeded(cap, counted, fits_at)
+
+
+def _spent(buyer: Buyer, account: str, window: str, currency: str) -> int:
+    question = Spending(account, window, currency, buyer.purse)
+    counted: int = call_ledger(buyer.ledger, lambda port: port.spent(question))
+    return counted
 
 
 def _window(cap: Cap, payments: Iterable[Hold]) -> Window:

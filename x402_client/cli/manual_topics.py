@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -34,6 +35,8 @@ _SPELT = {"timeout": "time-out", "timeouts": "time-outs", "gas": "fee"}
 _BACK = ("evidence", "reference")
 #: The shortest word for which another is suggested.
 _SUGGESTED = 4
+#: Times that the manual has a word, at least, before it is suggested: a rare one may be made up, as in an example.
+_USUAL = 3
 #: A word of this length stands for all words that begin with it; a shorter one for itself, with an ending or without.
 _BEGINNING, _ENDINGS = 4, "s|es|d|ed|er|ing"
 _LINE = 160
@@ -118,10 +121,13 @@ def _suggestion(words: str) -> str:
     """Return a question about the words that may be meant by misspelt ones. "" if none is near."""
     from difflib import get_close_matches
 
-    known = {*_ANSWERS, *_SAME, *re.findall(r"[a-z]{4,}", " ".join(page.text for page in pages().values()).lower())}
+    texts = " ".join(page.text for page in pages().values()).lower()
+    used = Counter(re.findall(r"[a-z]{4,}", texts))
+    known = {*_ANSWERS, *_SAME, *(word for word, times in used.items() if times >= _USUAL)}
     meant = []
     for word in words.lower().split():
-        near = get_close_matches(word, known, n=1, cutoff=0.75) if len(word) >= _SUGGESTED else []
+        like = [one for one in sorted(known) if one[:1] == word[:1]]  # a slip is seldom in the first letter
+        near = get_close_matches(word, like, n=1, cutoff=0.75) if len(word) >= _SUGGESTED else []
         meant += near or [word]
     found = " ".join(meant)
     return (

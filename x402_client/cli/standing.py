@@ -153,6 +153,7 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
                 say(words(in_own_words(new_purse(place, purse, known)), 500), "yellow")
             closer_of(ledger)()
             return settings.ledger(":memory:"), LedgerState(place, bool(known), frozen=tuple(frozen))
+        call_ledger(ledger, lambda port: port.holds(purse))  # the first look into a purse may be refused, too
         return ledger, LedgerState(place, exists=True, size=size)
     except (LedgerUnavailable, OSError) as problem:
         refused = LedgerState(place or _typed(named), exists, size, problem=in_own_words(str(problem)))

@@ -15,9 +15,9 @@ from ..model.budgets import Cap, is_request_account
 from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Order, Purchase, Spending
 from ..model.offers import Receipt
 from . import refusals
-from .accounts import OVERALL, accounts_of, counting_accounts, hosts_in, hosts_of
+from .accounts import OVERALL, counting_accounts, hosts_in, hosts_of
 from .allowances import AllowanceBook
-from .memory_rows import OpenRows, Past, Row, check_key, hold_of, past_of
+from .memory_rows import Counted, OpenRows, Past, Row, check_key, hold_of, past_of
 from .owed import OwedInMemory, settle
 from .rows import new_hold
 from .windows import Account
@@ -51,9 +51,9 @@ class MemoryLedger:
         self._prune_at = _PRUNED
         #: The hosts that were paid, by purse.
         self._hosts: dict[str, set[str]] = {}
-        #: Cache of the sums in which an order counts, by its purse, currency, port and account names. It is cleared
-        #: when a pattern gets an account.
-        self._counted_in: dict[tuple[str, str, int, tuple[str, ...]], list[tuple[Account, Account]]] = {}
+        #: Cache of the sums in which an order counts, by its purse, currency, host, port, budgets and allowances. It is
+        #: cleared when a pattern gets an account.
+        self._counted_in: dict[tuple[str, str, str, int, tuple[Cap, ...], tuple[str, ...]], Counted] = {}
         #: Accounts of patterns that the current reservation opened.
         self._opened: list[tuple[str, str, str | None]] = []
         self._frozen: set[str] = set()
@@ -192,8 +192,10 @@ class MemoryLedger:
         """Freeze, lift, close or forget an allowance. Return False if there is none."""
         with self._lock:
             known = self._allowances.mark(purse, account, mark)
-            for currency in self._allowances.forget(purse, account) if mark == "forgotten" else ():
-                del self._accounts[purse, account, currency]
+            if mark == "forgotten":
+                for currency in self._allowances.forget(purse, account):
+                    del self._accounts[purse, account, currency]
+                self._counted_in = {}
             return known
 
     def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
@@ -251,17 +253,17 @@ class MemoryLedger:
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
         self._check_allowances(order.purchase.purse, order.path)
         self._opened.clear()
-        now, accounts = self._now(), self._counting(order)
-        if self._over(order, now):
+        now, counted = self._now(), self._counting(order)
+        if self._over(order, counted, now):
             self._forget_opened()
             self._reap(self._open.lapsed())
-            accounts = self._counting(order)
-            exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, now)]
+            counted = self._counting(order)
+            exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, counted, now)]
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded, now)
         path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
-        row = Row(hold, accounts)
+        row = Row(hold, counted.accounts)
         self._count(row, +1)
         if path:
             hold = row.hold = hold.but(used=self._used(order, now))
@@ -272,17 +274,19 @@ class MemoryLedger:
         purse, currency = order.purchase.purse, order.price.currency
         return tuple(self._accounts[purse, account, currency].roll("total", now) for account in order.path)
 
-    def _counting(self, order: Order) -> list[tuple[Account, Account]]:
-        """Return the sums of units and of payments of every account that the order counts in."""
+    def _counting(self, order: Order) -> Counted:
+        """Return the sums that the order counts in. Hot path: found at once, however many purses there are."""
         purse, currency, origin = order.purchase.purse, order.price.currency, order.purchase.origin
-        place = (purse, currency, origin.port, accounts_of(order))
+        place = (purse, currency, origin.host, origin.port, order.caps, order.path)
         known = self._counted_in.get(place)
         if known is None:
             self._prune()
             names = counting_accounts(order, lambda name: (purse, name, None) in self._accounts)
-            known = [
-                (self._account(purse, name, currency, order), self._account(purse, name, None, order)) for name in names
-            ]
+            known = Counted(
+                [(self._account(purse, name, currency, order), self._account(purse, name, None, order))
+                 for name in names],
+                [(cap, self._account(purse, cap.account, cap.currency, order)) for cap in order.caps],
+            )  # fmt: skip
             self._hosts.setdefault(purse, set()).add(origin.host)
             self._counted_in[place] = known
         return known
@@ -334,12 +338,11 @@ class MemoryLedger:
             amounts.add(units, at)
             payments.add(sign, at)
 
-    def _over(self, order: Order, now: float) -> list[tuple[Cap, int]]:
+    def _over(self, order: Order, counted: Counted, now: float) -> list[tuple[Cap, int]]:
         """Return the budgets that the order exceeds, each with the excess."""
-        purse, units, found = order.purchase.purse, order.price.units, list[tuple[Cap, int]]()
-        for cap in order.caps:
-            counted = self._account(purse, cap.account, cap.currency, order).roll(cap.window, now)
-            over = counted + (1 if cap.currency is None else units) - cap.most
+        units, found = order.price.units, []
+        for cap, account in counted.caps:
+            over = account.roll(cap.window, now) + (1 if cap.currency is None else units) - cap.most
             if over > 0:
                 found.append((cap, over))
         return found

@@ -6,9 +6,10 @@ import heapq
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import MoneyState
+from ..model.budgets import Cap
 from ..model.holds import Attempt, Authorization, Hold, HoldState, LastAnswer, Purchase
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
@@ -22,6 +23,13 @@ Past: TypeAlias = tuple[
     str, Purchase, Offer, Money, float, HoldState, MoneyState, Signed | None, Receipt | None, int, str,
     LastAnswer | None, tuple[str, ...],
 ]  # fmt: skip
+
+
+class Counted(NamedTuple):
+    """The sums that an order counts in, of units and of payments, and the sum that each of its budgets looks at."""
+
+    accounts: list[tuple[Account, Account]]
+    caps: list[tuple[Cap, Account]]
 
 
 @dataclass(slots=True, eq=False)

@@ -48,9 +48,13 @@ class Window:
 
     def add(self, units: int, at: float) -> None:
         """Count ``units``. A negative number gives back what was counted at the same moment."""
+        number = int(at // self._width) if self._length is not None else 0
+        if self._buckets and self._buckets[-1][0] == number:  # the common case: most windows have wide buckets
+            self._buckets[-1][1] += units
+            self.total += units
+            return
         if units > 0:
             self.roll(at)  # a window that no limit uses must not grow for ever
-        number = int(at // self._width) if self._length is not None else 0
         for bucket in reversed(self._buckets):
             if bucket[0] == number:
                 bucket[1] += units

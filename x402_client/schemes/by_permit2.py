@@ -190,7 +190,7 @@ def _is_taken(rpc: Rpc, hold: Hold) -> bool:
     try:
         return is_used(rpc, hold.authorization)
     except (ChainUnavailable, Garbage):
-        return False  # nobody can tell, so it waits
+        return False  # it cannot be told, so it waits
 
 
 def signed_permit(

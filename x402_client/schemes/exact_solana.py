@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
-from ..chains.solana_address import is_address
+from ..chains.solana_address import is_address, public_key
 from ..chains.tokens import SHIPPED, wrong_decimals
 from ..core.asks import Ask, Fetch, SignMessage
 from ..errors import InsufficientFunds, SigningError
@@ -131,8 +131,8 @@ class ExactSolana:
             blockhash = yield from _blockhash(chain, offer if attempt == 0 else None)
             layout = self._layout(offer, mint, blockhash.value, units)
             message = _message(layout)
-            given = yield from SignMessage(message.signed)
-            if not given.trusted and not _verified(given.signature, self.payer, message.signed):
+            given = yield from SignMessage(message)
+            if not given.trusted and not _verified(given.signature, self.payer, message):
                 raise SigningError(f"The signature that came back is not by {self.payer}. Nothing was sent.")
             if given.seconds < _SIGNING:
                 return _signed(offer, layout, message, given.signature, blockhash)
@@ -166,7 +166,7 @@ class ExactSolana:
         if memo.isascii():
             return next(units for size, units in _UNITS if len(memo) <= size)
         layout = self._layout(offer, mint, _SYSTEM_PROGRAM, _MOST_UNITS * 10)
-        trial = _message(layout).transaction(bytes(64))
+        trial = _transaction(_message(layout), bytes(64))
         needed = yield from Fetch(lambda: chain.units_needed(trial))
         units = needed + needed // 20 + 500
         if units > _MOST_UNITS:
@@ -198,61 +198,58 @@ class ExactSolana:
             )
 
 
-@dataclass(frozen=True, slots=True)
-class _Message:
-    """Compiled message, and its bytes as they are signed."""
-
-    compiled: Any
-    signed: bytes
-
-    def transaction(self, signature: bytes) -> str:
-        """Return the transaction in base64. The fee payer adds its signature later."""
-        from solders.signature import Signature
-        from solders.transaction import VersionedTransaction
-
-        both = [Signature.default(), Signature.from_bytes(signature)]
-        return base64.b64encode(bytes(VersionedTransaction.populate(self.compiled, both))).decode()
+def _transaction(message: bytes, signature: bytes) -> str:
+    """Return the transaction in base64: two signatures, that of the fee payer still empty, and the message."""
+    return base64.b64encode(b"\x02" + bytes(64) + signature + message).decode()
 
 
-def _message(layout: _Layout) -> _Message:
-    from solders.hash import Hash
+def _message(layout: _Layout) -> bytes:
+    """Return the compiled message as it is signed."""
     from solders.message import MessageV0, to_bytes_versioned
-    from solders.pubkey import Pubkey
 
-    payer = Pubkey.from_string(layout.fee_payer)
-    message = MessageV0.try_compile(payer, _instructions(layout), [], Hash.from_string(layout.blockhash))
-    return _Message(message, to_bytes_versioned(message))
+    payer, blockhash = public_key(layout.fee_payer), _hash(layout.blockhash)
+    return to_bytes_versioned(MessageV0.try_compile(payer, _instructions(layout), [], blockhash))
+
+
+@lru_cache(maxsize=64)
+def _hash(blockhash: str) -> Any:
+    from solders.hash import Hash
+
+    return Hash.from_string(blockhash)
 
 
 def _instructions(layout: _Layout) -> list[Any]:
     from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
-    from solders.instruction import AccountMeta, Instruction
-    from solders.pubkey import Pubkey
+    from solders.instruction import Instruction
 
-    program = Pubkey.from_string(layout.program)
-    source = Pubkey.from_string(_token_account(layout.payer, layout.mint, layout.program))
-    target = Pubkey.from_string(_token_account(layout.pay_to, layout.mint, layout.program))
-    accounts = [
-        AccountMeta(source, is_signer=False, is_writable=True),
-        AccountMeta(Pubkey.from_string(layout.mint), is_signer=False, is_writable=False),
-        AccountMeta(target, is_signer=False, is_writable=True),
-        AccountMeta(Pubkey.from_string(layout.payer), is_signer=True, is_writable=False),
-    ]
     # TransferChecked: the instruction's number, the amount, the decimals.
     data = bytes([12]) + layout.amount.to_bytes(8, "little") + bytes([layout.decimals])
+    accounts = _accounts(layout.payer, layout.pay_to, layout.mint, layout.program)
     budget = [set_compute_unit_limit(layout.units), set_compute_unit_price(layout.unit_price)]
-    transfer = [Instruction(program, data, accounts)]
-    memo = [] if layout.memo is None else [Instruction(Pubkey.from_string(_MEMO_PROGRAM), layout.memo.encode(), [])]
+    transfer = [Instruction(public_key(layout.program), data, accounts)]
+    memo = [] if layout.memo is None else [Instruction(public_key(_MEMO_PROGRAM), layout.memo.encode(), [])]
     return budget + transfer + memo
 
 
 @lru_cache(maxsize=1024)
+def _accounts(payer: str, pay_to: str, mint: str, program: str) -> tuple[Any, ...]:
+    """Return the accounts of a TransferChecked: from where, of what, to where, by whom."""
+    from solders.instruction import AccountMeta
+
+    source, target = (public_key(_token_account(owner, mint, program)) for owner in (payer, pay_to))
+    return (
+        AccountMeta(source, is_signer=False, is_writable=True),
+        AccountMeta(public_key(mint), is_signer=False, is_writable=False),
+        AccountMeta(target, is_signer=False, is_writable=True),
+        AccountMeta(public_key(payer), is_signer=True, is_writable=False),
+    )
+
+
+@lru_cache(maxsize=1024)
 def _token_account(owner: str, mint: str, program: str) -> str:
-    from solders.pubkey import Pubkey
     from solders.token.associated import get_associated_token_address
 
-    found = get_associated_token_address(*(Pubkey.from_string(key) for key in (owner, mint, program)))
-    return str(found)
+    return str(get_associated_token_address(*map(public_key, (owner, mint, program))))
 
 
 def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
@@ -290,13 +287,12 @@ def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], A
 
 
 def _verified(signature: bytes, payer: str, message: bytes) -> bool:
-    from solders.pubkey import Pubkey
     from solders.signature import Signature
 
-    return Signature.from_bytes(signature).verify(Pubkey.from_string(payer), message)
+    return Signature.from_bytes(signature).verify(public_key(payer), message)
 
 
-def _signed(offer: Offer, layout: _Layout, message: _Message, signature: bytes, blockhash: Blockhash) -> Signed:
+def _signed(offer: Offer, layout: _Layout, message: bytes, signature: bytes, blockhash: Blockhash) -> Signed:
     from solders.signature import Signature
 
     own = str(Signature.from_bytes(signature))
@@ -308,7 +304,7 @@ def _signed(offer: Offer, layout: _Layout, message: _Message, signature: bytes, 
         "slot": blockhash.slot,
     }
     return Signed(
-        {"transaction": message.transaction(signature)},
+        {"transaction": _transaction(message, signature)},
         nonce=layout.memo if layout.memo and not offer.extra.get("memo") else own,
         payer=layout.payer,
         expires=int(time.time()) + LIFE_SECONDS,

@@ -276,7 +276,9 @@ def test_a_server_that_came_back_empty_is_refused(start: Callable[..., Server]) 
     presented(ledger, attempt)
     server.kill()
     server.start()
-    assert "is empty" in refused(lambda: ledger.reserve(order(purchase("b")), attempt))
+    said = refused(lambda: ledger.reserve(order(purchase("b")), attempt))
+    assert "is empty" in said
+    assert "A program that starts now begins anew there, unless it has must_exist=True." in said
     other = RedisLedger(server.url)
     assert (other.holds(), other.fresh) == ((), True)
     assert "another one" in refused(lambda: ledger.reserve(order(purchase("b")), attempt))

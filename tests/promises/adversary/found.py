@@ -79,7 +79,7 @@ MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("nowhere", "memory"): (8,),
     ("paid lead", "memory"): (5,),
     ("patterns", "memory"): (2, 44),
-    ("permits", "memory"): (1, 9, 11, 23, 27, 49),
+    ("permits", "memory"): (1, 9, 11, 23, 49, 3795),
     ("reader", "memory"): (1, 5),
     ("sign in", "memory"): (1, 4, 13, 16, 23, 28, 29, 33, 36),
     ("skew", "memory"): (304,),

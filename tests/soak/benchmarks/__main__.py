@@ -11,12 +11,13 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import curves, footprint, ledgers, paying, profile, report, sizes
+from . import curves, footprint, ledgers, paying, profile, report, sizes, spending
 
 PARTS: dict[str, Callable[[float], list[report.Row]]] = {
     "retries": paying.retries,
     "freezes": paying.freezes,
-    "payments": paying.payments,
+    "payments": spending.payments,
+    "libraries": spending.libraries,
     "free": footprint.free,
     "imports": footprint.imports,
     "growth": footprint.growth,

@@ -11,7 +11,7 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,12 +20,19 @@ ROOT = Path(__file__).parents[3]
 
 
 class Worker:
-    """A process that answers questions."""
+    """A process that answers questions: a module of this folder, or any ``command``."""
 
-    def __init__(self, module: str, *words: str, python: str | os.PathLike[str] = sys.executable) -> None:
+    def __init__(
+        self,
+        module: str,
+        *words: str,
+        python: str | os.PathLike[str] = sys.executable,
+        command: Sequence[str] = (),
+    ) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+        ours = [os.fspath(python), "-W", "ignore::FutureWarning", "-m", f"tests.soak.benchmarks.{module}"]
         self.process = subprocess.Popen(
-            [os.fspath(python), "-W", "ignore::FutureWarning", "-m", f"tests.soak.benchmarks.{module}", *words],
+            [*(command or ours), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

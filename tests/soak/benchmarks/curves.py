@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
-from .crew import Worker, interleaved, ratio
+from .crew import Worker, interleaved
 from .official_python import official_python
 from .report import curve
 
@@ -33,23 +33,26 @@ def offers(scale: float) -> str:
 def tasks(scale: float) -> str:
     """Over real sockets, with one client."""
     sizes = (1, 4, 16, 64, 256)
+    colours = ("async", "httpx over aiohttp", "aiohttp")
     with Worker("ours") as ours, Worker("seller") as seller:
         url = seller.ask("start", 0.0)
+
+        def spend(colour: str, how: str, many: int) -> float:
+            count = max(int(256 * scale), many) // many * many
+            return float(ours.ask("spend", how, colour, url + "/evm2", count, many)["cpu"]) * 1e6 / count
+
         asked = {
-            (how, many): partial(
-                ours.ask, "spend", how, "async", url + "/evm2", max(int(256 * scale), many), many
-            )
+            f"{colour} {how} {many}": partial(spend, colour, how, many)
+            for colour in colours
             for how in ("memory", "bare twice")
             for many in sizes
-        }  # fmt: skip
-        found = interleaved(max(2, int(3 * scale)), asked)  # type: ignore[arg-type]
+        }
+        found = interleaved(max(2, int(3 * scale)), asked)
     lines = []
     for many in sizes:
-        count = max(int(256 * scale), many) // many * many
-        cpu = {how: [each["cpu"] for each in found[how, many]] for how in ("memory", "bare twice")}  # type: ignore[index]
-        mine, bare = (1e6 * median(cpu[how]) / count for how in ("memory", "bare twice"))
-        lines.append(
-            (str(many), f"{mine:,.0f} µs", f"{bare:,.0f} µs", f"{ratio(cpu['bare twice'], cpu['memory']):.2f}")
-        )
-    head = ("tasks", "CPU of a payment", "of a bare client's two requests", "payments per CPU-second, × bare")
-    return curve("Tasks that pay at once through one async client:", head, lines)
+        cells = [f"{median(found[f'{colour} {how} {many}']):,.0f} µs"
+                 for colour in colours for how in ("memory", "bare twice")]  # fmt: skip
+        lines.append((str(many), *cells))
+    names = ("httpx", "httpx over aiohttp", "aiohttp")
+    head = ("tasks", *(f"{name}{more}" for name in names for more in ("", ", a bare client's two requests")))
+    return curve("CPU of a payment by tasks that pay at once through one async client:", head, lines)

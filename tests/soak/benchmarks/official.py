@@ -50,6 +50,15 @@ def retry(kind: str, count: int, rpc: str = "", offers: int = 1) -> float:
     return median(turnstile.microseconds())
 
 
+def spend(url: str, count: int) -> dict[str, float]:
+    """Purchases on an EVM chain over real sockets, one after the other."""
+
+    def make() -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=x402AsyncTransport(_payer(url), httpx.AsyncHTTPTransport()), timeout=60)
+
+    return wire.by_tasks(make, [wire.paid(url + "/evm2")] * count, 1)
+
+
 def cold(url: str, count: int, many: int) -> dict[str, float]:
     """Tasks that pay on Solana with a client that knows nothing of the chain yet."""
 
@@ -61,4 +70,4 @@ def cold(url: str, count: int, many: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    serve({"retry": retry, "cold": cold})
+    serve({"retry": retry, "spend": spend, "cold": cold})

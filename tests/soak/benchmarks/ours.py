@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
-import tempfile
 import tracemalloc
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from statistics import median
 from time import perf_counter
 from typing import Any
@@ -22,38 +20,24 @@ import requests
 
 import x402_client.httpx
 import x402_client.requests
-from x402_client import Buyer, Policy, Wallet
+from x402_client import Buyer
 from x402_client.buyer import settings
 from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt
-from x402_client.wire import Bounds
 
 from . import terms, wire
+from .contenders import ASYNC, buyer, client
 from .crew import serve
 from .turnstile import HOST, Turnstile
 
-_PLACE = tempfile.TemporaryDirectory()
 _RUNNER = asyncio.Runner()
 _KINDS: dict[str, tuple[Any, Callable[[Any, Buyer], Any]]] = {
     "sync": (httpx.Client, x402_client.httpx.wrap),
     "async": (httpx.AsyncClient, x402_client.httpx.wrap),
     "requests": (requests.Session, x402_client.requests.wrap),
 }
-
-
-@cache
-def buyer(ledger: str = "memory", ahead: bool = False, rpc: str = "", offers: int = 1) -> Buyer:
-    """Every limit is on, and none is reached; a thousand offers have to fit into what is read."""
-    policy = Policy(
-        per_request="1", per_hour="100000", per_day="500000", total="5000000", max_payments="999999999/day",
-        pay_ahead=ahead,
-    )  # fmt: skip
-    kept = {"memory": ":memory:", "sqlite": str(Path(_PLACE.name, f"{ahead}.db"))}.get(ledger, ledger)
-    wallet = Wallet(evm=terms.KEY, solana=terms.SEED)
-    bounds = Bounds(terms_body=1024 * max(256, offers))
-    return Buyer(wallet, policy, ledger=kept, rpc={terms.DEVNET: f"{rpc}/rpc"} if rpc else None, bounds=bounds)
 
 
 @cache
@@ -64,32 +48,16 @@ def _at_the_turnstile(colour: str, rpc: str, offers: int) -> tuple[Turnstile, An
 
 def retry(kind: str, count: int, colour: str, rpc: str = "", offers: int = 1) -> float:
     """Return the microseconds from a 402 to its payment: a median."""
-    turnstile, client = _at_the_turnstile(colour, rpc, offers)
-    wire.buy(client, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
+    turnstile, paying = _at_the_turnstile(colour, rpc, offers)
+    wire.buy(paying, [wire.paid(HOST + terms.PATHS[kind])] * count, _RUNNER)
     return median(turnstile.microseconds())
 
 
 def spend(how: str, colour: str, url: str, count: int, many: int) -> dict[str, float]:
     """Return what purchases over real sockets take, by tasks or threads together."""
     asked = wire.by_hand(url) if how == "bare twice" else [wire.paid(url)]
-    drive = wire.by_tasks if colour == "async" else wire.by_threads
-    return drive(lambda: _client(how, colour), asked * (count // many), many)
-
-
-def _client(how: str, colour: str) -> Any:
-    kind, wrap = _KINDS[colour]
-    client = kind() if colour == "requests" else kind(limits=httpx.Limits(max_connections=None), timeout=60)
-    if how in ("floor", "null"):
-        from . import floor  # it cannot do without coincurve
-
-        client._transport = floor.Paying(floor.PAYERS[how], client._transport)
-    elif how == "floor ahead":
-        from . import floor
-
-        client._transport = floor.Ahead(floor.pays, client._transport)
-    elif not how.startswith("bare"):
-        wrap(client, buyer(how.removesuffix(" ahead"), ahead=how.endswith(" ahead")))
-    return client
+    drive = wire.by_tasks if colour in ASYNC else wire.by_threads
+    return drive(lambda: client(how, colour), asked * (count // many), many)
 
 
 def cold(how: str, url: str, count: int, many: int) -> dict[str, float]:
@@ -97,8 +65,8 @@ def cold(how: str, url: str, count: int, many: int) -> dict[str, float]:
     buyer.cache_clear()
 
     def make() -> Any:
-        client = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60)
-        return client if how == "bare" else x402_client.httpx.wrap(client, buyer(rpc=url))
+        made = httpx.AsyncClient(limits=httpx.Limits(max_connections=None), timeout=60)
+        return made if how == "bare" else x402_client.httpx.wrap(made, buyer(rpc=url))
 
     asked = wire.by_hand(url + "/solana") if how == "bare" else [wire.paid(url + "/solana")]
     return wire.freezing(make, url + "/free", asked * (count // many), many)
@@ -109,9 +77,9 @@ def free(colour: str, count: int) -> dict[str, float]:
     clients = _free_clients(colour)
     found: dict[str, list[float]] = {name: [] for name in clients}
     for _ in range(count):
-        for name, client in clients.items():
+        for name, used in clients.items():
             started = perf_counter()
-            client.get(HOST + "/free")
+            used.get(HOST + "/free")
             found[name].append(1e6 * (perf_counter() - started))
     return {name: median(taken) for name, taken in found.items()}
 
@@ -145,10 +113,10 @@ def _free_clients(colour: str) -> dict[str, Any]:
 def upload(colour: str) -> int:
     """By how many bytes the most that a streamed upload of 8 MiB keeps in memory grows."""
     most = {}
-    for name, client in _free_clients(colour).items():
+    for name, used in _free_clients(colour).items():
         body = {"content" if colour == "httpx" else "data": (bytes(65_536) for _ in range(128))}
         tracemalloc.start()
-        client.post(HOST + "/free", **body)
+        used.post(HOST + "/free", **body)
         most[name] = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     return most["wrapped"] - most["bare"]
@@ -157,10 +125,10 @@ def upload(colour: str) -> int:
 def growth(how: str, count: int) -> float:
     """Return the KiB by which the process grows over purchases at ever new places, the first hundred left out."""
     turnstile = Turnstile()
-    client = x402_client.httpx.wrap(httpx.Client(transport=turnstile), buyer(how, ahead=True))
+    paying = x402_client.httpx.wrap(httpx.Client(transport=turnstile), buyer(how, ahead=True))
     before = 0
     for number in range(count + 100):
-        assert client.get(f"{HOST}{terms.PATHS['evm2']}?n={number}").status_code == 200
+        assert paying.get(f"{HOST}{terms.PATHS['evm2']}?n={number}").status_code == 200
         turnstile.taken.clear()
         if number == 99:
             gc.collect()

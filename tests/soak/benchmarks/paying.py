@@ -1,4 +1,4 @@
-"""The parts about paying: from a 402 to its payment, payments on the wire, and a loop that must not freeze."""
+"""The parts about paying: from a 402 to its payment, and a loop that must not freeze."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from statistics import median
 from typing import Any
 
 from .crew import Worker, interleaved, ratio
-from .ledgers import redis
 from .official_python import official_python
 from .report import Row, at_least, at_most
 
@@ -132,67 +131,4 @@ def freezes(scale: float) -> list[Row]:
             "the same: payments per second", ratio(speed["ours"], speed["official"]), 10,
             of=f" the official's ({median(speed['ours']):.0f} against {median(speed['official']):.0f})", digits=0,
         ),
-    ]  # fmt: skip
-
-
-def payments(scale: float) -> list[Row]:
-    """Over real sockets, by the CPU that the buyer's process takes."""
-    with redis() as server, Worker("ours") as ours, Worker("seller") as seller:
-        url, count = seller.ask("start", 0.0), max(32, int(160 * scale))
-        more = {} if server is None else {"Redis": server.url}
-        rows: list[Row] = []
-        for colour, crowd in (
-            ("sync", "httpx, {} thread"),
-            ("async", "httpx, {} task"),
-            ("requests", "requests, {} thread"),
-        ):
-            for many in (1, 16):
-                found = _spent(ours, colour, url, count, many, max(3, int(7 * scale)), more)
-                rows += _payments(f"{crowd.format(many)}{'s' if many > 1 else ''}", found)
-        seller.ask("counts")
-        ours.ask("spend", "memory ahead", "sync", url + "/evm2", 32, 1)
-        wire = seller.ask("counts")["/evm2"] - 3  # two to warm up, the first of which had to ask for terms
-        rows.append(Row("pay-ahead: requests on the wire for 32 payments", str(wire), "32", wire == 32))
-    return rows
-
-
-_PAYERS = ("bare once", "bare twice", "memory", "memory ahead", "sqlite", "floor", "floor ahead", "null")
-
-
-def _spent(
-    ours: Worker, colour: str, url: str, count: int, many: int, rounds: int, more: dict[str, str]
-) -> dict[str, list[float]]:
-    """CPU seconds of each payer's purchases; ``more`` are ledgers at some address."""
-    payers = [how for how in _PAYERS if colour != "requests" or how not in ("floor", "floor ahead", "null")]
-    place = {"bare once": "/free"}
-
-    def spend(how: str) -> float:
-        return float(ours.ask("spend", how, colour, url + place.get(how, "/evm2"), count, many)["cpu"])
-
-    asked = {how: partial(spend, how) for how in payers} | {name: partial(spend, at) for name, at in more.items()}
-    interleaved(1, asked)
-    return interleaved(rounds, asked)
-
-
-def _payments(name: str, found: dict[str, list[float]]) -> list[Row]:
-    floor = f", the floor {ratio(found['bare twice'], found['floor']):.2f}" if "floor" in found else ""
-    null = f", a constant header {ratio(found['bare twice'], found['null']):.2f}" if "null" in found else ""
-    ahead = f", the floor {ratio(found['bare once'], found['floor ahead']):.2f}" if "floor ahead" in found else ""
-    in_redis = (
-        [Row(f"CPU of a payment with Redis, {name}", f"{ratio(found['Redis'], found['memory']):.2f} × one in memory")]
-        if "Redis" in found
-        else []
-    )
-    return [
-        at_least(
-            f"payments per CPU-second, {name}", ratio(found["bare twice"], found["memory"]), 0.9,
-            of=f" the bare client's two requests{floor}{null}",
-        ),
-        at_least(
-            f"pay-ahead per CPU-second, {name}", ratio(found["bare once"], found["memory ahead"]), 0.85,
-            of=f" a bare request{ahead}",
-        ),
-        at_most(f"CPU of a payment with SQLite, {name}", ratio(found["sqlite"], found["memory"]), 1.15,
-                of=" one in memory"),
-        *in_redis,
     ]  # fmt: skip

@@ -39,8 +39,12 @@ def at_least(what: str, value: float, least: float, unit: str = "×", of: str = 
 def table(rows: Iterable[Row]) -> str:
     """The whole of it."""
     head = f"CPython {platform.python_version()}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
-    lines = ["| | figure | target | met |", "|---|---|---|---|", *map(str, rows)]
-    return "\n".join([f"Measured with {head}:", "", *lines])
+    return f"Measured with {head}:\n\n{judged(rows)}"
+
+
+def judged(rows: Iterable[Row]) -> str:
+    """Figures beside their targets."""
+    return "\n".join(["| | figure | target | met |", "|---|---|---|---|", *map(str, rows)])
 
 
 def curve(title: str, head: Iterable[str], lines: Iterable[Iterable[str]]) -> str:

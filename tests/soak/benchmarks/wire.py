@@ -26,15 +26,22 @@ def by_hand(url: str) -> list[Request]:
 def buy(client: Any, requests: Sequence[Request], runner: asyncio.Runner | None = None) -> None:
     """One after the other."""
     if hasattr(client, "aclose"):
-        (runner or asyncio.Runner()).run(_buy(client, requests))
+        (runner or asyncio.Runner()).run(abuy(client, requests))
         return
     for url, words, status in requests:
         assert client.get(url, **words).status_code == status
 
 
-async def _buy(client: Any, requests: Sequence[Request]) -> None:
+async def abuy(client: Any, requests: Sequence[Request]) -> None:
+    """One after the other, by httpx or aiohttp."""
+    if hasattr(client, "aclose"):
+        for url, words, status in requests:
+            assert (await client.get(url, **words)).status_code == status
+        return
     for url, words, status in requests:
-        assert (await client.get(url, **words)).status_code == status
+        async with client.get(url, **words) as response:
+            await response.read()
+            assert response.status == status
 
 
 def by_tasks(make: Callable[[], Any], requests: Sequence[Request], tasks: int) -> dict[str, float]:
@@ -42,9 +49,9 @@ def by_tasks(make: Callable[[], Any], requests: Sequence[Request], tasks: int) -
 
     async def work() -> dict[str, float]:
         async with make() as client:
-            await asyncio.gather(*(_buy(client, requests[:2]) for _ in range(tasks)))
+            await asyncio.gather(*(abuy(client, requests[:2]) for _ in range(tasks)))
             cpu, wall = time.process_time(), time.perf_counter()
-            await asyncio.gather(*(_buy(client, requests) for _ in range(tasks)))
+            await asyncio.gather(*(abuy(client, requests) for _ in range(tasks)))
             return {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}
 
     return asyncio.run(work())
@@ -58,10 +65,10 @@ def freezing(make: Callable[[], Any], url: str, requests: Sequence[Request], tas
 
     async def work() -> dict[str, float]:
         async with make() as client:
-            await asyncio.gather(*(_buy(client, [(url, {}, 200)] * 2) for _ in range(tasks)))
+            await asyncio.gather(*(abuy(client, [(url, {}, 200)] * 2) for _ in range(tasks)))
             wall = time.perf_counter()
             with _steps() as taken:
-                await asyncio.gather(*(_buy(client, requests) for _ in range(tasks)))
+                await asyncio.gather(*(abuy(client, requests) for _ in range(tasks)))
             return {"wall": time.perf_counter() - wall, "freeze": max(taken)}
 
     return asyncio.run(work())

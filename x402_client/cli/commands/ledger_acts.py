@@ -44,6 +44,7 @@ Frozen_ = Annotated[
 
 
 _KEPT = "Nothing was written off."
+_NOT_ACCEPTED = "Nothing was accepted."
 
 
 @command
@@ -191,7 +192,11 @@ def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str, 
 
 
 @command
-def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
+def accept(
+    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    ledger: options.LedgerAt = None,
+    as_json: options.AsJson = False,
+) -> None:
     """Go on with a ledger that lost its latest payments: end the programs that use it first."""
     from ...ledgers.sqlite import is_there
 
@@ -203,8 +208,10 @@ def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> 
     try:
         if not hasattr(found, "accept"):
             raise Stop(Code.USAGE, "This ledger cannot lose a part of what it knows; there is nothing to accept.")
-        accepted = call_ledger(found, lambda port: port.accept())
         name = found.name
+        if not yes:
+            _confirm_acceptance(name)
+        accepted = call_ledger(found, lambda port: port.accept())
     finally:
         closer_of(found)()
     if accepted:
@@ -216,6 +223,14 @@ def accept(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> 
         say(f"No loss was noticed in {name}, so there was nothing to accept.")
     if as_json:
         show_json({"ledger": name, "accepted": bool(accepted)})
+
+
+def _confirm_acceptance(name: str) -> None:
+    if not interactive():
+        raise Stop(Code.USAGE, "There is no terminal to ask on; --yes accepts a loss without asking.")
+    with before(_NOT_ACCEPTED):
+        if not confirmed(f"Go on without what {name} lost? It counts in no budget then, and may be paid again."):
+            raise Stop(Code.REFUSED, _NOT_ACCEPTED)
 
 
 @command

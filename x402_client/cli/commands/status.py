@@ -174,9 +174,12 @@ def _draw_budgets(found: Standing) -> None:
         put(rows)
     else:
         show("  There are none: single payments are limited, and their sum is not.")
-    for word, holds in (("in flight", in_flight.in_flight(found.holds)), ("unresolved", _waiting(found))):
-        if holds and rows.row_count:
-            show(f"  {in_flight.counted_for(holds)} of what is used is {word}.", "dim")
+    flying, waiting = in_flight.in_flight(found.holds), _waiting(found)
+    if flying:
+        show(f"  {in_flight.counted_for(flying)} is in flight, and counted.", "dim")
+    if waiting:
+        brought = f"{in_flight.counted_for(waiting)} brought no content yet, and counts as long as its window lasts"
+        show(f"  {brought}.", "dim")
 
 
 def _lifts(found: Standing) -> list[str]:

@@ -67,14 +67,15 @@ def answer(line: Any, timeout: float) -> Generator[Any, Any, Any]:
             if (yield Wait.RW) & Ready.R:
                 pgconn.consume_input()
             _check_time(deadline)
-        while pgconn.is_busy():
-            if (yield Wait.R):
-                pgconn.consume_input()
-            else:
-                _check_time(deadline)
-        result = pgconn.get_result()
-        while pgconn.get_result() is not None:
-            pass
+        results: list[Any] = []
+        while not results or results[-1] is not None:  # where it is busy, the next result would block in C
+            while pgconn.is_busy():
+                if (yield Wait.R):
+                    pgconn.consume_input()
+                else:
+                    _check_time(deadline)
+            results.append(pgconn.get_result())
+        result = results[0]
     except Silent:
         raise
     except Exception as failure:  # libpq's words may hold the address

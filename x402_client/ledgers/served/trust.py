@@ -22,7 +22,8 @@ Steps = Generator[Ask[Any], Any, T]
 log: logging.Logger = logging.getLogger("x402_client")
 
 _LOST = {
-    "lost": "is empty, and it was not when this program last used it: it restarted without its data, or was flushed",
+    "lost": "is empty, and it was not when this program last used it: it restarted without its data, or that was "
+    "deleted",
     "other": "is another one than this program used before; the address leads to a different server or dataset",
     "older": "went back to an older state than a program has seen: it restarted from an old copy, or a replica took "
     "over before it had everything",
@@ -269,10 +270,13 @@ class TrustedServer:
             raise LedgerUnavailable(problem, wrote_nothing=True)
 
     def _distrusted(self, why: str) -> str:
+        # Of a server that is empty, only a program that used it before can know.
+        anew = "A program that starts now begins anew there, unless it has must_exist=True. " if why == "lost" else ""
         return (
             f"The {self.where} {_LOST[why]}. Payments it had counted may be missing, so nothing is "
-            "paid from it. Restore its data; or, once you know what was paid, run `x402 ledger accept`. Programs that "
-            "still run then write back the payments that they know as unresolved, and all go on with what is there."
+            f"paid from it here. {anew}Restore its data; or, once you know what was paid, run `x402 ledger accept`. "
+            "Programs that still run then write back the payments that they know as unresolved, and all go on with "
+            "what is there."
         )
 
     def _refuse_missing(self, purse: str) -> Steps[NoReturn]:

@@ -44,7 +44,7 @@ def _places(path: Path) -> Iterator[tuple[Path, int, str]]:
 
 
 def _refused(path: Path, place: Path, done: str) -> str:
-    found, whose = os.stat(place), _owner(place)
+    found, whose = os.stat(place), _name(os.stat(place).st_uid)
     mode = f"mode {stat.S_IMODE(found.st_mode):04o}"
     if sys.platform != "win32" and done != "enter" and os.statvfs(place).f_flag & os.ST_RDONLY:
         return f"cannot be used: {place} is on a disk that is mounted read-only. Name a path on another disk"
@@ -58,16 +58,19 @@ def _refused(path: Path, place: Path, done: str) -> str:
     if locks in (place, place.parent):
         return (
             f"{said} A program of that user made it. Give it to this user "
-            f"(sudo chown -R {_user()} {shlex.quote(str(locks))})"
+            f"(sudo chown -R {_name(_user())} {shlex.quote(str(locks))})"
         )
     return f"{said} Name a ledger of this user's own, or let the owner give this user that right"
 
 
-def _owner(place: Path) -> str:
+def _name(user: int) -> str:
+    """Return the name of a user; its number if it has no name here."""
     try:
-        return place.owner()
-    except (KeyError, NotImplementedError):  # its user has no name here; or it is Windows
-        return f"user {os.stat(place).st_uid}"
+        import pwd
+
+        return pwd.getpwuid(user).pw_name
+    except (ImportError, KeyError):  # there is no ``pwd`` on Windows
+        return str(user)
 
 
 def _user() -> int:

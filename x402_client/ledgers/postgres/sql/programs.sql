@@ -90,8 +90,9 @@ BEGIN
 END $$;
 
 -- Writes the program's sign of life: its lease, and its token if this step exchanges it. Returns its token; NULL if this
--- step exchanges it and a copy of its memory did so before. A lease that is long enough is left, so that the steps of one program do
--- not wait for each other.
+-- step exchanges it and a copy of its memory did so before. A lease that is long enough is left, so that the steps of
+-- one program do not wait for each other. Such a step returns '': it is not known whether it comes before or after one
+-- that exchanges the token at this moment, and a program that took an old token for the newer would lose its name.
 CREATE FUNCTION sign_of_life(t turn, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   lease bigint := (asked ->> 'lease')::bigint;
@@ -102,7 +103,7 @@ BEGIN
   IF g.owner IS NULL THEN
     INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
   ELSIF NOT changes AND g.lease_until - t.clock BETWEEN lease * 3 / 4 AND lease THEN
-    RETURN g.life;
+    RETURN '';
   END IF;
   SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner FOR UPDATE;
   IF changes AND NOT is_alone(g.life, asked) THEN RETURN NULL; END IF;

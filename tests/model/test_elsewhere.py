@@ -1,0 +1,59 @@
+"""Names that are looked for in ``x402_client`` and are elsewhere: the error says where, and the rest stays as it is."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import pytest
+
+import x402_client
+from x402_client import errors
+from x402_client.model.elsewhere import HOMES
+
+ERRORS = [name for name in errors.__all__ if name[0].isupper()]
+#: Names, and words of the error.
+NAMES = {
+    **{name: f"`from x402_client.{modules[0]} import {name}`" for name, modules in HOMES.items()},
+    **{name: f"errors.{name}." for name in ERRORS},
+    "x402HttpxClient": "x402 manual coming-from",
+    "wrapRequestsWithPayment": "x402 manual coming-from",
+    "Client": "there is no client of its own",
+}
+
+
+def _import(name: str) -> None:
+    exec(f"from x402_client import {name}", {})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_import_of_a_name_that_is_elsewhere_says_where(name: str) -> None:
+    with pytest.raises(ImportError) as refused:
+        _import(name)
+    assert NAMES[name] in str(refused.value)
+    assert not hasattr(x402_client, name), "and a look still finds nothing"
+    with pytest.raises(AttributeError) as missing:
+        getattr(x402_client, name)
+    assert str(missing.value) == str(refused.value)
+
+
+@pytest.mark.parametrize("name", HOMES)
+def test_each_is_where_the_error_says(name: str) -> None:
+    for module in HOMES[name]:
+        found: Any = importlib.import_module(f"x402_client.{module}")
+        assert hasattr(found, name)
+        assert name in found.__all__
+
+
+def test_no_name_of_a_face_is_forgotten() -> None:
+    for module in ("httpx", "httpx2", "requests", "aiohttp", "mcp", "signers"):
+        found: Any = importlib.import_module(f"x402_client.{module}")
+        assert set(found.__all__) <= {*HOMES, *x402_client.__all__}
+
+
+def test_another_name_is_told_as_python_tells_it() -> None:
+    with pytest.raises(ImportError, match=r"^cannot import name 'nothing' from 'x402_client'"):
+        _import("nothing")
+    with pytest.raises(AttributeError, match=r"^module 'x402_client' has no attribute 'nothing'$"):
+        x402_client.nothing  # type: ignore[attr-defined]  # noqa: B018
+    assert not hasattr(x402_client, "__wrapped__")

@@ -1,0 +1,37 @@
+"""Says where a name is that was looked for in ``x402_client`` itself: most are in a module of their own."""
+
+from __future__ import annotations
+
+from .. import errors
+
+_FACES = ("httpx", "httpx2", "requests", "aiohttp", "mcp")
+#: The modules of names that are looked for at the top, after ``x402_client.``.
+HOMES: dict[str, tuple[str, ...]] = {
+    "wrap": _FACES, "quote": _FACES,
+    "PaymentTransport": ("httpx", "httpx2"), "AsyncPaymentTransport": ("httpx", "httpx2"),
+    "PaymentAdapter": ("requests",),
+    **dict.fromkeys(("MemoryLedger", "SqliteLedger", "RedisLedger", "PostgresLedger"), ("ledgers",)),
+    **dict.fromkeys(("ContractSigner", "SafeSigner"), ("signers",)),
+    **dict.fromkeys(("discover", "adiscover"), ("discovery",)),
+    **dict.fromkeys(("tools", "payable_tool"), ("agents",)),
+    **dict.fromkeys(("payment_required", "payment_response"), ("testing",)),
+    "Sandbox": ("sandbox",),
+}  # fmt: skip
+#: How names of the official SDK and of its predecessors begin.
+_OF_SDKS = ("x402", "wrapHttpx", "wrapRequests", "register_")
+_NO_CLIENT = ("Client", "AsyncClient", "Session")
+
+
+def where(name: str) -> str:
+    """Return the sentences about a name that ``x402_client`` does not have; "" if nothing is known of it."""
+    if name in HOMES:
+        first, *others = HOMES[name]
+        by_library = f" (or {', '.join(f'.{one}' for one in others)}, by the library of your client)" if others else ""
+        return f"write `from x402_client.{first} import {name}`{by_library}."
+    if name[:1].isupper() and name in errors.__all__:
+        return f"write `from x402_client import errors`, and errors.{name}."
+    if name.startswith(_OF_SDKS):
+        return "that is a name of another package. `x402 manual coming-from` says what to write instead."
+    if name in _NO_CLIENT:
+        return "there is no client of its own: wrap yours, as in `x402_client.httpx.wrap(httpx.Client(), buyer)`."
+    return ""
