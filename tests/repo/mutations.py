@@ -655,7 +655,7 @@ MUTATIONS = (
     Mutation(
         "a boundary is left out wherever it stands",
         "core/digests.py",
-        "return BodyDigest(self._parts.digest(), self._former.value())",
+        "return BodyDigest(found, self._former.value(), product=found)",
         "return BodyDigest(self._former.value(), b'')",
         ("tests/core/test_digests.py", seed("bodies", "memory", 64)),
     ),
