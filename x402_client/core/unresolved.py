@@ -50,8 +50,8 @@ def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[N
     refusal.hold, refusal.offer, refusal.money = told, told.offer, told.money
     said = str(refusal.args[0]).removesuffix(" Nothing was paid.").removesuffix(" Nothing was sent.")
     refusal.args = (
-        f"{said} An earlier call of this request paid {told.price} to {told.host}, and brought nothing yet (money "
-        f"{told.money}): payment {told.id}. It was not presented again, and nothing new was paid. Once this is "
+        f"{said} An earlier call of this request presented {told.price} to {told.host}, and brought nothing yet "
+        f"(money {told.money}): payment {told.id}. It was not presented again, and nothing new was paid. Once this is "
         "allowed again, the same request presents it, and never pays a second one.",
     )
 
