@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tests.adapters.scripted_server import Exchange, Server
 from tests.discovery.lists import answer, record
-from x402_client import Buyer, Limit, Money, Policy, Wallet, errors
+from x402_client import Approval, Buyer, Limit, Money, Policy, Wallet, errors
 from x402_client.agents import AsyncTools, Tools, asking, bodies, results, tools
 from x402_client.sandbox import FAULTS, Sandbox
 from x402_client.testing import payment_required, payment_response
@@ -242,6 +242,25 @@ def test_budgets_are_told_by_window(box: Toolbox, seller: Sandbox) -> None:
     seller.order("drop-after-settling", "drop-after-settling", "drop-after-settling")
     own_tools.paid_fetch(f"{seller.url}/report", "POST")
     assert own_tools.budget()["unresolved_payments"] == 1
+
+
+def test_a_call_that_was_given_up_before_it_was_signed_is_not_in_flight(seller: Sandbox) -> None:
+    async def late(approval: Approval) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    async def given_up() -> None:
+        buyer = seller.buyer(Policy(per_request="0.10", approve_above="0"), ledger=":memory:", approve=late)
+        async with httpx.AsyncClient() as client:
+            own_tools = tools(client, buyer, hosts=HERE)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(own_tools.paid_fetch(f"{seller.url}/weather"), 0.3)
+            told = await own_tools.budget()
+        assert (told["payments_in_flight"], told["unresolved_payments"]) == (0, 0)
+        assert "says" not in told
+        assert buyer.reconcile().in_flight == ()
+
+    asyncio.run(given_up())
 
 
 def test_sellers_are_found_with_what_they_take(box: Toolbox, seller: Sandbox) -> None:

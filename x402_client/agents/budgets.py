@@ -173,7 +173,7 @@ def _report(
         "left": {window: str(money) for window, money in remaining.items()},
         "spent": {window: spent[window] for window in remaining or ("day",)},
         "per_payment": None if most is None else str(most),
-        "unresolved_payments": len(holds) - len(flying),
+        "unresolved_payments": sum(hold.state == "signed" and not is_in_flight(hold) for hold in holds),
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }

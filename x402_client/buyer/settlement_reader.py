@@ -274,8 +274,11 @@ def due(hold: Hold) -> bool:
 
 
 def is_in_flight(hold: Hold) -> bool:
-    """Return True if a call is paying a hold at this moment."""
-    return hold.state == "reserved" or (hold.state == "signed" and bool(hold.in_flight))
+    """Return True if a call is paying a hold at this moment.
+
+    One whose call ended before it signed is not: its amount is free for the next payment. It may be listed until then.
+    """
+    return bool(hold.in_flight) or (hold.state == "reserved" and hold.in_flight is None)
 
 
 def early(hold: Hold) -> bool:
