@@ -24,6 +24,8 @@ from x402_client.sandbox import Sandbox
 from .conftest import shell_settings
 from .running import in_process
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Walk:

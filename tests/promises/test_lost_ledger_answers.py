@@ -23,6 +23,8 @@ from x402_client.ledgers.redis import RedisLedger
 
 from .settling_seller import GOODS, Shop, in_pieces
 
+pytestmark = pytest.mark.slow
+
 WHOLE = b"".join(GOODS)
 #: Each test has a purse of its own on the servers of this module.
 _PURSES = itertools.count()
@@ -93,9 +95,13 @@ class Case:
         assert (client or self.client).get(self.url).content == WHOLE
         assert len(set(self.shop.headers)) == len(self.shop.settled) == 1, "it paid twice"
 
+    def end(self, buyer: Buyer) -> None:
+        """Close a buyer, which writes the ends of its purchases."""
+        self.shell.call(buyer.aclose) if self.shell.is_async else buyer.close()
+
     def close(self) -> None:
         self.relay.mend()
-        self.shell.call(self.buyer.aclose) if self.shell.is_async else self.buyer.close()
+        self.end(self.buyer)
 
 
 @pytest.fixture
@@ -157,6 +163,7 @@ def test_a_repeat_by_another_program_presents_what_was_signed(make: Make, driver
             break
         except errors.PaymentOutcomeUnknown:
             assert case.shop.headers == []
+    case.end(other)
     assert case.shop.settled == nonces, "one was signed by the first program, and the other one signed nothing"
     case.relay.mend()
     assert (case.holds(), case.buyer.spent().units) == ((), PRICE), "what was presented is not given back"
