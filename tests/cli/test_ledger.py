@@ -389,6 +389,16 @@ def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
     }  # fmt: skip
 
 
+def test_reconciling_does_not_say_of_what_is_paid_that_it_can_still_settle(
+    given: dict[str, str], seller: Sandbox
+) -> None:
+    assert in_process(["get", f"{seller.url}/fault/drop-after-settling/weather", "--yes"], given).code == 7
+    assert in_process(["ledger", "reconcile"], given).text == (
+        "Nothing to ask the chain about. 1 paid, as the chain shows already, and without its content. "
+        "`x402 ledger holds` says what to do.\n"
+    )
+
+
 def test_reconciling_an_empty_ledger_says_that_nothing_is_unresolved(given: dict[str, str], seller: Sandbox) -> None:
     assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
     assert in_process(["ledger", "reconcile"], given).text == "Nothing to ask about: no payment is unresolved.\n"

@@ -313,7 +313,10 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
             then = f". {advice(hold).todo}" if name == "settled" and hold.charge is None else ""
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
-        more = f" {len(later)} can still settle, until {_last_expiry(later)}; ask again after that." if later else ""
+        paid = [hold for hold in later if hold.told.money == "spent"]
+        live = [hold for hold in later if hold not in paid]
+        more = f" {len(live)} can still settle, until {_last_expiry(live)}; ask again after that." if live else ""
+        more += f" {len(paid)} paid, as the chain shows already, and without its content." if paid else ""
         more += f" {len(lost)} lost: the chain shows them paid." if lost else ""
         more += " `x402 ledger holds` says what to do." if later or lost else ""
         more += f" {flights.told(flying)}" if flying else ""
