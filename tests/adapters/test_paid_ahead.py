@@ -228,7 +228,7 @@ async def connected(transport: str, web: Web, buyer: Buyer) -> AsyncIterator[Cli
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize("transport", ["mcp", "sse"])
+@pytest.mark.parametrize("transport", ["mcp", pytest.param("sse", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("wraps", [False, True])
 async def test_a_session_pays_ahead_for_the_tool_that_it_bought(
     mcp_sandbox: Sandbox, transport: str, wraps: bool

@@ -14,6 +14,8 @@ from x402_client.sandbox import Sandbox
 
 from .running import COMMAND, process
 
+pytestmark = pytest.mark.slow
+
 COMMANDS = (
     ["get", "--yes", "URL"],
     ["get", "--yes", "-o", "out", "URL"],
