@@ -121,7 +121,7 @@ def test_a_refusal_tells_of_the_unresolved_payment_of_the_same_request(kind: typ
     error = caught.value
     assert (error.money, error.hold and error.hold.id, error.offer) == (told, hold.id, hold.offer)
     assert "Nothing was" not in error.args[0]
-    assert f"paid 0.01 USD (test) to api.example.com, and brought nothing yet (money {told})" in error.args[0]
+    assert f"presented 0.01 USD (test) to api.example.com, and brought nothing yet (money {told})" in error.args[0]
     assert ground.all(asks.Send) == ground.all(asks.SignTyped) == []
     assert [one.tries for one in ground.ledger.holds()] == [hold.tries]
 
