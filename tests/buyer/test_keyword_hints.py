@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from x402_client import Buyer, Limit, Policy, Wallet, errors
+from x402_client import Allowance, Buyer, Limit, Policy, Wallet, errors
 
 KEY = "0x" + "46" * 32
 
@@ -74,6 +74,10 @@ def test_what_is_missing_is_named(recwarn: pytest.WarningsRecorder) -> None:
 
 
 def test_signatures_stay_as_they_are() -> None:
-    for function in (Buyer, Wallet, Buyer.purchase, Buyer.allowance, Buyer.spent):
-        last = list(inspect.signature(function).parameters.values())[-1]
-        assert (last.kind, last.annotation) == (last.VAR_KEYWORD, "Never"), function
+    """A type checker says of a wrong keyword what it says of any function."""
+    for kind in (Buyer, Wallet):
+        last = list(inspect.signature(kind).parameters.values())[-1]
+        assert (last.kind, last.annotation) == (last.VAR_KEYWORD, "Never"), kind
+    for method in (Buyer.purchase, Buyer.allowance, Buyer.aallowance, Buyer.spent, Allowance.purchase):
+        assert not any(one.kind is one.VAR_KEYWORD for one in inspect.signature(method).parameters.values()), method
+    assert inspect.iscoroutinefunction(Buyer.aallowance)

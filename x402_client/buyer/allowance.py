@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Never, ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from ..ledgers.refusals import allowance_refusal
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState, state_of_all
@@ -16,7 +16,7 @@ from ..model.offers import Quote, line, words
 from ..policy.allowances import AllowanceRules
 from ..policy.limits import Amounts
 from . import past
-from .keyword_hints import known_keywords
+from .keyword_hints import hints
 from .ledger_calls import acall_ledger, call_ledger
 from .opening import Opening
 from .purse_questions import PurseQuestions
@@ -180,6 +180,7 @@ class Allowance(PlainWith):
         """Async twin of ``unfreeze``."""
         await self._amark("open")
 
+    @hints
     def allowance(
         self,
         amount: Amounts,
@@ -188,7 +189,6 @@ class Allowance(PlainWith):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
-        **unknown: Never,
     ) -> Allowance:
         """Return an allowance inside this one. What it spends counts in both, and it ends with this one at the latest.
 
@@ -199,10 +199,10 @@ class Allowance(PlainWith):
             hosts: The only hosts that it may pay, as in ``["api.example.com", "*.example.dev"]``. Default: None, any.
             per_request: The most that one payment may cost. Default: None, no limit of its own.
         """
-        known_keywords(Allowance.allowance, tuple(unknown))
         opening = Opening.of(self._services, amount, minutes, name, hosts, per_request, self._rules.terms)
         return self._inside(opening, opening.open())
 
+    @hints
     async def aallowance(
         self,
         amount: Amounts,
@@ -211,20 +211,18 @@ class Allowance(PlainWith):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
-        **unknown: Never,
     ) -> Allowance:
         """Async twin of ``allowance``."""
-        known_keywords(Allowance.allowance, tuple(unknown))
         opening = Opening.of(self._services, amount, minutes, name, hosts, per_request, self._rules.terms)
         return self._inside(opening, await opening.aopen())
 
+    @hints
     def purchase(
         self,
         *,
         key: str | None = None,
         per_request: Amount | None = None,
         quote: Quote | None = None,
-        **unknown: Never,
     ) -> Scope:
         """Return a scope for the requests inside ``with``: they are made under this allowance.
 
@@ -234,7 +232,6 @@ class Allowance(PlainWith):
             quote: The terms to pay, from ``quote(client, method, url)``; others are refused. Default: those of the
                 moment.
         """
-        known_keywords(Allowance.purchase, tuple(unknown))
         return Scope(self._root, mandate(key, per_request, quote), self.path, self)
 
     def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

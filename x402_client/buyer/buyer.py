@@ -29,7 +29,7 @@ from .allowance import Allowance
 from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
-from .keyword_hints import NO_WALLET, known_keywords
+from .keyword_hints import NO_WALLET, hints, known_keywords
 from .ledger_calls import call_ledger
 from .ledger_notices import Notices
 from .open_amounts import OpenAmounts
@@ -210,13 +210,13 @@ class Buyer(PurseQuestions):
             repeat=repeat,
         )
 
+    @hints
     def purchase(
         self,
         *,
         key: str | None = None,
         per_request: Amount | None = None,
         quote: Quote | None = None,
-        **unknown: Never,
     ) -> Scope:
         """Return a scope for the requests inside ``with``.
 
@@ -226,9 +226,9 @@ class Buyer(PurseQuestions):
             quote: The terms to pay, from ``quote(client, method, url)``; others are refused. Default: those of the
                 moment.
         """
-        known_keywords(Buyer.purchase, tuple(unknown))
         return Scope(self, mandate(key, per_request, quote))
 
+    @hints
     def allowance(
         self,
         amount: Amounts,
@@ -237,7 +237,6 @@ class Buyer(PurseQuestions):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
-        **unknown: Never,
     ) -> Allowance:
         """Return a budget within the budget, for a session, an agent, a task. It stands wherever a buyer may stand.
 
@@ -252,10 +251,10 @@ class Buyer(PurseQuestions):
             hosts: The only hosts that it may pay, as in ``["api.example.com", "*.example.dev"]``. Default: None, any.
             per_request: The most that one payment may cost. Default: None, no limit of its own.
         """
-        known_keywords(Buyer.allowance, tuple(unknown))
         opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
         return opening.watched(Allowance(self, opening.rules, opening.open(), None))
 
+    @hints
     async def aallowance(
         self,
         amount: Amounts,
@@ -264,10 +263,8 @@ class Buyer(PurseQuestions):
         name: str | None = None,
         hosts: Iterable[str] | None = None,
         per_request: Amounts | None = None,
-        **unknown: Never,
     ) -> Allowance:
         """Async twin of ``allowance``."""
-        known_keywords(Buyer.allowance, tuple(unknown))
         opening = Opening.of(self.services, amount, minutes, name, hosts, per_request)
         return opening.watched(Allowance(self, opening.rules, await opening.aopen(), None))
 

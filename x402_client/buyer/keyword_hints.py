@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ..model.keywords import unexpected
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 #: What a buyer without a wallet is given: it is refused, and the message says what to write.
 NO_WALLET: Any = None
@@ -67,3 +70,23 @@ def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> Non
     ]
     cures = _CURES.get(name.removeprefix("a") if name[:1] == "a" and name[1:] in _CURES else name, ())
     raise unexpected(f"buyer.{name}" if of_a_method else name, unknown, known, cures)
+
+
+def hints(method: Method) -> Method:
+    """Let a method tell what was meant by a keyword that it does not have. Its signature stays."""
+    known = frozenset(inspect.signature(method).parameters)
+    if inspect.iscoroutinefunction(method):
+
+        @functools.wraps(method)
+        async def awaited(*given: Any, **keywords: Any) -> Any:
+            known_keywords(method, [name for name in keywords if name not in known])
+            return await method(*given, **keywords)
+
+        return cast(Method, awaited)
+
+    @functools.wraps(method)
+    def called(*given: Any, **keywords: Any) -> Any:
+        known_keywords(method, [name for name in keywords if name not in known])
+        return method(*given, **keywords)
+
+    return cast(Method, called)

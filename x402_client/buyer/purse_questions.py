@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Never
+from typing import Any
 
 from ..chains.rpc import Endpoints
 from ..core.delivery import NO_COURIER
@@ -20,7 +20,7 @@ from . import past
 from .answers import Answers, AsyncAnswers
 from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
-from .keyword_hints import known_keywords
+from .keyword_hints import hints
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
 from .settlement_reader import Reconciled, alearn, learn, not_asked, to_ask
@@ -36,7 +36,8 @@ class PurseQuestions:
     services: Services
     endpoints: Endpoints
 
-    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD", **unknown: Never) -> Money:
+    @hints
+    def spent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """Return the money that counts as spent in a window.
 
         It is the overall sum, that of one host, or that of a host pattern of the policy that has a budget.
@@ -46,7 +47,6 @@ class PurseQuestions:
             window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
             currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
-        known_keywords(PurseQuestions.spent, tuple(unknown))
         asked = question(host, window, currency, self.purse)
         return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
@@ -55,9 +55,8 @@ class PurseQuestions:
         asked = question(host, window, currency, self.purse)
         return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
 
-    def remaining(
-        self, host: str | None = None, window: str = "day", currency: str = "USD", **unknown: Never
-    ) -> Money | None:
+    @hints
+    def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
         """Return the money that the policy still allows in a window, overall or at one host.
 
         None means that nothing limits it there.
@@ -67,7 +66,6 @@ class PurseQuestions:
             window: ``"minute"``, ``"hour"``, ``"day"``, ``"month"`` or ``"total"``. Default: ``"day"``.
             currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
-        known_keywords(PurseQuestions.remaining, tuple(unknown))
         asked = Remaining(self.policy, host, window, currency, self.purse)
         return asked.least([call_ledger(self.ledger, partial(counted, one)) for one in asked.questions])
 
