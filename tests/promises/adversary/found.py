@@ -56,7 +56,7 @@ SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("wallets", "redis"): (12,),
 }
 
-#: Further ones, which break it on such a copy alone. They are played in the second stage of the suite. Without a theme
+#: Further ones, which break it on such a copy alone. Both are played in the second stage of the suite. Without a theme
 #: a script is about the plain life of sellers and callers.
 MORE_SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("", "memory"): (0, 1, 2, 4, 9, 22, 44),

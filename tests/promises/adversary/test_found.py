@@ -16,16 +16,16 @@ from .play import world
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
-def _case(theme: str, ledger: str, name: str, *values: Any, later: bool = False) -> Any:
+def _case(theme: str, ledger: str, name: str, *values: Any, is_slow: bool = False) -> Any:
     rule = pending(theme, ledger)
-    marks = [pytest.mark.slow] if later else []
+    marks = [pytest.mark.slow] if is_slow else []
     marks += [] if rule is None else [pytest.mark.xfail(strict=True, reason=rule)]
     return pytest.param(*values, id=name.replace(" ", "-").replace(":", ""), marks=marks)
 
 
 _SCRIPTS = [_case(one.theme, one.script.setting.ledger, name, name) for name, one in FOUND.items()]
 _SEEDS = [
-    _case(theme, ledger, f"{theme} {ledger} {seed}", theme, ledger, seed, later=group is MORE_SEEDS)
+    _case(theme, ledger, f"{theme} {ledger} {seed}", theme, ledger, seed, is_slow=True)
     for group in (SEEDS, MORE_SEEDS)
     for (theme, ledger), seeds in group.items()
     for seed in seeds
