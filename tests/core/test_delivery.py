@@ -9,6 +9,7 @@ import pickle
 import weakref
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -25,6 +26,7 @@ from x402_client.core import asks, interruptions
 from x402_client.core.delivery import Delivery, Resolution, delivers
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory, Terms
+from x402_client.core.next_step import next_step
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, Outcome
@@ -219,6 +221,26 @@ def test_what_a_session_above_did_not_hand_on_is_open_from_that_moment(failure: 
     delivery.not_taken(failure)
     assert (answers.kinds, call.attempt.alive, delivery.over) == ([asks.Note], False, True)
     assert failure is None or getattr(failure, "outcome", None) is not None
+
+
+def test_a_whole_result_that_a_session_above_did_not_hand_on_is_open_too() -> None:
+    """Its caller gave up: what arrived then is no delivery, and no error of the tool's is noted."""
+    asked: list[Any] = []
+    delivery = Delivery(called(), outcome(), asked.append)
+    delivery.answer, delivery.left = ToolAnswer(7), True
+    delivery.answer.add(b'{"jsonrpc":"2.0","id":7,"result":{"content":[]}}')
+    delivery.answer.closed = True
+    delivery.not_taken()
+    assert (delivery.over, delivery.call.attempt.alive, asked) == (True, False, [])
+
+
+def test_what_is_in_flight_is_waited_for_and_counted_in_a_quote() -> None:
+    flying = HOLD.but(state="reserved")
+    assert next_step(flying).step == next_step(flying, expired=True).step == "wait"
+    assert "has expired meanwhile: if that program hangs, end it." in next_step(flying, expired=True).todo
+    quote = Quote("https://api.example.com/a")
+    assert "in flight" not in repr(quote)
+    assert "in flight for the same request: 2>" in repr(replace(quote, in_flight=("1", "2")))
 
 
 def test_a_large_answer_to_a_tool_call_is_delivered_where_it_was_read_to_its_end() -> None:
