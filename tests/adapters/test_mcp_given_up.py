@@ -13,18 +13,15 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
 from mcp import ClientSession, MCPError
-from mcp.client.sse import sse_client
 
 from x402_client import Buyer, Policy, outcome
 from x402_client.errors import OverLimit, PaymentOutcomeUnknown, PaymentRejected, X402Error
-from x402_client.httpx2 import wrap as wrap_http
 from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
 
-from .mcp_sessions import over_http
+from .paying_sessions import paying_session
 from .staged_shop import MOMENTS, TOOL, Asks, Moment, Staged
 
 pytestmark = pytest.mark.anyio
@@ -43,19 +40,8 @@ def anyio_backend() -> str:
 async def session_over(transport: str, web: Staged, buyer: Buyer, wraps: bool = True) -> AsyncIterator[ClientSession]:
     """Connect a session over an HTTP client that pays. ``wraps``: it pays, too."""
 
-    def client(**settings: Any) -> httpx2.AsyncClient:
-        return wrap_http(httpx2.AsyncClient(**settings), buyer)
-
-    if transport == "sse":
-        async with (
-            sse_client(f"{web.url}/sse", httpx_client_factory=client) as (read, write),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            yield wrap(session, buyer) if wraps else session
-    else:
-        async with client() as http_client, over_http(f"{web.url}/{transport}", http_client) as session:
-            yield wrap(session, buyer) if wraps else session
+    async with paying_session(transport, web.url, buyer) as session:
+        yield wrap(session, buyer) if wraps else session
 
 
 class Agrees:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
-from mcp import ClientSession, MCPError
-from mcp.client.sse import sse_client
+from mcp import MCPError
 
 from x402_client import Buyer, Policy, errors
 from x402_client.errors import HostNotAllowed, LedgerUnavailable, PaymentRejected, TooExpensive, X402Error
-from x402_client.httpx2 import wrap as wrap_http
 from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
 
-from .mcp_sessions import over_http
 from .mcp_shop import Shop, Web
+from .paying_sessions import paying_session
 
 pytestmark = pytest.mark.anyio
 BERN = {"city": "Bern"}
@@ -49,23 +45,6 @@ class Asks(Web):
         return {"result": {"content": [{"type": "text", "text": "Done."}]}}
 
 
-@asynccontextmanager
-async def session_over(transport: str, web: Web, buyer: Buyer) -> AsyncIterator[ClientSession]:
-    def client(**settings: Any) -> httpx2.AsyncClient:
-        return wrap_http(httpx2.AsyncClient(**settings), buyer)
-
-    if transport == "sse":
-        async with (
-            sse_client(f"{web.url}/sse", httpx_client_factory=client) as (read, write),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            yield session
-    else:
-        async with client() as http_client, over_http(f"{web.url}/{transport}", http_client) as session:
-            yield session
-
-
 async def _refused(session: Any, tool: str = "report", arguments: Any = BERN) -> X402Error:
     with pytest.raises(X402Error) as refused:
         await session.call_tool(tool, arguments)
@@ -76,7 +55,7 @@ async def _refused(session: Any, tool: str = "report", arguments: Any = BERN) ->
 async def test_the_session_and_the_other_calls_go_on(mcp_sandbox: Sandbox, mcp_buyer: Buyer, transport: str) -> None:
     found: dict[str, Any] = {}
     with Asks(mcp_sandbox) as web:
-        async with session_over(transport, web, mcp_buyer) as session:
+        async with paying_session(transport, web.url, mcp_buyer) as session:
             wrap(session, mcp_buyer)
 
             async def slow() -> None:
@@ -99,7 +78,7 @@ async def test_the_session_and_the_other_calls_go_on(mcp_sandbox: Sandbox, mcp_b
 async def test_equal_calls_at_once_are_each_refused(mcp_sandbox: Sandbox, mcp_buyer: Buyer, transport: str) -> None:
     found: list[X402Error] = []
     with Asks(mcp_sandbox) as web:
-        async with session_over(transport, web, mcp_buyer) as session, anyio.create_task_group() as calls:
+        async with paying_session(transport, web.url, mcp_buyer) as session, anyio.create_task_group() as calls:
             wrap(session, mcp_buyer)
 
             async def call() -> None:
@@ -137,7 +116,7 @@ async def test_every_kind_of_refusal_reaches_its_call(
 ) -> None:
     buyer = made(mcp_sandbox, tmp_path)
     with Asks(mcp_sandbox) as web:
-        async with session_over(transport, web, buyer) as session:
+        async with paying_session(transport, web.url, buyer) as session:
             refused = await _refused(wrap(session, buyer), "weather")
             web.let_go.set()
             assert not (await session.call_tool("slow", {})).is_error
@@ -148,7 +127,7 @@ async def test_a_rejected_payment_reaches_its_call_and_stays_open(mcp_sandbox: S
     buyer = mcp_sandbox.buyer(Policy(per_day="5"), repeat=())
     with Asks(mcp_sandbox) as web:
         mcp_sandbox.sell("/picky", "0.01", fault=["402-again"] * 9)
-        async with session_over("mcp", web, buyer) as session:
+        async with paying_session("mcp", web.url, buyer) as session:
             refused = await _refused(wrap(session, buyer), "picky")
             web.let_go.set()
             assert not (await session.call_tool("slow", {})).is_error
@@ -163,7 +142,7 @@ async def test_a_server_cannot_make_an_error_look_like_a_refusal(mcp_sandbox: Sa
     with Asks(mcp_sandbox) as web:
         web.shop.free = ("slow", "odd")
         web.shop.tools["odd"] = lambda params: {"error": {"code": -32603, "message": "Odd.", "data": data}}
-        async with session_over("mcp", web, mcp_buyer) as session:
+        async with paying_session("mcp", web.url, mcp_buyer) as session:
             with pytest.raises(MCPError, match="Odd"):
                 await wrap(session, mcp_buyer).call_tool("odd", {})
 
@@ -173,7 +152,7 @@ async def test_under_a_session_that_is_not_wrapped_a_refusal_ends_it_as_any_erro
 ) -> None:
     with Asks(mcp_sandbox) as web:
         with pytest.raises(BaseExceptionGroup) as ended:
-            async with session_over("mcp", web, mcp_buyer) as session:
+            async with paying_session("mcp", web.url, mcp_buyer) as session:
                 await session.call_tool("report", BERN)
         assert isinstance(errors.find(ended.value), TooExpensive)
     assert mcp_buyer.holds() == ()

@@ -5,27 +5,24 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import anyio
 import anyio.to_thread
-import httpx2
 import pytest
-from mcp import ClientSession, MCPError
-from mcp.client.sse import sse_client
+from mcp import MCPError
 
-from x402_client import Buyer, Policy
-from x402_client.httpx2 import wrap as wrap_http
+from x402_client import Policy
 from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
 
 from .cash_register import Till
 from .checks import new_buyer
 from .drivers import Client, Driver
-from .mcp_sessions import over_http
 from .mcp_shop import Shop, Web, fetch
+from .paying_sessions import paying_session
 from .scripted_server import Exchange, Server
 from .staged_shop import TOOL, Asks, Staged
 
@@ -209,23 +206,6 @@ def _answer(handler: Any, status: int, made: Any, more: dict[str, str]) -> None:
         handler.wfile.write(body)
 
 
-@asynccontextmanager
-async def connected(transport: str, web: Web, buyer: Buyer) -> AsyncIterator[ClientSession]:
-    def client(**settings: Any) -> httpx2.AsyncClient:
-        return wrap_http(httpx2.AsyncClient(**settings), buyer)
-
-    if transport == "sse":
-        async with (
-            sse_client(f"{web.url}/sse", httpx_client_factory=client) as (read, write),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            yield session
-    else:
-        async with client() as http_client, over_http(f"{web.url}/mcp", http_client) as session:
-            yield session
-
-
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("transport", ["mcp", pytest.param("sse", marks=pytest.mark.slow)])
@@ -236,7 +216,7 @@ async def test_a_session_pays_ahead_for_the_tool_that_it_bought(
     buyer = mcp_sandbox.buyer(POLICY)
     learns = wraps or transport == "mcp"  # over SSE a client that pays alone sees no content, so nothing is delivered
     with Counter(mcp_sandbox) as web:
-        async with connected(transport, web, buyer) as session:
+        async with paying_session(transport, web.url, buyer) as session:
             session = wrap(session, buyer) if wraps else session
             await session.call_tool("weather", BERN)
             assert web.sold() == [("weather", False), ("weather", True)]
@@ -267,7 +247,7 @@ async def test_a_session_and_its_client_that_both_pay_ahead_pay_once(
 ) -> None:
     buyer = redelivering.buyer(POLICY)
     with Staged(redelivering, asks) as web:
-        async with connected(transport, web, buyer) as session:
+        async with paying_session(transport, web.url, buyer) as session:
             wrap(session, buyer)
             for city in ("Bern", "Basel", "Chur"):
                 await session.call_tool(TOOL, {"city": city})
