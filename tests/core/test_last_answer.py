@@ -27,7 +27,7 @@ def listed(ground: Ground) -> list[tuple[str, LastAnswer | None]]:
     ("answer", "seen", "money", "last"),
     [
         (OSError("gone"), False, "unknown", LastAnswer("unknown", None, "OSError")),
-        (TimeoutError(), True, "spent", LastAnswer("spent", None, "TimeoutError")),
+        (TimeoutError(), True, "spent", LastAnswer("spent", None, "TimeoutError", by_chain=True)),
         (asking(), False, "held", LastAnswer("held", 402, "payment required")),
         (reply(402, {"x402Version": 2, "error": 'no "funds"', "accepts": []}), False, "held", None),
     ],

@@ -156,12 +156,8 @@ class Report:
         receipt = self.outcome.receipt
         hold = with_last(self.outcome.hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
-        if self.leads_to:
-            # A payment that was taken is refused if it is presented once more.
-            again = (
-                f"It leads to {self.leads_to}. Ask for that URL by itself first: the content may be there, free. With "
-                "neither --yes nor --max nothing is paid unasked. Else run the same command with -L"
-            )
+        if self.leads_to:  # a payment that was taken is refused if it is presented once more
+            again = "With neither --yes nor --max nothing is paid unasked there. Or run the same command with -L"
         said = advice(hold, again=again)
         return (
             f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo} "
