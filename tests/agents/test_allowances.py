@@ -17,7 +17,7 @@ def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandb
     assert (found["ok"], found["paid"], found["left"]) == (
         True,
         "0.02 USD",
-        "4.98 USD per day, 0.03 USD in this allowance",
+        "4.98 USD of the day's budget, 0.03 USD of this allowance",
     )
     assert own.quote(url)["would_pay"] == "0.02 USD"
     assert own.search("poem")["found"][0]["would_be_paid"]
@@ -56,7 +56,7 @@ def test_a_model_is_told_of_an_allowance_and_a_cap_around_the_call(box: Toolbox,
     run, step = buyer.allowance("1"), buyer.allowance("0.05", per_request="0.04")
     own = box.tools(buyer, hosts=["127.0.0.1"])
     with run, step:
-        assert own.paid_fetch(poem)["left"] == "4.98 USD per day, 0.03 USD in this allowance"
+        assert own.paid_fetch(poem)["left"] == "4.98 USD of the day's budget, 0.03 USD of this allowance"
         assert own.budget()["left"] == {"day": "4.98 USD", "allowance": "0.03 USD"}
         assert (own.budget()["spent"]["allowance"], own.budget()["per_payment"]) == ("0.02 USD", "0.04 USD")
         with buyer.purchase(per_request="0.01"):

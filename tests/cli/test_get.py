@@ -30,7 +30,7 @@ def test_the_body_and_nothing_else_goes_to_stdout(seller: Sandbox, given: dict[s
     assert ran.code == 0
     assert json.loads(ran.out) == CONTENT
     assert re.search(r"^Paid 0\.01 USD \(USDC on \S+, test money\) to ", ran.err, re.MULTILINE)
-    assert "4.99 USD per day" in ran.err
+    assert "4.99 USD of the day's budget" in ran.err
     assert seller.settlements[-1].transaction in ran.err
     assert len(seller.settlements) == before + 1
 

@@ -10,12 +10,13 @@ from ..core.last_answer import with_last
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
 from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
+from ..model.budgets import left_in_words
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
 from ..receipts import outcome as outcome_of
 from ..signers.play_keys import takes_play_keys
-from .buying import left_in_words, number
+from .buying import number
 from .exits import Code
 from .in_use import with_options
 from .money_labels import network_name

@@ -47,6 +47,8 @@ class Words(NamedTuple):
 
 
 PYTHON = Words()
+#: How the table says in Python that a payment is better left alone until it has expired.
+AFTER_THAT_TIME = f"{PYTHON.again} after that time"
 _BY_CHAIN = "The chain shows that it was paid, so the content is owed."
 _BY_RECEIPT = "The seller's receipt says that it was paid{named}, so the content is owed; no chain has shown it."
 _SELLER = "sk the seller for the content or the money; {nonce}. {write_off} gives the purchase up, so that the same "

@@ -61,14 +61,7 @@ def get(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be paid, and pay nothing.")] = False,
     as_json: options.AsJson = False,
-    key: Annotated[
-        options.MaybeText,
-        typer.Option(
-            "--key",
-            metavar="NAME",
-            help="A name for this purchase: under it one payment is made, ever. No private key.",
-        ),
-    ] = None,
+    key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     must_exist: options.MustExist = False,
@@ -87,7 +80,7 @@ def get(
         if dry_run:
             from .quote import dry_run as tell
 
-            tell(request, choices, as_json, location, timeout)
+            tell(request, choices, as_json, location, timeout, key)
             return
         check_spelling(choices)
         fetch = _Fetch(request, choices, Approving(yes, choices.most), as_json, key)

@@ -10,6 +10,7 @@ import typer
 from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...model.budgets import left_in_words
 from ...model.holds import Hold
 from ...model.hosts import Origin
 from ...model.money import Money
@@ -26,7 +27,6 @@ from ..buying import (
     buying,
     ledger_for_looking,
     left,
-    left_in_words,
     number,
     payer_of,
 )
@@ -54,6 +54,7 @@ def quote(
         options.MaybeText, typer.Option("--max", metavar="AMOUNT", help="Judge as `get --max` would.")
     ] = None,
     as_json: options.AsJson = False,
+    key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
@@ -68,7 +69,7 @@ def quote(
     """
     choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), under=under)
     with cli_request(url, method, data, header) as request:
-        report = request_quote(request, choices, location, timeout)
+        report = request_quote(request, choices, location, timeout, key)
     if as_json:
         show_json(report.document())
     else:
@@ -76,9 +77,11 @@ def quote(
     report.end(as_json)
 
 
-def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
+def dry_run(
+    request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float, key: str | None = None
+) -> None:
     """Run ``get --dry-run``. stdout stays empty, since there is no body."""
-    report = request_quote(request, choices, follow, timeout)
+    report = request_quote(request, choices, follow, timeout, key)
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
     elif report.quote.free:
@@ -195,7 +198,9 @@ class QuoteReport:
             return in_own_words(self.over_limit)
         short = {window: money for window, money in self.left.items() if money < choice.price}
         self.obstacle = "over the budget" if short else ""
-        return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
+        return (
+            f"The budget does not suffice for {choice.price}: what is left is {left_in_words(short)}." if short else ""
+        )
 
     def end(self, quiet: bool) -> None:
         """End the command with a refusal, if there is one."""
@@ -308,7 +313,9 @@ class QuoteReport:
         }
 
 
-def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: float) -> QuoteReport:
+def request_quote(
+    request: CliRequest, choices: Choices, follow: bool, timeout: float, key: str | None = None
+) -> QuoteReport:
     """Make one request, without a payment, and return its quote."""
     looked = ledger_for_looking(choices.ledger, choices.purse)
     host, answers = httpx.URL(request.url).host, list[httpx.Response]()
@@ -316,7 +323,7 @@ def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: 
         client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})
         with wrap(client, payer_of(buyer, choices)):
             try:
-                with buyer.purchase(per_request=choices.most), waiting(f"Asking {host}"):
+                with buyer.purchase(key=key, per_request=choices.most), waiting(f"Asking {host}"):
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
             except httpx.HTTPError as failure:
                 raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
