@@ -327,7 +327,7 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
         paid = [hold for hold in later if hold.told.money == "spent"]
         live = [hold for hold in later if hold not in paid]
         more = f" {len(live)} can still settle, until {_last_expiry(live)}; ask again after that." if live else ""
-        more += f" {len(paid)} known as paid before, and without content." if paid else ""
+        more += f" {len(paid)} paid already, by the chain or the seller's receipt, and without content." if paid else ""
         more += f" {len(lost)} not asked about again: lost, as the chain showed before." if lost else ""
         more += " `x402 ledger holds` says what to do." if later or lost else ""
         more += f" {flights.told(flying)}" if flying else ""
