@@ -87,3 +87,12 @@ def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> Non
     refused = own.paid_fetch(f"{seller.url}/weather")
     assert (refused["ok"], refused["money"]) == (False, "untouched")
     assert refused["next"] != "repeat"
+
+
+def test_what_an_earlier_run_left_unresolved_is_counted_in_the_next_ones_budget(box: Toolbox, seller: Sandbox) -> None:
+    """The same call presents it, also under another allowance."""
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    seller.order(*["drop-before-settling"] * 3)
+    box.tools(buyer.allowance("1"), hosts=["127.0.0.1"]).paid_fetch(f"{seller.url}/weather", "POST")
+    for payer in (buyer, buyer.allowance("1"), buyer.allowance("1", name="run").allowance("0.50")):
+        assert box.tools(payer, hosts=["127.0.0.1"]).budget()["unresolved_payments"] == 1

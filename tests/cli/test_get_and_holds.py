@@ -111,3 +111,29 @@ def _check_places(given: dict[str, str], url: str, show: list[str], place: str) 
         assert f"The seller's answer led to {place}. Ask there first" in " ".join((said.text + said.err).split()), (
             command
         )
+
+
+def test_a_quote_tells_what_its_key_was_used_for(seller: Sandbox, given: dict[str, str]) -> None:
+    open_yet, paid = seller.fault_url("drop-before-settling", "/evm/weather"), f"{seller.url}/evm/weather"
+    in_process(["get", open_yet, "-X", "POST", "--yes", "--key", "a"], given)
+    assert in_process(["get", paid, "--yes", "--key", "b"], given).code == 0
+    [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+    ends = {
+        (open_yet, "a"): (0, hold["hold"], None),
+        (open_yet, "new"): (0, None, None),
+        (open_yet, None): (0, None, None),
+        (open_yet, "b"): (3, None, f"used for another request (GET {paid})"),
+        (paid, "a"): (3, None, f"used for another request (POST {open_yet})"),
+        (paid, "b"): (9, None, "was paid before: 0.01 USD"),
+    }
+    for (url, key), (code, presents, refusal) in ends.items():
+        method = ["-X", "POST"] if url == open_yet else []
+        options = [url, *method, *(["--key", key] if key else [])]
+        for command in (["quote", *options, "--json"], ["get", *options, "--dry-run", "--json"]):
+            ran = in_process(command, given)
+            document = json.loads(ran.out or ran.err.splitlines()[-1])
+            assert (ran.code, document["unresolved"] and document["unresolved"]["hold"]) == (code, presents), command
+            assert (refusal or "") in (document["refusal"] or ""), command
+            assert bool(refusal) is bool(document["refusal"]), command
+        if refusal is not None:  # and `get` does the same
+            assert in_process(["get", *options, "--yes"], given).code == code

@@ -343,7 +343,9 @@ def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> Non
     assert len(re.findall(settled, ran.text)) == 1
     assert open_hold(lost)["money"] == "spent"
     again = in_process(["ledger", "reconcile"], lost).text
-    assert again.startswith("Nothing to ask the chain about. 1 not asked about again: lost, as the chain showed before. `x402")
+    assert again.startswith(
+        "Nothing to ask the chain about. 1 not asked about again: lost, as the chain showed before. `x402"
+    )
     [row] = json.loads(in_process(["ledger", "reconcile", "--json"], lost).out)["lost"]
     assert (row["state"], row["money"]) == ("lost", "spent")
     assert json.loads(in_process(["ledger", "--json"], lost).out)["counted"]["total"] == ["0.01 USD"]

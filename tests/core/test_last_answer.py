@@ -137,6 +137,19 @@ def test_who_shows_that_it_was_paid(known: Any, by_chain: bool) -> None:
     assert ("The seller's receipt says that it was paid, in transaction 0xfeed" in told) is is_by_receipt(hold)
 
 
+@pytest.mark.parametrize(
+    "reason",
+    ["invalid_exact_evm_payload_authorization_valid_before", "payment_expired", "validBefore", "deadline passed"],
+)
+def test_a_seller_that_refuses_what_expired_is_not_said_to_answer_once(reason: str) -> None:
+    hold = HOLD.but(state="signed", authorization=SIGNED, money="spent", last=LastAnswer("spent", 402, reason))
+    said = next_step(hold, expired=True)
+    assert said.case == "denied"
+    assert said.todo.startswith("The seller refuses it because it has expired, so another time will not help. Ask the")
+    other = hold.but(last=LastAnswer("spent", 402, "nonce_already_used"))
+    assert "many sellers answer a payment once" in next_step(other, expired=True).todo
+
+
 def test_a_chain_that_concludes_what_a_receipt_said_is_named_from_then_on() -> None:
     last = LastAnswer("spent", 502, "", "0xfeed")
     noted: list[asks.Note] = []

@@ -106,7 +106,7 @@ def write_off(
 
 def _risk(hold: Hold) -> str:
     """Return what may happen to the money of a purchase that is given up."""
-    if hold.money == "spent":
+    if hold.told.money == "spent":
         return ""
     if not is_expired(hold):
         return " It can still settle after it is written off: the next same request may then be the second one paid."
