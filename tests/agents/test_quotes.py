@@ -17,7 +17,10 @@ def test_a_budget_that_is_used_up_is_told_before_the_call(box: Toolbox, seller: 
     own.paid_fetch(url)
     found = own.quote(url)
     assert (found["ok"], found["would_pay"]) == (True, None)
-    assert "It would be refused now: it costs 0.02 USD, and what is left is 0.01 USD per day" in found["reasons"][0]
+    assert (
+        "It would be refused now: it costs 0.02 USD, and what is left is 0.01 USD of the day's budget"
+        in found["reasons"][0]
+    )
     assert own.paid_fetch(url)["error"] == "OverLimit"
 
 

@@ -30,7 +30,7 @@ def test_the_body_and_nothing_else_goes_to_stdout(seller: Sandbox, given: dict[s
     assert ran.code == 0
     assert json.loads(ran.out) == CONTENT
     assert re.search(r"^Paid 0\.01 USD \(USDC on \S+, test money\) to ", ran.err, re.MULTILINE)
-    assert "4.99 USD per day" in ran.err
+    assert "4.99 USD of the day's budget" in ran.err
     assert seller.settlements[-1].transaction in ran.err
     assert len(seller.settlements) == before + 1
 
@@ -59,7 +59,7 @@ ENDS = {
     "another version": ("/fault/version-3/weather", ("--yes",), 5, "version 3", 0),
     "rejected": ("/fault/402-again/weather", ("-X", "POST", "--yes"), 6, "asked for payment again", 0),
     "dropped": ("/fault/drop-after-settling/weather", ("-X", "POST", "--yes"), 7, "never a second one", 1),
-    "broken off": ("/fault/truncated-body/weather", ("--yes",), 7, "The answer broke off", 1),
+    "broken off": ("/fault/truncated-body/weather", ("--yes",), 8, "paid by the seller's receipt. The", 1),
     "an error after paying": (
         "/fault/error-after-settling/weather",
         ("-X", "POST", "--yes"),
@@ -81,7 +81,7 @@ ENDS = {
         "/fault/redirect-after-paying/weather",
         ("--yes",),
         8,
-        "/thanks. Ask for that URL by itself first: the content may be there, free.",
+        "/thanks. Ask there first, by itself: the content may be there, free.",
         1,
     ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),
@@ -256,7 +256,7 @@ def test_a_file_appears_whole_or_not_at_all(seller: Sandbox, given: dict[str, st
     assert json.loads(file.read_text()) == CONTENT
     kept = file.read_bytes()
     command = ["get", f"{seller.url}/fault/truncated-body/weather", "--yes", "-o", str(file)]
-    assert in_process(command, given).code == 7
+    assert in_process(command, given).code == 8
     assert file.read_bytes() == kept
     assert [path.name for path in tmp_path.iterdir() if "weather" in path.name] == ["weather.json"]
 
@@ -295,7 +295,7 @@ def test_a_body_without_a_last_newline_does_not_run_into_what_follows(
 def test_what_broke_off_does_not_run_into_the_message_either(seller: Sandbox, given: dict[str, str]) -> None:
     url = seller.sell("/cut", "0.01", content="z" * 200_000, fault="truncated-body")
     seen = terminal(["get", url, "--yes"], given | {"NO_COLOR": "1"})
-    assert seen.code == 7
+    assert seen.code == 8
     assert "zz\nx402: The answer broke off" in seen.screen
 
 

@@ -26,7 +26,7 @@ def test_it_asks_before_it_pays_and_says_what(seller: Sandbox, given: dict[str, 
     seen = terminal(["get", f"{seller.url}/evm/weather"], given, [("Pay 0.01 USD? [y/N]", "y\n")])
     assert seen.code == 0
     price = "0.01 USD, in USDC on sandbox"
-    for words in (price, "named by 127.0.0.1", seller.settlements[-1].pay_to, "4.99 USD per day"):
+    for words in (price, "named by 127.0.0.1", seller.settlements[-1].pay_to, "4.99 USD of the day's budget"):
         assert words in seen.screen
     assert '"content": "worth it"' in seen.screen
     assert len(seller.settlements) == before + 1

@@ -35,8 +35,8 @@ _MOST_BODY = 50_000
 _PAID_FETCH = """Fetch a URL, and pay for it if the server asks for money and the limits allow it.
 
     The user's limits hold in any case. After a failure, obey "next" in the result: "repeat" means to make the very same
-    call again, which never pays twice; "stop" means that the same call will not do; "ask a person" means that only a
-    person can help.
+    call again, which never pays twice, and not before the time that "says" may name; "stop" means that the same call
+    will not do; "ask a person" means that only a person can help.
 
     Args:
         url: The whole URL, beginning with https://.

@@ -17,7 +17,7 @@ from ..wire.leaks import repeats
 from ..wire.read import read_quote
 from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
 from .drive import Flow
-from .last_answer import note_answer, noted
+from .last_answer import note_answer, noted, shown_by_chain
 from .levels import left_in, tell_levels
 from .no_content import led_away, never_known, outcome_unknown, rejected, undelivered
 from .receipt_check import judge, says_pending
@@ -108,7 +108,7 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         return None
     # 401 and 407 are for the library's own auth flow, which sends the request again.
     if reply.status < 400 or reply.status in _AUTH or (hold.money == "held" and reply.outcome.money == "spent"):
-        return (yield from _handed_over(call, reply))
+        return (yield from _handed_over(call, reply, hold))
     tries.most = 1 if reply.status < 500 else 2
     return (yield from _keep(call, tries, reply, rules))
 
@@ -148,16 +148,20 @@ def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Q
 def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
     """Judge the money: the chain's proof outweighs a receipt, and a seller's no does not undo an earlier silence."""
     if tries.hold.money == "spent":
-        return replace(outcome, money="spent")
+        return _paid_by_chain(outcome)
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
 
 
-def _handed_over(call: Call, reply: Reply) -> Flow[Reply]:
+def _paid_by_chain(outcome: Outcome) -> Outcome:
+    return replace(outcome, money="spent", hold=shown_by_chain(outcome.hold))
+
+
+def _handed_over(call: Call, reply: Reply, hold: Hold) -> Flow[Reply]:
     if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
         if reply.status >= 400:
             yield from _look(reply)
-        yield from note_answer(reply)
+        yield from note_answer(reply, hold)
         # The library's own auth may yet bring the content after a 401 or 407.
         if reply.status >= 400 and reply.status not in _AUTH:
             yield from _tell_undelivered(call, reply)
@@ -177,7 +181,7 @@ def _look(reply: Reply) -> Flow[None]:
     """
     outcome = reply.outcome
     if outcome is not None and outcome.money != "spent" and (yield from look_now(outcome.hold)).settled:
-        reply.outcome = replace(outcome, money="spent")
+        reply.outcome = _paid_by_chain(outcome)
 
 
 def look_now(hold: Hold, funds: bool = False) -> Flow[Seen]:
@@ -192,10 +196,10 @@ def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | 
     """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
     alive = tries.hold.money == "held"
     if alive and not _may_repeat(call, tries, rules):
-        return (yield from _handed_over(call, reply))
+        return (yield from _handed_over(call, reply, tries.hold))
     try:
         if (yield from Peek(reply)) is None and alive:
-            return (yield from _handed_over(call, reply))
+            return (yield from _handed_over(call, reply, tries.hold))
     except Exception as failure:
         tries.fail(failure)
         return None
@@ -239,7 +243,7 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept)
-        yield from note_answer(tries.kept)
+        yield from note_answer(tries.kept, tries.hold)
         yield from _tell_undelivered(call, tries.kept)
         return tries.kept
     # Its patterns take a while to compile, and few calls end here.

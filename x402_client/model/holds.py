@@ -141,6 +141,10 @@ class LastAnswer(NamedTuple):
     #: True if the payer's account had too little in it, by the chain's word, or by the seller's where the chain was
     #: silent.
     short: bool = False
+    #: True if a chain showed that it was paid. False where it is "spent": the seller's receipt alone says so.
+    by_chain: bool = False
+    #: Where an answer led, without a query: a path, or a URL if that is of another origin. "": none led anywhere.
+    leads_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -283,7 +283,7 @@ class TrustedServer:
         others = other_purses((yield from protocol.everywhere("purses", {})), purse)
         there = f"It has: {others}." if others else "It has none."
         raise LedgerUnavailable(
-            f"The {self.where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
+            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True. "
             "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
             "purse on purpose, run once without must_exist.",
             wrote_nothing=True,
