@@ -59,7 +59,7 @@ ENDS = {
     "another version": ("/fault/version-3/weather", ("--yes",), 5, "version 3", 0),
     "rejected": ("/fault/402-again/weather", ("-X", "POST", "--yes"), 6, "asked for payment again", 0),
     "dropped": ("/fault/drop-after-settling/weather", ("-X", "POST", "--yes"), 7, "never a second one", 1),
-    "broken off": ("/fault/truncated-body/weather", ("--yes",), 8, "paid by the seller's receipt. The", 1),
+    "broken off": ("/fault/truncated-body/weather", ("--yes",), 7, "paid by the seller's receipt. The", 1),
     "an error after paying": (
         "/fault/error-after-settling/weather",
         ("-X", "POST", "--yes"),
@@ -256,7 +256,7 @@ def test_a_file_appears_whole_or_not_at_all(seller: Sandbox, given: dict[str, st
     assert json.loads(file.read_text()) == CONTENT
     kept = file.read_bytes()
     command = ["get", f"{seller.url}/fault/truncated-body/weather", "--yes", "-o", str(file)]
-    assert in_process(command, given).code == 8
+    assert in_process(command, given).code == 7
     assert file.read_bytes() == kept
     assert [path.name for path in tmp_path.iterdir() if "weather" in path.name] == ["weather.json"]
 
@@ -295,7 +295,7 @@ def test_a_body_without_a_last_newline_does_not_run_into_what_follows(
 def test_what_broke_off_does_not_run_into_the_message_either(seller: Sandbox, given: dict[str, str]) -> None:
     url = seller.sell("/cut", "0.01", content="z" * 200_000, fault="truncated-body")
     seen = terminal(["get", url, "--yes"], given | {"NO_COLOR": "1"})
-    assert seen.code == 8
+    assert seen.code == 7
     assert "zz\nx402: The answer broke off" in seen.screen
 
 

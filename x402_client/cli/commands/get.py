@@ -159,8 +159,7 @@ class _Fetch:
             what = "The body cannot be written" if of_body else f"{failure.filename} cannot be used"
             self._end(Code.WRONG, f"{what}: {failure.strerror}.{_claim_advice(presented)}")
         if presented is not None:
-            code = Code.UNDELIVERED if presented.told.money == "spent" else Code.UNKNOWN
-            self._end(code, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
+            self._end(Code.UNKNOWN, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
         self._end(Code.UNREACHABLE, f"{no_answer(self.report.host, failure)} Nothing was paid.")
 
     def _explained(self, error: X402Error) -> str:

@@ -200,9 +200,7 @@ class _Retry:
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}. {self._stays()}")
         said = words(f"{type(failure).__name__}: {failure}", 300)
-        paid = self.report.outcome is not None and self.report.outcome.money == "spent"
-        code = Code.UNDELIVERED if paid else Code.UNKNOWN
-        code = Code.UNREACHABLE if self.watching.presented is None else code
+        code = Code.UNREACHABLE if self.watching.presented is None else Code.UNKNOWN
         self._end(code, f"{self.report.host} did not answer ({said}). Nothing new was paid. {self._stays()}")
 
     def _not_there(self) -> str:
