@@ -138,7 +138,7 @@ class Buyer(PurseQuestions):
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
             open_amounts=OpenAmounts(ledger_answers(self.ledger), self.reader, self.policy),
-            approver=settings.function("approve", approve),
+            approver=settings.function("approve", approve, "an Approval"),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
         )

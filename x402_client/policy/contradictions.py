@@ -1,4 +1,4 @@
-"""What can never work, or never matter, in a policy that is taken as it is written. Pure."""
+"""Contradictions in a policy that is taken as it is written: what no payment reaches, and what changes nothing. Pure."""
 
 from __future__ import annotations
 
