@@ -1,4 +1,4 @@
-"""Contradictions in a policy that is taken as it is written: what no payment reaches, and what changes nothing. Pure."""
+"""Contradictions in a policy that is taken as it is written: what no payment reaches or what changes nothing."""
 
 from __future__ import annotations
 
