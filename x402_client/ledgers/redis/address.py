@@ -43,6 +43,11 @@ class Address:
         return "Redis"
 
     @property
+    def beginning(self) -> str:
+        """Return "": the first use needs no more than any other."""
+        return ""
+
+    @property
     def reads_alone(self) -> bool:
         """Return False: every step is written down by the script."""
         return False
