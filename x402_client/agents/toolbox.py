@@ -11,6 +11,7 @@ from ..adapters.quoting import finished_quote, quote_request
 from ..buyer.payers import root_of
 from ..discovery import FACILITATORS
 from ..errors import ConfigurationError, HostNotAllowed
+from ..model.keyword_hints import hints
 from ..model.money import currency_code
 from ..model.offers import words
 from ..policy.policy import admit
@@ -129,6 +130,7 @@ def tools(
     max_body: int = _MOST_BODY,
     currency: str = "USD",
 ) -> AsyncTools: ...
+@hints
 def tools(
     client: Any,
     buyer: Payer,
