@@ -195,6 +195,8 @@ class Shop:
             check_carries_no_secrets(client)
         if type(max_body) is not int or max_body < 1:
             raise ConfigurationError(f"max_body is a whole number above zero, not {max_body!r}.")
+        if not isinstance(facilitator, Iterable):
+            raise ConfigurationError(f"facilitator is a URL or a list of them, not {facilitator!r}.")
         face_of(library).wrap(client, buyer)
         self.buyer: Payer = buyer
         self.hosts: AllowedHosts = hosts
