@@ -335,7 +335,7 @@ def test_a_scope_of_the_application_holds_inside_of_a_call(
 def test_the_policy_the_approver_and_a_freeze_hold(box: Toolbox, seller: Sandbox) -> None:
     from x402_client import Buyer
 
-    policy = seller.policy(Policy(per_request="0.10", per_day="0.03", approve_above="0.02"))
+    policy = seller.policy(Policy(per_day="0.03", approve_above="0.02"))
     asked: list[Money] = []
     buyer = Buyer(
         seller.wallet(), policy, ledger=":memory:", rpc=seller.rpc, approve=lambda one: bool(asked.append(one.price))
