@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import ssl
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +23,16 @@ settings.load_profile("tests")
 # Where this runs in the background of a shell, Ctrl-C is ignored, and so it would be in the programs that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Programs that tests start compile what they import once, and not at each start, also where a container turns that off.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# A client of httpx reads all certificates of the machine's file as it is made, which takes longer than most tests; of a
+# folder it reads only those that it needs. pip is the one that goes out, and keeps the file.
+if "SSL_CERT_FILE" in os.environ:
+    os.environ.setdefault("PIP_CERT", os.environ.pop("SSL_CERT_FILE"))
+os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_capath)
 
 #: Where modules that make a buyer as they are imported keep its ledger; tests have one each.
 _IMPORTED = tempfile.TemporaryDirectory()
