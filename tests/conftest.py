@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -91,6 +92,19 @@ def _a_data_directory_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """Give each test a data directory, where buyers keep their ledgers: no test spends from the budgets of its user."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+
+
+@pytest.fixture
+def quick_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lock keystores with little work. The standard work takes a second, and tests of the command's process do it."""
+    from eth_keyfile import keyfile
+
+    made = keyfile.create_keyfile_json
+
+    def quick(secret: bytes, passphrase: bytes, **more: Any) -> dict[str, Any]:
+        return made(secret, passphrase, kdf="scrypt", iterations=2)
+
+    monkeypatch.setattr(keyfile, "create_keyfile_json", quick)
 
 
 @pytest.fixture(autouse=True, scope="session")

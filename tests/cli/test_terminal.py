@@ -20,6 +20,8 @@ from x402_client.signers import keystore
 
 from .running import in_process, terminal
 
+pytestmark = pytest.mark.usefixtures("quick_keystores")
+
 
 def test_it_asks_before_it_pays_and_says_what(seller: Sandbox, given: dict[str, str]) -> None:
     before = len(seller.settlements)
