@@ -125,6 +125,7 @@ def completed(given: dict[str, str], line: str) -> list[str]:
     return ran.stdout.split()
 
 
+@pytest.mark.slow
 def test_holds_are_completed_from_the_ledger_of_the_line(seller: Sandbox, given: dict[str, str]) -> None:
     command = ["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"]
     assert in_process(command, given).code == 7

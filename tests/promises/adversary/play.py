@@ -382,8 +382,8 @@ def world(ledger: str) -> Iterator[World]:
             if hasattr(module, name):
                 stack.enter_context(mock.patch.object(module, name, value))
         gc.collect()
-        # Or each look for dropped answers would look at all that was ever imported. What is set aside stays so: to take it
-        # back would slow down each later collection in this process, and with it the tests that come after.
+        # Or each look for dropped answers would look at all that was ever imported. What is set aside stays so, as it
+        # was before: taken back, it would slow down each later collection, and with it the tests that come after.
         gc.freeze()
         yield made
         gc.collect()
