@@ -8,6 +8,7 @@ import signal
 import ssl
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,30 @@ def pytest_xdist_auto_num_workers() -> int:
 _WORLD_SECONDS = 900
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    """Let the order be ours: xdist would begin with the files that have the most tests, and end with few long ones."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if hasattr(config, "workerinput"):
+        _begin_with_the_longest(items)
     for item in items:
         if {"world", "own_world"}.intersection(getattr(item, "fixturenames", ())) and not item.get_closest_marker(
             "timeout"
         ):
             item.add_marker(pytest.mark.timeout(_WORLD_SECONDS))
+
+
+def _begin_with_the_longest(items: list[pytest.Item]) -> None:
+    """Sort by files: those that say that they need long, then those with the most tests: none is alone at the end."""
+    longest, tests = dict[Path, float](), Counter(item.path for item in items)
+    for item in items:
+        marker = item.get_closest_marker("timeout")
+        longest[item.path] = max(longest.get(item.path, 0.0), marker.args[0] if marker else 0.0)
+    items.sort(key=lambda item: (-longest[item.path], -tests[item.path], item.path))
 
 
 @pytest.hookimpl(wrapper=True)
