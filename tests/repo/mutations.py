@@ -2464,6 +2464,8 @@ def copied() -> Iterator[Path]:
             if (ROOT / name).is_file():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, tree / name)
+        if (environments := ROOT / ".environments").is_dir():  # a new one takes longer than a killer may
+            (tree / ".environments").symlink_to(environments.resolve())
         yield tree
 
 
