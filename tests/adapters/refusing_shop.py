@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -32,8 +33,11 @@ WITH_TERMS = ("terms in the header", "terms in both")
 class Refuses(Web):
     """Asks for the first call by a result, and answers the next ``refusals`` of a payment by an HTTP 402.
 
-    ``by_http``: it asks for every message without a payment by such a 402.
+    ``by_http``: it asks for every message without a payment by such a 402. ``again``: for each but the first. ``late``:
+    for each, some time after it asked for it by a result in the stream of events.
     """
+
+    again = late = False
 
     def __init__(self, sandbox: Sandbox, refusal: str, *, refusals: int = 1, by_http: bool = False) -> None:
         sandbox.sell("/weather", "0.01")
@@ -41,6 +45,7 @@ class Refuses(Web):
         self.refusal, self.refusals, self.by_http = REFUSALS[refusal], refusals, by_http
         #: The payments that came in messages, in their order.
         self.presented: list[str] = []
+        self.asked = 0
 
     def post(self, handler: Any) -> None:
         connection, body = handler.rfile, handler.rfile.read(int(handler.headers["Content-Length"]))
@@ -56,9 +61,20 @@ class Refuses(Web):
         payment = (message["params"].get("_meta") or {}).get("x402/payment")
         if payment is not None:
             self.presented.append(json.dumps(payment, sort_keys=True))
-        if not self.by_http and (payment is None or not self.refusals):
+        if payment is None:
+            self.asked += 1
+            asks_by_http = self.by_http or self.late or (self.again and self.asked > 1)
+        else:
+            asks_by_http, self.refusals = self.refusals > 0, self.refusals - 1
+        if not asks_by_http:
             return super().post(handler)
-        self.refusals -= 1
+        if self.late:
+            answer = self.shop.answer(message)
+            self.sessions[handler.path.partition("?")[2]].put(json.dumps(answer))
+            threading.Event().wait(0.3)
+        return self._refuse(handler)
+
+    def _refuse(self, handler: Any) -> None:
         _, found, sound = fetch(f"{self.shop.url}/weather", 2, None)
         headers, answer = self.refusal(found, sound)
         handler.send_response(402)
@@ -66,4 +82,3 @@ class Refuses(Web):
             handler.send_header(name, value)
         handler.end_headers()
         handler.wfile.write(answer)
-        return None

@@ -104,6 +104,47 @@ async def test_a_quote_ends_no_session(redelivering: Sandbox, transport: str, re
     assert (web.presented, buyer.holds(), str(buyer.spent())) == ([], (), "0.00 USD")
 
 
+async def test_a_402_that_comes_late_to_an_earlier_message_of_a_call_ends_nothing(redelivering: Sandbox) -> None:
+    buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1"))
+    with Refuses(redelivering, "terms in both", refusals=0) as web:
+        web.late = True
+        async with paying_session("sse", web.url, buyer) as session:
+            with anyio.fail_after(FOR_EVER):
+                found = outcome(await wrap(session, buyer).call_tool("weather", BERN))
+    assert found is not None
+    assert (found.money, len(web.presented), buyer.holds()) == ("spent", 1, ())
+
+
+class Slow:
+    """An approver who says yes after a while, so that the seller is asked again."""
+
+    async def __call__(self, approval: object) -> bool:
+        await anyio.sleep(0.05)
+        return True
+
+
+@TRANSPORTS
+@pytest.mark.parametrize("refusals", [0, 1])
+async def test_terms_that_are_asked_for_again_may_come_by_402(
+    redelivering: Sandbox, transport: str, refusals: int
+) -> None:
+    policy = Policy(per_request="0.05", per_day="1", approve_above="0")
+    buyer = redelivering.buyer(policy, approve=Slow(), terms_age=0, repeat=())
+    with Refuses(redelivering, "terms in both", refusals=refusals) as web:
+        web.again = True
+        web.shop.tools["free"] = lambda params: {"result": {"content": []}}
+        async with paying_session(transport, web.url, buyer) as session:
+            wrap(session, buyer)
+            with anyio.fail_after(FOR_EVER):
+                if refusals:
+                    with pytest.raises(PaymentRejected):
+                        await session.call_tool("weather", BERN)
+                else:
+                    assert outcome(await session.call_tool("weather", BERN)) is not None
+            assert await goes_on(session)
+    assert (web.asked, len(web.presented), len(buyer.holds())) == (2, 1, refusals)
+
+
 @TRANSPORTS
 async def test_a_payment_by_hand_that_is_answered_by_402_ends_no_session(redelivering: Sandbox, transport: str) -> None:
     buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1"))
