@@ -586,6 +586,27 @@ MUTATIONS = (
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
+        "a message of JSON-RPC is paid ahead by the terms of another where prices go by no body",
+        "core/purchase_name.py",
+        "if not here.is_message and rules",
+        "if rules",
+        ("tests/adapters/test_any_body_ahead.py",),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a host's price goes by no body though nobody said so",
+        "policy/policy.py",
+        'return next(said, None) == "any body"',
+        'return next(said, "any body") == "any body"',
+        (
+            PAID_AHEAD.replace(
+                "each_product_has_its_own_price_and_free_ones_have_none",
+                "what_was_bought_is_paid_ahead_and_nothing_else",
+            ).replace("[httpx]", "[a query-httpx]"),
+        ),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
         "a server that cannot read a payment gets no other encoding of it",
         "adapters/mcp_courier.py",
         "            if not self._may_be_unread(reply):\n",
