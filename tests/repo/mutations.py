@@ -598,13 +598,24 @@ MUTATIONS = (
         "policy/policy.py",
         'return next(said, None) == "any body"',
         'return next(said, "any body") == "any body"',
-        (
-            PAID_AHEAD.replace(
-                "each_product_has_its_own_price_and_free_ones_have_none",
-                "what_was_bought_is_paid_ahead_and_nothing_else",
-            ).replace("[httpx]", "[a query-httpx]"),
-        ),
+        ("tests/policy/test_ahead.py",),
         unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "the rest of an answer that was paid for is paid for again",
+        "adapters/exchange.py",
+        "return any(name in headers for name in _TRANSPORT_HEADERS)",
+        "return False",
+        ("tests/adapters/test_mcp_own_requests.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "the word that a call was cancelled is paid for",
+        "adapters/session_calls.py",
+        "if call.is_over and body.number is None:",
+        "if False:",
+        ("tests/adapters/test_mcp_own_requests.py",),
+        unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
         "a server that cannot read a payment gets no other encoding of it",
