@@ -612,8 +612,8 @@ MUTATIONS = (
     Mutation(
         "the word that a call was cancelled is paid for",
         "adapters/session_calls.py",
-        "if call.is_over and body.number is None:",
-        "if False:",
+        "if call.is_over and body.wants_no_answer and",
+        "if False and",
         ("tests/adapters/test_mcp_own_requests.py",),
         unseen="the machine calls no tools of MCP servers",
     ),

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 Payment = Flow[tuple[Reply, Delivery | None] | None]
 #: A request with one of these methods is never paid for.
 UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
-#: A transport of MCP sends these by itself, with one of these headers: for its stream of events, again and again; for the
-#: rest of an answer; for the end of a session. No caller asked for them, and "one call pays at most once".
+#: A transport of MCP sends these by itself, with one of these headers: for its stream of events, again and again; for
+#: the rest of an answer; for the end of a session. No caller asked for them, and "one call pays at most once".
 _OF_A_TRANSPORT = frozenset({"GET", "DELETE"})
 _TRANSPORT_HEADERS = ("mcp-session-id", "mcp-protocol-version")
 

@@ -305,7 +305,8 @@ async def payment_below(courier: Any) -> PaymentBelow | None:
     except Exception:  # the request is paid, or refused, as any other
         return None
     call, message = found
-    if call.is_over and body.number is None:  # the word of its cancellation, which nobody pays for
+    if call.is_over and body.wants_no_answer and call.endpoint(courier.request) is not None:
+        # The word of its cancellation. "Nothing more is signed or sent for it."
         return PaymentBelow(call, message, 0, hands_off=True)
     if not body.tool or body.number is None or not call.is_of(body.digest):
         return None

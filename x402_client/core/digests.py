@@ -41,6 +41,11 @@ class BodyDigest(NamedTuple):
     #: True if the body is, or may be, a message of JSON-RPC: all messages go to one address.
     is_message: bool = False
 
+    @property
+    def wants_no_answer(self) -> bool:
+        """Return True if the body is a notification of JSON-RPC, or anything else that terms hold for only once."""
+        return self.is_message and self.product is None
+
 
 class RunningDigest(Protocol):
     """The digest of a body that comes chunk by chunk."""
