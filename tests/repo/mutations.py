@@ -564,7 +564,7 @@ MUTATIONS = (
     Mutation(
         "a 402 to an earlier message of a call ends the waiting for its payment",
         "adapters/session_calls.py",
-        "return not self.is_over and message == self._message",
+        "return not self.is_over and message == self._waited_for",
         "return not self.is_over",
         ("tests/adapters/test_mcp_answered_402.py",),
         unseen="the machine calls no tools of MCP servers",

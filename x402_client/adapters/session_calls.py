@@ -75,7 +75,7 @@ class SessionCall:
         self._origin, self._digest, self._settle = str(server.origin), digest, settle
         self._endpoint = without_session(one_spelling(server.target))
         self._below: PaymentBelow | None = None
-        self._place, self._message = token_hex(8), 0
+        self._place, self._message, self._waited_for = token_hex(8), 0, 0
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
@@ -94,17 +94,19 @@ class SessionCall:
         from anyio import CancelScope
 
         self.unpaid, self._message = None, self._message + 1
+        self._waited_for = self._message
         self.scope = CancelScope(deadline=self.deadline)
         token = _call.set((self, self._message))
         try:
             with self.scope:
                 yield self.scope
         finally:
+            self._waited_for = 0
             _call.reset(token)
 
     def waits_for(self, message: int) -> bool:
         """Return True if the answer to this message is waited for."""
-        return not self.is_over and message == self._message
+        return not self.is_over and message == self._waited_for
 
     def is_of(self, digest: bytes) -> bool:
         """Return True if a body is that of this call."""
@@ -273,6 +275,8 @@ class PaymentBelow:
         The message carries a payment of the session's own or asks for the price alone. Nothing else would end the
         waiting for its answer: most transports of mcp end with a 402, or tell of none.
         """
+        if self._is_stopped:  # it was about to pay, and its 402 was read
+            return b""
         if self.above.waits_for(self._message):
             with suppress(Exception):  # the headers may tell enough, and a 402 says no in any case
                 reply.body = await courier.peek(reply)
