@@ -43,16 +43,12 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
     return found
 
 
-def some_limit(overall: Limit, rules: Mapping[Pattern, HostRule]) -> None:
-    """Refuse a policy that limits nothing."""
+def as_a_whole(overall: Limit, rules: Mapping[Pattern, HostRule], pays_ahead: bool) -> None:
+    """Refuse a policy that limits nothing, or whose parts contradict each other."""
     if all(limit.empty for limit in (overall, *rules.values()) if isinstance(limit, Limit)):
         raise ConfigurationError(
             'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
         )
-
-
-def paid_ahead(rules: Mapping[Pattern, HostRule], pays_ahead: bool) -> None:
-    """Refuse a host that says what is paid ahead, in a policy that pays nothing ahead."""
     for pattern, rule in rules.items():
         if isinstance(rule, Limit) and rule.pay_ahead is not None and not pays_ahead:
             raise ConfigurationError(

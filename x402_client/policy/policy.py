@@ -127,8 +127,7 @@ class Policy:
         self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
-        checks.some_limit(self.overall, self._hosts)
-        checks.paid_ahead(self._hosts, self.pay_ahead)
+        checks.as_a_whole(self.overall, self._hosts, self.pay_ahead)
         self._built = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -288,8 +287,8 @@ class Policy:
         Args:
             origin: The scheme, host and port that made the challenge.
         """
-        said = (limit.sign_in for _, limit in self.limits(origin) if limit.sign_in is not None)
-        return next(said, self.sign_in)
+        modes: tuple[SignInMode | None, ...] = tuple(limit.sign_in for _, limit in self.limits(origin))
+        return next((mode for mode in modes if mode is not None), self.sign_in)
 
     def pays_any_body_ahead(self, origin: Origin) -> bool:
         """Return True if the price of an origin goes by no body. The most exact entry that says so decides.
