@@ -287,8 +287,10 @@ class Policy:
         Args:
             origin: The scheme, host and port that made the challenge.
         """
-        modes: tuple[SignInMode | None, ...] = tuple(limit.sign_in for _, limit in self.limits(origin))
-        return next((mode for mode in modes if mode is not None), self.sign_in)
+        for _, limit in self.limits(origin):
+            if limit.sign_in is not None:
+                return limit.sign_in
+        return self.sign_in
 
     def pays_any_body_ahead(self, origin: Origin) -> bool:
         """Return True if the price of an origin goes by no body. The most exact entry that says so decides.
