@@ -596,8 +596,8 @@ MUTATIONS = (
     Mutation(
         "a host's price goes by no body though nobody said so",
         "policy/policy.py",
-        'return next(said, None) == "any body"',
-        'return next(said, "any body") == "any body"',
+        "if one.pay_ahead), None)",
+        'if one.pay_ahead), "any body")',
         ("tests/policy/test_ahead.py",),
         unseen=ONE_PRODUCT,
     ),

@@ -298,8 +298,7 @@ class Policy:
         Args:
             origin: The scheme, host and port that are asked.
         """
-        said = (limit.pay_ahead for _, limit in self.limits(origin) if limit.pay_ahead is not None)
-        return next(said, None) == "any body"
+        return next((one.pay_ahead for _, one in self.limits(origin) if one.pay_ahead), None) == "any body"
 
     def needs_approval(self, price: Money) -> bool:
         """Return True if the approver has to be asked before this much is paid.
