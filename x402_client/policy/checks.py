@@ -54,6 +54,11 @@ def _as_limit(rule: object) -> str:
     return ""
 
 
+def patterns(name: str, given: Iterable[str]) -> tuple[Pattern, ...]:
+    """Return the patterns of hosts that a list names."""
+    return tuple(Pattern.parse(host) for host in name_list(name, given))
+
+
 def threshold(name: str, amounts: Amounts) -> Limit:
     """Return amounts of one payment, for each currency, as a limit."""
     checked = by_currency(name, sane_amounts(name, as_amounts(amounts)))

@@ -11,8 +11,8 @@ from .checks import HostRule
 from .limits import Limit
 
 
-def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool) -> None:
-    """Refuse a policy without any limit, and one that pays listed hosts alone and lists none that may be paid."""
+def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, pays_ahead: bool) -> None:
+    """Refuse a policy that limits nothing, that can pay no host, or that says how to pay ahead and does not."""
     limits = [overall, *(rule for rule in hosts.values() if isinstance(rule, Limit))]
     if all(limit.empty for limit in limits):
         raise ConfigurationError(
@@ -24,6 +24,12 @@ def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: 
             'would ever be paid. List one, like Policy(hosts={"api.example.com": Limit(...)}), or leave '
             "only_listed_hosts out."
         )
+    for pattern, rule in hosts.items():
+        if isinstance(rule, Limit) and rule.pay_ahead is not None and not pays_ahead:
+            raise ConfigurationError(
+                f'hosts[{str(pattern)!r}]: pay_ahead="{rule.pay_ahead}" says what is paid ahead, and this policy pays '
+                "nothing ahead. Set Policy(pay_ahead=True), or leave it out."
+            )
 
 
 def contradictions(

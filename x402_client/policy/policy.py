@@ -117,9 +117,7 @@ class Policy:
         )
         self.accept_loss: Money = checks.amount("accept_loss", accept_loss)
         self.pay_ahead: bool = checks.flag("pay_ahead", pay_ahead)
-        self.http_hosts: tuple[Pattern, ...] = tuple(
-            Pattern.parse(host) for host in checks.name_list("http_hosts", http_hosts)
-        )
+        self.http_hosts: tuple[Pattern, ...] = checks.patterns("http_hosts", http_hosts)
         self._http_hosts = frozenset(self.http_hosts)
         self.validity: int = checks.validity(validity)
         self.allow_zero: bool = checks.flag("allow_zero", allow_zero)
@@ -127,7 +125,7 @@ class Policy:
         self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
-        contradictions.check_whole(self.overall, self._hosts, self.only_listed_hosts)
+        contradictions.check_whole(self.overall, self._hosts, self.only_listed_hosts, self.pay_ahead)
         self._built = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -292,6 +290,14 @@ class Policy:
             if limit.sign_in is not None:
                 return limit.sign_in
         return self.sign_in
+
+    def pays_any_body_ahead(self, origin: Origin) -> bool:
+        """Return True if the price of an origin goes by no body. The most exact entry that says so decides.
+
+        Args:
+            origin: The scheme, host and port that are asked.
+        """
+        return next((one.pay_ahead for _, one in self.limits(origin) if one.pay_ahead), None) == "any body"
 
     def needs_approval(self, price: Money) -> bool:
         """Return True if the approver has to be asked before this much is paid.
