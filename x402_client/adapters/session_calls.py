@@ -16,6 +16,7 @@ from secrets import token_hex
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ..buyer.scopes import Scopes, inside
 from ..core import asks
 from ..core.call import HttpRequest, without_session
 from ..core.spelling import one_spelling
@@ -23,7 +24,8 @@ from ..errors import X402Error
 from ..model.holds import Outcome
 
 if TYPE_CHECKING:
-    from ..buyer.scopes import Scopes
+    from anyio import CancelScope
+
     from ..core.call import Call
     from ..core.delivery import Delivery
 
@@ -163,8 +165,7 @@ class PaymentBelow:
         self.above: SessionCall = above
         #: The ``id`` of the request, which its answer repeats.
         self.number: int | str = number
-        #: Cancelled with the call: a payment that was sent is waited for no more.
-        self.scope: CancelScope = CancelScope()
+        self._scope: CancelScope = CancelScope()
         self._hands_off, self._is_stopped = hands_off, False
         self._call: Call | None = None
         self._delivery: Delivery | None = None
@@ -182,6 +183,19 @@ class PaymentBelow:
         if self._hands_off:
             return not self.above.is_over and self.above.payer != "session"
         return self.above.client_pays(self)
+
+    @contextmanager
+    def under_way(self) -> Iterator[CancelScope]:
+        """Let a block pay in the call's own scopes, and cancel it with the call: nothing that was sent is waited for.
+
+        A request may come here twice, ahead of its 402 and with it. A cancel scope of Trio is entered once.
+        """
+        from anyio import CancelScope
+
+        with inside(self.above.scopes), CancelScope() as self._scope:
+            if self._is_stopped:
+                self._scope.cancel()
+            yield self._scope
 
     def begins(self, call: Call) -> None:
         """Note the flow that pays."""
@@ -213,7 +227,7 @@ class PaymentBelow:
             delivery.not_taken(failure)
         if self._call is not None:
             self._call.attempt.end()
-        self.scope.cancel()
+        self._scope.cancel()
 
     def through(self, answers: Callable[[asks.Ask[Any]], Any]) -> Callable[[asks.Ask[Any]], Any]:
         """Return what answers a flow's asks until the call is over."""
@@ -231,7 +245,7 @@ class PaymentBelow:
         """Raise the cancellation here and not at the next pause: many a step on the way there waits for nothing."""
         from anyio import sleep_forever
 
-        self.scope.cancel()
+        self._scope.cancel()
         await sleep_forever()
 
     def unpaid_answer(self, accepts: str) -> bytes:
@@ -297,7 +311,8 @@ def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
     """
     from anyio import get_cancelled_exc_class
 
-    step, given, is_marked = waiting.send, None, False
+    turns = waiting.__await__()  # another library's method may return a task, or anything else that can be awaited
+    step, given, is_marked = turns.send, None, False
     while True:
         try:
             asked = step(given)
@@ -305,11 +320,11 @@ def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
             return end.value
         is_marked = is_marked or call.mark(waiting)
         try:
-            step, given = waiting.send, (yield asked)
+            step, given = turns.send, (yield asked)
         except BaseException as failure:
             if isinstance(failure, (get_cancelled_exc_class(), GeneratorExit)):
                 call.end(failure)
-            step, given = waiting.throw, failure
+            step, given = turns.throw, failure
 
 
 def _module(frame: Any) -> str:
