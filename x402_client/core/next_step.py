@@ -96,8 +96,8 @@ class Advice(NamedTuple):
         return f"{self.known} {self.todo}".lstrip()
 
 
-#: What sellers say of a payment that they took before.
-_USED = re.compile("already|used", re.IGNORECASE)
+#: What sellers say of a payment that they took before. "Refused" and "unused" are other words.
+_USED = re.compile("already|Already|ALREADY|(?<![A-Za-z])used|Used|(?<![A-Za-z])USED")
 #: Answers that may be others soon.
 _PASSING = (408, 425, 429)
 
