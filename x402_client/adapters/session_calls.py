@@ -1,9 +1,9 @@
 """The record of one tool call of a wrapped session. The HTTP client below it finds it: one payer, one payment, one end.
 
 Strategy: a transport of mcp posts a message in a task of its own, which outlives the call. mcp 2.x runs it in the
-context of the call, so the record is found there. mcp 1.x does not, so the record is put on the message, and is found
-by the frames that send it. What ``call_tool`` gave to its caller decides if a payment was delivered. So its end is
-noted here in that same step, and awaits nothing.
+context of the call, so the record is found there. mcp 1.x does not, so the record is put on each message that a session
+gives to its transport, and is found by the frames that post it. What ``call_tool`` gave to its caller decides if a
+payment was delivered. So its end is noted here in that same step, and awaits nothing.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ _NAME = "x402_session_call"
 _INTERNAL_ERROR = -32603
 #: What is still asked for after the end of a call: nothing of it waits, is signed, or leaves this machine.
 _AFTER_THE_END = (asks.Tell, asks.Close, asks.Release, asks.Note, asks.Conclude, asks.LookLater)
-#: The modules of mcp that make a request, and those that send it.
-_MAKES, _SENDS = "mcp.shared.", "mcp.client."
+#: The modules of mcp that post a message.
+_SENDS = "mcp.client."
 _call: ContextVar[SessionCall | None] = ContextVar("x402_client.session_call", default=None)
 
 
@@ -141,19 +141,6 @@ class SessionCall:
         """End the waiting for an answer with a refusal."""
         self.failure = failure
         self.scope.cancel()
-
-    def mark(self, waiting: Any) -> bool:
-        """Put this call on the message that it sends, which mcp 1.x has in a variable on the way there.
-
-        Return False if there is none yet.
-        """
-        while (frame := getattr(waiting, "cr_frame", None)) is not None:
-            made = frame.f_locals.get("jsonrpc_request") if _module(frame).startswith(_MAKES) else None
-            if made is not None:
-                object.__setattr__(made, "__pydantic_private__", {_NAME: self})
-                return True
-            waiting = waiting.cr_await
-        return False
 
 
 class PaymentBelow:
@@ -303,22 +290,53 @@ def _on_message() -> SessionCall | None:
     return None
 
 
+class _MarkingStream:
+    """The stream of a session of mcp 1.x to its transport. It puts the call at hand on each message of it.
+
+    The call is that of the context: it is there in tasks that a caller or fastmcp starts for the call, too.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def send(self, item: Any) -> None:
+        call, message = _call.get(), getattr(getattr(item, "message", None), "root", None)
+        if call is not None and message is not None:
+            object.__setattr__(message, "__pydantic_private__", {_NAME: call})
+        await self._inner.send(item)
+
+    async def __aenter__(self) -> Any:
+        return await self._inner.__aenter__()
+
+    async def __aexit__(self, *failure: Any) -> Any:
+        return await self._inner.__aexit__(*failure)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def mark_messages(session: Any) -> None:
+    """Let the messages of a session carry the call that they are sent in, if its mcp does not by itself."""
+    stream = getattr(session, "_write_stream", None)
+    if stream is not None and not isinstance(stream, _MarkingStream):
+        session._write_stream = _MarkingStream(stream)
+
+
 @coroutine
 def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
-    """Await a session's own method. Its message is marked, and a cancellation of its caller ends the call.
+    """Await a session's own method. A cancellation of its caller ends the call at once.
 
     mcp tells its server of a cancellation, which may take a while. The caller is gone from the first moment on.
     """
     from anyio import get_cancelled_exc_class
 
     turns = waiting.__await__()  # another library's method may return a task, or anything else that can be awaited
-    step, given, is_marked = turns.send, None, False
+    step, given = turns.send, None
     while True:
         try:
             asked = step(given)
         except StopIteration as end:
             return end.value
-        is_marked = is_marked or call.mark(waiting)
         try:
             step, given = turns.send, (yield asked)
         except BaseException as failure:
