@@ -65,12 +65,15 @@ async def test_a_payment_in_the_body_is_not_paid_by_http_again(mcp_sandbox: Sand
             wrap_http(httpx2.AsyncClient(), mcp_buyer) as http_client,
             over_http(f"{web.url}/mcp", http_client) as session,
         ):
-            with pytest.raises(MCPError) as caught:
+            with pytest.raises(PaymentRejected) as caught:
                 await wrap(session, mcp_buyer).call_tool("weather", BERN)
-    found = outcome(caught.value)
-    assert found is not None
+    assert caught.value.hold is not None
     [hold] = mcp_buyer.holds()
-    assert (found.hold.nonce, str(mcp_buyer.spent()), mcp_sandbox.paid(mcp_buyer)) == (hold.nonce, "0.01 USD", [])
+    assert (caught.value.hold.nonce, str(mcp_buyer.spent()), mcp_sandbox.paid(mcp_buyer)) == (
+        hold.nonce,
+        "0.01 USD",
+        [],
+    )
 
 
 async def test_a_tool_that_was_paid_by_http_is_not_paid_again_for_its_result(

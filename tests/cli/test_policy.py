@@ -90,3 +90,13 @@ def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
         assert words in said
     file.write_text('per_request = "1"\nper_day = "1"\napprove_above = "0.5"\n')
     assert in_process(["policy", "check", str(file)], {}).err == ""
+
+
+def test_what_is_paid_ahead_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('per_day = "1"\npay_ahead = true\n[hosts."llm.example"]\npay_ahead = "any body"\n', "utf-8")
+    said = in_process(["policy", "check", str(file)], {}).text
+    assert "pays ahead" in said
+    assert "any body is paid ahead" in said
+    file.write_text('per_day = "1"\n', "utf-8")
+    assert "ahead" not in in_process(["policy", "check", str(file)], {}).text

@@ -12,6 +12,7 @@ from eth_account import Account
 
 from tests.adapters.mcp_shop import DIALECTS, Web, crashed, lost
 from tests.adapters.mcp_shop import Shop as Server
+from tests.adapters.refusing_shop import Refuses
 from tests.adapters.staged_shop import Moment, Staged
 from tests.soak.matrix import npm
 from x402_client import Token
@@ -180,6 +181,38 @@ def sandboxed(sandbox: Sandbox, web: Web, transport: str, tmp_path: Path) -> dic
     }  # fmt: skip
 
 
+OVER_HTTP = pytest.mark.parametrize(
+    ("host", "transport"),
+    [
+        pytest.param(host, transport, id=f"{host.name}, {transport}")
+        for host in HOSTS
+        for transport in ("http", "sse")
+        if transport in host.transports and host.kind != "client"  # it makes its HTTP client itself
+    ],
+)
+
+
+@OVER_HTTP
+def test_a_402_that_is_not_paid_by_http_ends_its_call_and_no_session(
+    hosts: None, host: Host, transport: str, tmp_path: Path
+) -> None:
+    """A session that ended would be connected again, and would have told its end besides."""
+    for by_http in (True, False):
+        with Sandbox(redeliver=True) as sandbox, Refuses(sandbox, "terms in both", by_http=by_http) as web:
+            web.shop.tools["free"] = lambda params: {"result": {"content": []}}
+            orders = {**sandboxed(sandbox, web, transport, tmp_path / str(by_http)), "pays_by_http": True}
+            (tmp_path / str(by_http)).mkdir()
+            first = ["quote:weather", {"city": "Bern"}] if by_http else BERN
+            found = run_host(host, {**orders, "steps": [first, ["free", {}], first, ["free", {}]]})
+            if by_http:
+                assert [one.get("price") for one in found["done"]] == ["0.01 USD", None] * 2
+                assert (web.presented, found["held"], found["paid"]) == ([], [], [])
+            else:
+                told = [(one.get("found"), one["money"]) for one in found["done"]]
+                assert told == [("PaymentRejected", "held"), (None, None), (None, "spent"), (None, None)]
+                assert (len(web.presented), len(set(web.presented)), found["held"]) == (2, 1, [])
+
+
 class AsksTwice(Web):
     """Asks for the first call by a result, and by HTTP where the payment comes."""
 
@@ -202,15 +235,7 @@ def test_a_session_of_mcp_1_over_an_http_client_that_pays_pays_once(hosts: None,
 
 
 @pytest.mark.parametrize("moment", ["asks", "paid", "headers"])
-@pytest.mark.parametrize(
-    ("host", "transport"),
-    [
-        pytest.param(host, transport, id=f"{host.name}, {transport}")
-        for host in HOSTS
-        for transport in ("http", "sse")
-        if transport in host.transports and host.kind != "client"  # it makes its HTTP client itself
-    ],
-)
+@OVER_HTTP
 def test_what_a_caller_left_is_presented_again(
     hosts: None, host: Host, transport: str, moment: Moment, tmp_path: Path
 ) -> None:

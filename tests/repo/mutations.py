@@ -63,6 +63,7 @@ OVERDUE = "tests/promises/test_overdue_calls.py"
 CANCELLED = "tests/promises/test_cancelled.py"
 ENDS = "tests/core/test_present.py"
 OWN_ERRORS = "tests/adapters/test_own_errors.py::TestOwnErrors"
+MCP_1 = "tests/real/test_mcp.py"
 REDIRECTS = "tests/adapters/test_redirects.py::TestRedirects"
 LEADS = REDIRECTS + "::test_a_proven_settlement_that_leads_to_nothing_is_presented_again[{}-402]"
 LED_ANYWHERE = "tests/adapters/test_first_request.py::TestLedAnywhere::test_a_wish_is_paid_once"
@@ -542,6 +543,78 @@ MUTATIONS = (
         "            self.deliver() if self.above.is_delivered else self.stop()",
         "            self.stop()",
         ("tests/adapters/test_mcp_given_up.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "no HTTP client finds a call that a session of mcp 1.x sends",
+        "adapters/session_calls.py",
+        "is_marked = is_marked or call.mark(waiting)",
+        "is_marked = True",
+        (MCP_1 + "::test_what_a_caller_left_is_presented_again[mcp 1.30, http-paid]",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a 402 to a session's own payment ends no call",
+        "adapters/session_calls.py",
+        "        return self.above.answer(self.number, accepts, UNPAID)\n",
+        '        return b""\n',
+        ("tests/adapters/test_mcp_answered_402.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a 402 to an earlier message of a call ends the waiting for its payment",
+        "adapters/session_calls.py",
+        "return not self.is_over and message == self._waited_for",
+        "return not self.is_over",
+        ("tests/adapters/test_mcp_answered_402.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a 402 to the question for terms anew is taken for the end of its call",
+        "adapters/session_calls.py",
+        "            if call.unpaid is None and isinstance(",
+        "            if isinstance(",
+        ("tests/adapters/test_mcp_answered_402.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a quote of a session goes on to its HTTP client's own payment",
+        "adapters/session_calls.py",
+        "return not self._hands_off and self.above.client_pays(self)",
+        "return self.above.client_pays(self)",
+        ("tests/adapters/test_mcp_answered_402.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "a message of JSON-RPC is paid ahead by the terms of another where prices go by no body",
+        "core/purchase_name.py",
+        "if not here.is_message and rules",
+        "if rules",
+        ("tests/adapters/test_any_body_ahead.py",),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "a host's price goes by no body though nobody said so",
+        "policy/policy.py",
+        'return next(said, None) == "any body"',
+        'return next(said, "any body") == "any body"',
+        ("tests/policy/test_ahead.py",),
+        unseen=ONE_PRODUCT,
+    ),
+    Mutation(
+        "the rest of an answer that was paid for is paid for again",
+        "adapters/exchange.py",
+        "return any(name in headers for name in _TRANSPORT_HEADERS)",
+        "return False",
+        ("tests/adapters/test_mcp_own_requests.py",),
+        unseen="the machine calls no tools of MCP servers",
+    ),
+    Mutation(
+        "the word that a call was cancelled is paid for",
+        "adapters/session_calls.py",
+        "if call.is_over and body.wants_no_answer and",
+        "if False and",
+        ("tests/adapters/test_mcp_own_requests.py",),
         unseen="the machine calls no tools of MCP servers",
     ),
     Mutation(
@@ -2464,6 +2537,8 @@ def copied() -> Iterator[Path]:
             if (ROOT / name).is_file():
                 (tree / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, tree / name)
+        if (environments := ROOT / ".environments").is_dir():  # a new one takes longer than a killer may
+            (tree / ".environments").symlink_to(environments.resolve())
         yield tree
 
 

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
 Payment = Flow[tuple[Reply, Delivery | None] | None]
 #: A request with one of these methods is never paid for.
 UNPAID_METHODS = frozenset({"HEAD", "OPTIONS"})
+#: A transport of MCP sends these by itself, with one of these headers: for its stream of events, again and again; for
+#: the rest of an answer; for the end of a session. No caller asked for them, and "one call pays at most once".
+_OF_A_TRANSPORT = frozenset({"GET", "DELETE"})
+_TRANSPORT_HEADERS = ("mcp-session-id", "mcp-protocol-version")
 
 
 class Exchange:
@@ -146,7 +150,7 @@ class Exchange:
             quoting.reached, quoting.status = True, status
         if status != 402:
             return False
-        return quoting is not None or not (method in UNPAID_METHODS or _paid_by_hand(headers))
+        return quoting is not None or not (is_unpaid(method, headers) or _paid_by_hand(headers))
 
     def pay(self, request: HttpRequest, hops: Hops, mandate: Mandate, first: Reply) -> Payment:
         """Pay for a request that was answered with a 402, or answer the quote that is in progress."""
@@ -162,7 +166,7 @@ class Exchange:
         """
         if (
             self.memory is None
-            or request.method in UNPAID_METHODS
+            or is_unpaid(request.method, request.headers)
             or quote_in_progress() is not None
             or hops.paid is not None
             or mandate.per_request is not None
@@ -362,6 +366,13 @@ def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
             f"This is a client of {library}, and x402_client.{own} wraps {wanted}; use x402_client.{library}.wrap."
         )
     return ConfigurationError(f"wrap takes {wanted}, not {type(given).__name__}.")
+
+
+def is_unpaid(method: str, headers: Container[str]) -> bool:
+    """Return True if a request is never paid for."""
+    if method in _OF_A_TRANSPORT:
+        return any(name in headers for name in _TRANSPORT_HEADERS)
+    return method in UNPAID_METHODS
 
 
 def _paid_by_hand(headers: Container[str]) -> bool:

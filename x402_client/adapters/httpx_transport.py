@@ -236,8 +236,11 @@ class AsyncPaying(_Paying):
             with below.under_way():
                 flow = exchange.pay(courier.request, hops, self._mandate(request), first)
                 return await exchange.arun(flow, courier)
-        await courier.let_go()
-        return self._answer(request, below.unpaid_answer(request.headers.get("accept", "")))
+        try:
+            told = await below.unpaid_answer(courier, first, request.headers.get("accept", ""))
+        finally:
+            await courier.let_go()
+        return self._answer(request, told)
 
     async def _paid_ahead(self, request: Any, hops: Hops, body: ReplayedBody) -> Any:
         """Return the answer to a first request that paid, if it did."""

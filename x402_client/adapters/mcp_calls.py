@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Hashable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -31,11 +32,11 @@ from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
 from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
-from .mcp_errors import OWN_ERRORS, LibraryError, error_data, timed_out_error
+from .mcp_errors import OWN_ERRORS, LibraryError, error_data, made_error, timed_out_error
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import pays_by_http, server_of, session_of
 from .quoting import finished_quote, quote_in_progress, quote_request
-from .session_calls import SessionCall, mark_messages, watched
+from .session_calls import INTERNAL_ERROR, UNPAID, SessionCall, mark_messages, watched
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -84,6 +85,7 @@ class PaidCalls:
         hops = Hops()
         scopes = scopes_with(self.buyer, self.exchange.payers)
         native.shared = SessionCall(request, courier.known_digest, self.buyer.settle_timeout, scopes)
+        courier.session_call = native.shared
         try:
             with native.shared.under_way():
                 return await self._answer(native, request, courier, hops)
@@ -129,16 +131,15 @@ class PaidCalls:
         if patience is not None and self.buyer.settle_timeout is not None and pays_by_http(native.session):
             # mcp cannot know that a payment is out below. So its own clock runs later than the one here.
             native.longer = self.buyer.settle_timeout + _SLACK
-            call.scope.deadline = anyio.current_time() + patience
-        with call.scope:
-            try:
-                return await courier.send(None)
-            except LibraryError as failure:
-                refusal = call.refusal_in(error_data(failure).data)
-                if refusal is None:
-                    raise
-                raise refusal from None
-        raise call.failure or timed_out_error(patience or 0.0)
+            call.deadline = anyio.current_time() + patience
+        try:
+            return await courier.send(None)
+        except LibraryError as failure:
+            if call.failure is None or not call.is_ours(error_data(failure).data):
+                raise
+            raise call.failure from None
+        finally:
+            call.deadline = math.inf
 
     def _remember(self, tool: str, place: Place) -> None:
         if len(self._places) < _PLACES:
@@ -224,7 +225,16 @@ class ToolCall:
             changed[self._timeout] = self._patience(changed.get(self._timeout))
             await self.tell(0.001, "The payment is on its way. The tool may answer once it is settled.")
         bound = inspect.BoundArguments(self._bound.signature, changed)
-        return await watched(self._method(*bound.args, **bound.kwargs), self.shared)
+        with self.shared.waiting():
+            return await watched(self._method(*bound.args, **bound.kwargs), self.shared)
+        raise self._no_answer()
+
+    def _no_answer(self) -> Exception:
+        """Return why the waiting for an answer was ended."""
+        call = self.shared
+        if call.unpaid is not None:
+            return made_error(INTERNAL_ERROR, UNPAID, call.mark_of_ours)
+        return call.failure or timed_out_error(self.read_timeout or 0.0)
 
     def _patience(self, given: Any) -> Any:
         """Return a time-out that is long enough for settlement. None, which waits for ever, stays None."""
@@ -322,9 +332,12 @@ def _telling(inner: Any) -> Any:
 
 async def quote_with(session: Any, tool: str, arguments: Any) -> Quote:
     """Return what a tool would cost, without paying."""
+    # Nothing is sent unless it is wrapped: mcp 1.x would not tell an HTTP client below that the call is a quote.
+    paying: PaidCalls | None = vars(session).get(_KEPT) or getattr(session_of(session), _KEPT, None)
+    if paying is None:
+        raise ConfigurationError("This session is not wrapped, so nothing was asked: wrap(session, buyer) it first.")
+    shown = tool_request(paying.server, tool, None).shown
     with quote_request() as pending:
-        paying: PaidCalls | None = vars(session).get(_KEPT)
-        shown = tool if paying is None else tool_request(paying.server, tool, None).shown
         try:
             await getattr(session, "call_tool_mcp", session.call_tool)(tool, arguments or {})
         except Exception:

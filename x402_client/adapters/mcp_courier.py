@@ -33,6 +33,7 @@ from .mcp_server import goes_straight_here
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
+    from .session_calls import SessionCall
 
 #: Calls the tool through the library: with what is added to ``_meta``, and True if that is a payment.
 Send = Callable[[Mapping[str, Any], bool], Awaitable[Any]]
@@ -77,6 +78,8 @@ class AsyncCourier:
         self._tool, self._arguments = request.tool, arguments
         #: The terms of the answer that asked last, before and after a payment.
         self._asked: ToolTerms | None = None
+        #: The call of the session that is made.
+        self.session_call: SessionCall
         #: Where the terms of this tool stood, as an earlier call saw them.
         self.place: Place = "content"
 
@@ -105,8 +108,11 @@ class AsyncCourier:
 
     async def peek(self, reply: Reply) -> bytes | None:
         """Return the terms, as the body of a 402 would have them. None if they are too large."""
-        found = reply.terms if isinstance(reply, ToolReply) else None
-        return b"" if found is None else found.body(self._buyer.bounds)
+        if not isinstance(reply, ToolReply):
+            return b""
+        if reply.by_http is not None:
+            return reply.by_http.body
+        return b"" if reply.terms is None else reply.terms.body(self._buyer.bounds)
 
     async def digest(self) -> BodyDigest:
         """Return the digest of the call: tool and arguments, as they are written in JSON."""
@@ -178,6 +184,9 @@ class AsyncCourier:
             return self._reply(await self._send(meta, pays))
         except LibraryError as failure:
             said = error_data(failure)
+            if self.session_call.unpaid is not None and self.session_call.is_ours(said.data):
+                forget_frames(failure)
+                return self._made(402, failure, None, by_http=self.session_call.unpaid)
             terms = terms_in_error(said.code, said.data, self._buyer.bounds)
             if terms is None and (not pays or said.code in LOST):
                 raise
@@ -201,15 +210,18 @@ class AsyncCourier:
         forget_frames(failure)  # mcp's frames have the payment in their variables
         return self._made(500, failure, terms, data)
 
-    def _made(self, status: int, native: Any, terms: ToolTerms | None, *places: Any) -> ToolReply:
+    def _made(
+        self, status: int, native: Any, terms: ToolTerms | None, *places: Any, by_http: Reply | None = None
+    ) -> ToolReply:
         def header(name: str) -> str | None:
             return receipt_in(places, self._buyer.bounds) if name == "payment-response" else None
 
         def ends_here(port: int) -> bool:
             return goes_straight_here(self._session, self.request.origin)
 
-        made = ToolReply(status if terms is None else 402, header, native, ends_here=ends_here)
-        made.terms = terms
+        headers = header if by_http is None else by_http.header
+        made = ToolReply(status if terms is None else 402, headers, native, ends_here=ends_here)
+        made.terms, made.by_http = terms, by_http
         return made
 
     def _may_be_unread(self, reply: ToolReply) -> bool:
@@ -221,7 +233,9 @@ class AsyncCourier:
 class ToolReply(Reply):
     """A result or an error of mcp, with the terms in it."""
 
-    __slots__ = ("terms",)
+    __slots__ = ("by_http", "terms")
+    #: The HTTP 402 that it stands for. None: it is an answer of MCP.
+    by_http: Reply | None
     terms: ToolTerms | None
 
 

@@ -35,11 +35,17 @@ def error_data(failure: Exception) -> Any:
 
 def timed_out_error(seconds: float) -> Exception:
     """Return the error that the installed mcp raises where a call took longer than its read time-out."""
+    if hasattr(exceptions, "MCPError"):
+        return made_error(-32001, "Request 'tools/call' timed out")
+    return made_error(408, f"Timed out while waiting for response to CallToolRequest. Waited {seconds} seconds.")
+
+
+def made_error(code: int, message: str, data: Any = None) -> Exception:
+    """Return the error that the installed mcp raises for a JSON-RPC error."""
     kind: Any = LibraryError
     if hasattr(exceptions, "MCPError"):
-        return kind(code=-32001, message="Request 'tools/call' timed out")  # type: ignore[no-any-return]
-    said = f"Timed out while waiting for response to CallToolRequest. Waited {seconds} seconds."
-    return kind(types.ErrorData(code=408, message=said))  # type: ignore[no-any-return]
+        return kind(code=code, message=message, data=data)  # type: ignore[no-any-return]
+    return kind(types.ErrorData(code=code, message=message, data=data))  # type: ignore[no-any-return]
 
 
 def hide_payment(failure: Exception, header: str) -> None:

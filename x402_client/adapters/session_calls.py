@@ -9,8 +9,9 @@ payment was delivered. So its end is noted here in that same step, and awaits no
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from secrets import token_hex
 from types import coroutine
@@ -28,18 +29,24 @@ if TYPE_CHECKING:
 
     from ..core.call import Call
     from ..core.delivery import Delivery
+    from ..core.ports import AsyncCourier
+    from ..core.reply import Reply
 
 T = TypeVar("T")
 #: The name in an error's data under which a session looks for the refusal that it stands for.
 _KEY = "x402-client/refused"
 #: The name of the record among the private attributes of a message.
 _NAME = "x402_session_call"
-_INTERNAL_ERROR = -32603
+INTERNAL_ERROR = -32603
+#: What the error says that stands for a 402 which the HTTP client does not pay.
+UNPAID = "The server answered with HTTP 402: it asks to be paid by HTTP."
 #: What is still asked for after the end of a call: nothing of it waits, is signed, or leaves this machine.
 _AFTER_THE_END = (asks.Tell, asks.Close, asks.Release, asks.Note, asks.Conclude, asks.LookLater)
 #: The modules of mcp that post a message.
 _SENDS = "mcp.client."
-_call: ContextVar[SessionCall | None] = ContextVar("x402_client.session_call", default=None)
+#: The call that is under way, and which of its messages. mcp makes a new message for each way to present a payment.
+_Sent = tuple["SessionCall", int]
+_call: ContextVar[_Sent | None] = ContextVar("x402_client.session_call", default=None)
 
 
 class SessionCall:
@@ -55,6 +62,10 @@ class SessionCall:
         #: What is cancelled where no answer can come, and where the caller's time is up. ``failure`` says why.
         self.scope: CancelScope = CancelScope()
         self.failure: Exception | None = None
+        #: When the caller's time for an answer without a payment of the session's own is up.
+        self.deadline: float = math.inf
+        #: The HTTP 402 to a message that the HTTP client does not pay, with its body.
+        self.unpaid: Reply | None = None
         #: True from the moment in which the caller has its end. Nothing is signed or presented from then on.
         self.is_over: bool = False
         #: True if that end was the content.
@@ -64,20 +75,38 @@ class SessionCall:
         self._origin, self._digest, self._settle = str(server.origin), digest, settle
         self._endpoint = without_session(one_spelling(server.target))
         self._below: PaymentBelow | None = None
-        self._place = token_hex(8)
+        self._place, self._message, self._waited_for = token_hex(8), 0, 0
 
     @contextmanager
     def under_way(self) -> Iterator[None]:
-        """Let an HTTP client find this call, and end it if nothing else did."""
-        token = _call.set(self)
+        """End the call if nothing else did."""
         try:
             yield
         except BaseException as failure:
             self.end(failure)
             raise
         finally:
-            _call.reset(token)
             self.end()
+
+    @contextmanager
+    def waiting(self) -> Iterator[CancelScope]:
+        """Wait for the answer to the call's next message. An HTTP client finds the call by it."""
+        from anyio import CancelScope
+
+        self.unpaid, self._message = None, self._message + 1
+        self._waited_for = self._message
+        self.scope = CancelScope(deadline=self.deadline)
+        token = _call.set((self, self._message))
+        try:
+            with self.scope:
+                yield self.scope
+        finally:
+            self._waited_for = 0
+            _call.reset(token)
+
+    def waits_for(self, message: int) -> bool:
+        """Return True if the answer to this message is waited for."""
+        return not self.is_over and message == self._waited_for
 
     def is_of(self, digest: bytes) -> bool:
         """Return True if a body is that of this call."""
@@ -128,28 +157,34 @@ class SessionCall:
         if self._below is not None:
             self._below.deliver() if delivered else self._below.stop(failure)
 
-    def refusal_in(self, data: Any) -> Exception | None:
-        """Return the refusal that the data of an error stand for. None: it is a server's own error."""
-        return self.failure if isinstance(data, dict) and data.get(_KEY) == self._place else None
+    @property
+    def mark_of_ours(self) -> dict[str, str]:
+        """Return the data of an error that stands for what the HTTP client met."""
+        return {_KEY: self._place}
 
-    def refused(self, failure: Exception, number: int | str) -> bytes:
-        """Keep a refusal. Return the JSON-RPC error that stands for it."""
-        self.failure = failure
-        return _error(number, str(failure), {_KEY: self._place})
+    def is_ours(self, data: Any) -> bool:
+        """Return True if the data of an error are ours: it stands for what the HTTP client met."""
+        return isinstance(data, dict) and data.get(_KEY) == self._place
 
-    def refused_without_answer(self, failure: Exception) -> None:
-        """End the waiting for an answer with a refusal."""
-        self.failure = failure
+    def answer(self, number: int | str, accepts: str, words: str) -> bytes:
+        """End the waiting for an answer. Return the body of one for the transport of mcp.
+
+        Streamable HTTP answers each request on its own connection. Over the older transport no answer could come.
+        """
+        if "text/event-stream" in accepts:
+            return _error(number, words, self.mark_of_ours)
         self.scope.cancel()
+        return b""
 
 
 class PaymentBelow:
     """The payment that one request of an HTTP client makes for a session's call."""
 
-    def __init__(self, above: SessionCall, number: int | str, hands_off: bool) -> None:
+    def __init__(self, above: SessionCall, message: int, number: int | str, hands_off: bool) -> None:
         from anyio import CancelScope
 
         self.above: SessionCall = above
+        self._message = message
         #: The ``id`` of the request, which its answer repeats.
         self.number: int | str = number
         self._scope: CancelScope = CancelScope()
@@ -166,10 +201,8 @@ class PaymentBelow:
         return Outcome("unknown", self._call.paid, self._call.paid.offer)
 
     def may_pay(self) -> bool:
-        """Return True if this request is the HTTP client's to pay."""
-        if self._hands_off:
-            return not self.above.is_over and self.above.payer != "session"
-        return self.above.client_pays(self)
+        """Return True if this request is the HTTP client's to pay: it has no payment of its own, and is no quote."""
+        return not self._hands_off and self.above.client_pays(self)
 
     @contextmanager
     def under_way(self) -> Iterator[CancelScope]:
@@ -235,29 +268,34 @@ class PaymentBelow:
         self._scope.cancel()
         await sleep_forever()
 
-    def unpaid_answer(self, accepts: str) -> bytes:
-        """Return the body of the answer for the transport of mcp, where the 402 is not paid here.
+    async def unpaid_answer(self, courier: AsyncCourier, reply: Reply, accepts: str) -> bytes:
+        """Bring a 402 that is not paid here up to the call. Return the body of an answer for the transport of mcp.
 
-        The session's own payment is answered: nothing else would tell its call.
+        The message carries a payment of the session's own or asks for the price alone. Nothing else would end the
+        waiting for its answer: most transports of mcp end with a 402, or tell of none.
         """
-        if self.above.is_over or not self._hands_off or "text/event-stream" not in accepts:
+        if self._is_stopped:  # it was about to pay, and its 402 was read
             return b""
-        return _error(self.number, "The server answered with HTTP 402, and asks for payment again.", None)
+        if self.above.waits_for(self._message):
+            with suppress(Exception):  # the headers may tell enough, and a 402 says no in any case
+                reply.body = await courier.peek(reply)
+        if not self.above.waits_for(self._message):
+            return b""
+        self.above.unpaid = reply
+        return self.above.answer(self.number, accepts, UNPAID)
 
     def refused_answer(self, failure: object, accepts: str) -> bytes | None:
         """Bring a refusal up to the call. Return the body of an answer for the transport of mcp, None if it raises.
 
         The transports of mcp end with the first exception of their HTTP client, and every call of the session ends with
-        them. Streamable HTTP answers each request on its own connection. Over the older transport no answer could come.
+        them.
         """
         if self.above.is_over or self._is_stopped:
             return b""
         if not isinstance(failure, X402Error):
             return None
-        if "text/event-stream" in accepts:
-            return self.above.refused(failure, self.number)
-        self.above.refused_without_answer(failure)
-        return b""
+        self.above.failure = failure
+        return self.above.answer(self.number, accepts, str(failure))
 
 
 async def payment_below(courier: Any) -> PaymentBelow | None:
@@ -269,12 +307,16 @@ async def payment_below(courier: Any) -> PaymentBelow | None:
         body = await courier.digest()
     except Exception:  # the request is paid, or refused, as any other
         return None
-    if not body.tool or body.number is None or not found.is_of(body.digest):
+    call, message = found
+    if call.is_over and body.wants_no_answer and call.endpoint(courier.request) is not None:
+        # The word of its cancellation. "Nothing more is signed or sent for it."
+        return PaymentBelow(call, message, 0, hands_off=True)
+    if not body.tool or body.number is None or not call.is_of(body.digest):
         return None
-    return PaymentBelow(found, body.number, body.hands_off)
+    return PaymentBelow(call, message, body.number, body.hands_off)
 
 
-def _on_message() -> SessionCall | None:
+def _on_message() -> _Sent | None:
     """Return the call that is on the message which is being sent here."""
     import sys
 
@@ -284,7 +326,7 @@ def _on_message() -> SessionCall | None:
             sent = frame.f_locals.get("session_message", getattr(frame.f_locals.get("ctx"), "session_message", None))
             message = getattr(getattr(sent, "message", None), "root", None)
             kept = getattr(message, "__pydantic_private__", None)
-            if kept is not None and isinstance(kept.get(_NAME), SessionCall):
+            if kept is not None and _NAME in kept:
                 return kept[_NAME]  # type: ignore[no-any-return]
         frame = frame.f_back
     return None
@@ -340,7 +382,8 @@ def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
         try:
             step, given = turns.send, (yield asked)
         except BaseException as failure:
-            if isinstance(failure, (get_cancelled_exc_class(), GeneratorExit)):
+            # A 402 ends the waiting, too. That end is not the caller's.
+            if call.unpaid is None and isinstance(failure, (get_cancelled_exc_class(), GeneratorExit)):
                 call.end(failure)
             step, given = turns.throw, failure
 
@@ -350,5 +393,5 @@ def _module(frame: Any) -> str:
 
 
 def _error(number: int | str, message: str, data: Any) -> bytes:
-    error = {"code": _INTERNAL_ERROR, "message": message, "data": data}
+    error = {"code": INTERNAL_ERROR, "message": message, "data": data}
     return json.dumps({"jsonrpc": "2.0", "id": number, "error": error}).encode()

@@ -38,6 +38,13 @@ class BodyDigest(NamedTuple):
     number: int | str | None = None
     #: What the terms of a delivery hold for: a tool, by its name, or this very body. None: for no other request.
     product: str | bytes | None = None
+    #: True if the body is, or may be, a message of JSON-RPC: all messages go to one address.
+    is_message: bool = False
+
+    @property
+    def wants_no_answer(self) -> bool:
+        """Return True if the body is a notification of JSON-RPC, or anything else that terms hold for only once."""
+        return self.is_message and self.product is None
 
 
 class RunningDigest(Protocol):
@@ -73,7 +80,7 @@ def running_digest(content_type: str) -> RunningDigest:
 def tool_digest(tool: str, arguments: Mapping[str, Any] | None = None) -> BodyDigest:
     """Return the digest of an MCP ``tools/call``: that of its JSON-RPC request, too."""
     digest = _named(_tool(tool, arguments or {}))
-    return BodyDigest(digest, digest, product=tool)
+    return BodyDigest(digest, digest, product=tool, is_message=True)
 
 
 class _Bytes:
@@ -105,17 +112,17 @@ class _JsonRpc(_Bytes):
         raw, content = self._raw.digest(), bytes(self._content)
         # The name of the protocol stands in every such body, so most others need no reading.
         if len(content) > _JSON_SIZE or b'"jsonrpc"' not in content:
-            return BodyDigest(raw, raw, product=raw)
+            return BodyDigest(raw, raw, product=raw, is_message=len(content) > _JSON_SIZE)
         try:
             document = load_exactly(content, _JSON_DEPTH)
         except MalformedQuote:  # "duplicate names or a body that does not parse leave it as it is"
-            return BodyDigest(raw, raw, product=raw)
+            return BodyDigest(raw, raw, product=raw, is_message=True)
         meant = _meaning(document)
         digest = raw if meant is None else _named(meant)
         tool = _is_tool(document)
         hands_off = b"x402" in content and _pays_itself(document)
         number = document.get("id") if tool else None
-        return BodyDigest(digest, raw, tool, hands_off, number, _product(document, meant, digest))
+        return BodyDigest(digest, raw, tool, hands_off, number, _product(document, meant, digest), is_message=True)
 
 
 def _meaning(document: Any) -> Any:

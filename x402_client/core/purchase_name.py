@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from .rules import Rules
 
 
+#: What terms hold for where the user says that no price goes by the body.
+_ANY_BODY = b"any body"
+
+
 class PaidByItself(X402Error):
     """The error for a request whose body carries its payment already. It reaches no caller."""
 
@@ -32,6 +36,8 @@ def purchase_of(call: Call, rules: Rules) -> Flow[Purchase]:
         raise call.body
     here = yield from Digest()
     call.tool, call.number, call.product = here.tool, here.number, here.product
+    if not here.is_message and rules.policy.pays_any_body_ahead(call.origin):
+        call.product = _ANY_BODY
     if here.hands_off:
         raise PaidByItself("This tool call carries its payment in its own _meta, so none is made here.")
     request = request_name(*_request_of(call, call.body or here, here.tool))

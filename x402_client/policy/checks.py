@@ -43,6 +43,24 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
     return found
 
 
+def some_limit(overall: Limit, rules: Mapping[Pattern, HostRule]) -> None:
+    """Refuse a policy that limits nothing."""
+    if all(limit.empty for limit in (overall, *rules.values()) if isinstance(limit, Limit)):
+        raise ConfigurationError(
+            'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
+        )
+
+
+def paid_ahead(rules: Mapping[Pattern, HostRule], pays_ahead: bool) -> None:
+    """Refuse a host that says what is paid ahead, in a policy that pays nothing ahead."""
+    for pattern, rule in rules.items():
+        if isinstance(rule, Limit) and rule.pay_ahead is not None and not pays_ahead:
+            raise ConfigurationError(
+                f'hosts[{str(pattern)!r}]: pay_ahead="{rule.pay_ahead}" says what is paid ahead, and this policy pays '
+                "nothing ahead. Set Policy(pay_ahead=True), or leave it out."
+            )
+
+
 def _as_limit(rule: object) -> str:
     """Return what to write where a bare amount or a table stands as the rule for a host."""
     if isinstance(rule, Mapping):

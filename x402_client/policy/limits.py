@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Never, TypeAlias
+from typing import Any, Literal, Never, TypeAlias, get_args
 
 from ..errors import ConfigurationError
 from ..model.budgets import BUDGET_WINDOWS, Cap
@@ -28,6 +28,10 @@ _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments", "upto")
 _SIGN_IN = ("paid", "always", "never")
+#: What terms that are known are paid ahead for: the body that they were asked for, or any one.
+PaidAhead: TypeAlias = Literal["same body", "any body"]
+_PAID_AHEAD = get_args(PaidAhead)
+_COMPARED = ("_per_request", "_upto", "_budgets", "_counts", "sign_in", "pay_ahead")
 
 
 class Limit:
@@ -48,12 +52,15 @@ class Limit:
             Default: none is.
         sign_in: Where a host's sign-in challenge is signed, as ``Policy(sign_in=...)`` has it. Default: as the policy
             says.
+        pay_ahead: ``"any body"`` says that a host's price does not go by the body of a request: what one cost at an
+            address is paid ahead for every body that is sent there. JSON-RPC stays by tool. It takes
+            ``Policy(pay_ahead=True)``. Default: ``"same body"``.
     """
 
     # A new window in the table works at once, as ``**further``. Its keyword belongs into the signatures of ``Limit``
     # and ``Policy`` too, for editors and type checkers. A test checks that.
 
-    __slots__ = ("_budgets", "_counts", "_per_request", "_upto", "_written", "sign_in")
+    __slots__ = ("_budgets", "_counts", "_per_request", "_upto", "_written", "pay_ahead", "sign_in")
 
     @keywords_only('Limit(per_request="0.10", per_day="1")')
     def __init__(
@@ -68,6 +75,7 @@ class Limit:
         max_payments: str | Iterable[str] | None = None,
         upto: Amounts | None = None,
         sign_in: SignInMode | None = None,
+        pay_ahead: PaidAhead | None = None,
         **further: Never,
     ) -> None:
         given: dict[str, Amounts | None] = {
@@ -82,9 +90,13 @@ class Limit:
             self._written[name] = as_amounts(given.pop(name, None))
             self._budgets[window] = by_currency(name, self._written[name])
         if given:
-            raise unexpected("Limit", given, (*LIMIT_KEYWORDS, "sign_in"))
+            raise unexpected("Limit", given, (*LIMIT_KEYWORDS, "sign_in", "pay_ahead"))
         #: Where a host's sign-in challenge is signed. None: the next entry of the policy says so.
         self.sign_in: SignInMode | None = None if sign_in is None else sign_in_mode(sign_in)
+        if pay_ahead is not None and pay_ahead not in _PAID_AHEAD:
+            raise ConfigurationError(f'A host\'s pay_ahead is "any body" or "same body", not {pay_ahead!r}.')
+        #: What a host's terms are paid ahead for. None: the next entry of the policy says so.
+        self.pay_ahead: PaidAhead | None = pay_ahead
         self._counts = counts("max_payments", "30/minute", max_payments)
 
     @property
@@ -104,7 +116,7 @@ class Limit:
     def keywords(self) -> dict[str, Any]:
         """Return the keywords that make this limit again."""
         counts = [f"{most}/{window}" for window, most in self._counts.items()]
-        further = {"max_payments": counts, "sign_in": self.sign_in}
+        further = {"max_payments": counts, "sign_in": self.sign_in, "pay_ahead": self.pay_ahead}
         found = {name: amounts for name, amounts in self._written.items() if amounts is not None}
         return found | {name: value for name, value in further.items() if value}
 
@@ -155,7 +167,7 @@ class Limit:
         written = {name: [str(one) for one in most.values()] for name, most in amounts.items() if most}
         counted = [f"{most}/{window}" for window, most in self._counts.items()]
         written |= {"max_payments": counted} if counted else {}
-        written |= {"sign_in": [self.sign_in]} if self.sign_in else {}
+        written |= {name: [mode] for name in ("sign_in", "pay_ahead") if (mode := getattr(self, name))}
         return [f"{name}={(few[0] if len(few) == 1 else few)!r}" for name, few in written.items()]
 
     def __repr__(self) -> str:
@@ -166,8 +178,7 @@ class Limit:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Limit):
             return NotImplemented
-        mine = (self._per_request, self._upto, self._budgets, self._counts, self.sign_in)
-        return mine == (other._per_request, other._upto, other._budgets, other._counts, other.sign_in)
+        return all(getattr(self, name) == getattr(other, name) for name in _COMPARED)
 
     def __hash__(self) -> int:
         return hash(frozenset(self._per_request.items()))

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Never, Self
 
-from ..errors import ConfigurationError, HostNotAllowed
+from ..errors import HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import keywords_only, unexpected
@@ -127,7 +127,8 @@ class Policy:
         self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
-        self._check()
+        checks.some_limit(self.overall, self._hosts)
+        checks.paid_ahead(self._hosts, self.pay_ahead)
         self._built = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -203,13 +204,6 @@ class Policy:
     def same_request(self) -> Mapping[str, int]:
         """Return the most payments for the same request, by window. Empty: it is not limited."""
         return MappingProxyType(self._same_request)
-
-    def _check(self) -> None:
-        limits = [self.overall, *(rule for rule in self._hosts.values() if isinstance(rule, Limit))]
-        if all(limit.empty for limit in limits):
-            raise ConfigurationError(
-                'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
-            )
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """Return the most exact entry of ``hosts`` for an origin. It alone decides "deny".
@@ -294,10 +288,17 @@ class Policy:
         Args:
             origin: The scheme, host and port that made the challenge.
         """
-        for _, limit in self.limits(origin):
-            if limit.sign_in is not None:
-                return limit.sign_in
-        return self.sign_in
+        said = (limit.sign_in for _, limit in self.limits(origin) if limit.sign_in is not None)
+        return next(said, self.sign_in)
+
+    def pays_any_body_ahead(self, origin: Origin) -> bool:
+        """Return True if the price of an origin goes by no body. The most exact entry that says so decides.
+
+        Args:
+            origin: The scheme, host and port that are asked.
+        """
+        said = (limit.pay_ahead for _, limit in self.limits(origin) if limit.pay_ahead is not None)
+        return next(said, None) == "any body"
 
     def needs_approval(self, price: Money) -> bool:
         """Return True if the approver has to be asked before this much is paid.

@@ -67,12 +67,14 @@ _NAME: _Kind = ("text in quotes", lambda v: isinstance(v, str))
 _NAME_OR_NAMES: _Kind = ("an address in quotes, or a list of them", lambda v: isinstance(v, str) or _names(v))
 _FLAG: _Kind = ("true or false", lambda v: isinstance(v, bool))
 _SIGN_IN: _Kind = ('"paid", "always" or "never"', lambda v: isinstance(v, str))
+_AHEAD: _Kind = ('"any body" or "same body"', lambda v: isinstance(v, str))
 _WHOLE: _Kind = ("a whole number", lambda v: type(v) is int)
 _TABLE: _Kind = ('a table of hosts, like [hosts."api.example.com"]', lambda v: isinstance(v, dict))
 _TABLES: _Kind = ("tables, each headed [[tokens]]", lambda v: isinstance(v, list))
 
 LIMIT: Mapping[str, _Kind] = {
     **dict.fromkeys(LIMIT_KEYWORDS, _AMOUNTS), "max_payments": _COUNTS, "sign_in": _SIGN_IN,
+    "pay_ahead": _AHEAD,
 }  # fmt: skip
 POLICY: Mapping[str, _Kind] = {
     **LIMIT, "same_request": _COUNTS, "hosts": _TABLE, "only_listed_hosts": _FLAG, "networks": _NETWORKS,
@@ -86,7 +88,7 @@ TOKEN: Mapping[str, _Kind] = {
     "currency": _NAME, "program": _NAME,
 }  # fmt: skip
 #: Added to a single field to make a whole policy of it, so that each field is judged by itself.
-_SOME_LIMIT = {"per_request": "1"}
+_SOME_LIMIT = {"per_request": "1", "pay_ahead": True}
 
 
 def policy_of(text: str, name: str, build: Callable[..., P]) -> P:

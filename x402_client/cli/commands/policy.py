@@ -146,6 +146,8 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
         rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "no address"))
     if not policy.permits:
         rows.append(("permits", "none is signed: Permit2 needs an allowance that is there"))
+    if policy.pay_ahead:
+        rows.append(("pays ahead", "what the same thing cost when it was last delivered"))
     if policy.approve_above is not None:
         rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
     return rows
@@ -159,4 +161,5 @@ def limits(limit: Limit) -> str:
     ceilings = (limit.upto(currency) for currency in ("USD", *(one for one in currencies if one != "USD")))
     parts += [f"ceilings up to {most}" for most in ceilings if most is not None]
     caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
-    return ", ".join([*parts, *sorted(caps, key=caps.__getitem__)]) or "no limit of its own"
+    ahead = ["any body is paid ahead"] if limit.pay_ahead == "any body" else []
+    return ", ".join([*parts, *sorted(caps, key=caps.__getitem__), *ahead]) or "no limit of its own"
