@@ -400,7 +400,7 @@ async def test_a_task_that_is_cancelled_after_the_end_of_its_call_is_cancelled(
         server = HttpRequest.of("POST", f"{web.url}/mcp")
         call = SessionCall(server, lambda: tool_digest(TOOL, BERN).digest, 60)
         async with wrap_http(httpx2.AsyncClient(), buyer) as client:
-            with call.under_way():
+            with call.under_way(), call.waiting():
                 post = asyncio.create_task(client.post(f"{web.url}/mcp", json=body))
                 await anyio.to_thread.run_sync(web.reached.wait, 5)
                 call.end(delivered=delivered)
