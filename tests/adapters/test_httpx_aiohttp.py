@@ -186,6 +186,15 @@ class Tunnel(aiohttp.TCPConnector):
     """Connects as it likes."""
 
 
+with pytest.deprecated_call():
+
+    class ThroughProxy(aiohttp.ClientSession):
+        """Sends all through a proxy of its own."""
+
+        async def _request(self, *args: Any, **keywords: Any) -> Any:
+            return await super()._request(*args, **{**keywords, "proxy": "http://127.0.0.1:9"})
+
+
 async def middleware(request: Any, handler: Any) -> Any:
     return await handler(request)
 
@@ -195,6 +204,7 @@ SESSIONS: dict[str, tuple[Callable[[], aiohttp.ClientSession], bool]] = {
     "own limits": (lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)), True),
     "proxy": (lambda: aiohttp.ClientSession(proxy="http://127.0.0.1:9"), False),
     "environment": (lambda: aiohttp.ClientSession(trust_env=True), False),
+    "subclass": (lambda: ThroughProxy(), False),
     "unix": (lambda: aiohttp.ClientSession(connector=aiohttp.UnixConnector("/tmp/nobody")), False),
     "connector": (lambda: aiohttp.ClientSession(connector=Tunnel()), False),
     "resolver": (lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=Elsewhere())), False),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import copy
+import functools
 import json
 import logging
 import pickle
@@ -556,6 +558,21 @@ async def test_what_another_library_put_on_a_session_is_called_too(mcp_sandbox: 
         session.call_tool = loud  # type: ignore[assignment,method-assign]
         assert outcome(await wrap(session, mcp_buyer, NAME).call_tool("weather", BERN)) is not None
     assert heard == ["weather", "weather"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_method_that_returns_a_task_pays_too(
+    mcp_sandbox: Sandbox, mcp_buyer: Buyer, anyio_backend: str
+) -> None:
+    async with connected("memory", shop_of(mcp_sandbox), "specification") as session:
+        inner = session.call_tool
+
+        @functools.wraps(inner)
+        def traced(*args: Any, **keywords: Any) -> asyncio.Task[Any]:
+            return asyncio.create_task(inner(*args, **keywords))
+
+        session.call_tool = traced  # type: ignore[method-assign]
+        assert outcome(await wrap(session, mcp_buyer, NAME).call_tool("weather", BERN)) is not None
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])

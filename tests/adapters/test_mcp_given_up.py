@@ -13,11 +13,16 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+import httpx2
 import pytest
 from mcp import ClientSession, MCPError
 
 from x402_client import Buyer, Policy, outcome
+from x402_client.adapters.session_calls import SessionCall
+from x402_client.core.call import HttpRequest
+from x402_client.core.digests import tool_digest
 from x402_client.errors import OverLimit, PaymentOutcomeUnknown, PaymentRejected, X402Error
+from x402_client.httpx2 import wrap as wrap_http
 from x402_client.mcp import wrap
 from x402_client.sandbox import Sandbox
 
@@ -382,6 +387,46 @@ async def test_a_payment_below_counts_in_the_allowance_of_its_session(
                 await session.call_tool(TOOL, {"city": "Chur"})
     assert (str(own.spent), str(around.spent), len(buyer.history())) == ("0.02 USD", "0.02 USD", 2)
     assert len(web.presented) == 2
+
+
+@pytest.mark.parametrize("delivered", [False, True])
+async def test_a_task_that_is_cancelled_after_the_end_of_its_call_is_cancelled(
+    redelivering: Sandbox, delivered: bool
+) -> None:
+    """A transport that closes cancels the tasks that post, and so does a time-out inside of it."""
+    body = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": {"name": TOOL, "arguments": BERN}}
+    with Staged(redelivering, "http", "paid") as web:
+        buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1"))
+        server = HttpRequest.of("POST", f"{web.url}/mcp")
+        call = SessionCall(server, lambda: tool_digest(TOOL, BERN).digest, 60)
+        async with wrap_http(httpx2.AsyncClient(), buyer) as client:
+            with call.under_way(), call.waiting():
+                post = asyncio.create_task(client.post(f"{web.url}/mcp", json=body))
+                await anyio.to_thread.run_sync(web.reached.wait, 5)
+                call.end(delivered=delivered)
+                post.cancel()
+                await asyncio.wait([post])
+                assert post.cancelled()
+        assert (len(buyer.history()), len(buyer.holds())) == (delivered, not delivered)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("ahead", [False, True])
+async def test_a_call_is_paid_below_and_given_up_on_each_kind_of_loop(
+    redelivering: Sandbox, ahead: bool, anyio_backend: str
+) -> None:
+    with Staged(redelivering) as web:
+        buyer = redelivering.buyer(Policy(per_request="0.05", per_day="1", pay_ahead=ahead))
+        async with session_over("mcp", web, buyer) as session:
+            await session.call_tool(TOOL, {"city": "Basel"})
+            web.moment = "paid"
+            assert await given_up("move_on_after", session, web) is None
+            [hold] = buyer.holds()
+            assert not hold.in_flight
+            web.go.set()
+            await session.call_tool(TOOL, BERN)
+    assert web.presented[1:] == [hold.nonce] * 2
+    assert (len(buyer.history()), buyer.holds()) == (2, ())
 
 
 async def test_a_call_that_is_given_up_leaves_a_payment_ahead_open(redelivering: Sandbox) -> None:

@@ -35,7 +35,6 @@ class Asks(Web):
 
     def __init__(self, sandbox: Sandbox) -> None:
         sandbox.sell("/weather", "0.01")
-        sandbox.sell("/report", "0.50")
         super().__init__(Shop(sandbox.url, by_http=True, free=("slow",), tools={"slow": self._slow}))
         self.begun, self.let_go = threading.Event(), threading.Event()
 
@@ -45,7 +44,7 @@ class Asks(Web):
         return {"result": {"content": [{"type": "text", "text": "Done."}]}}
 
 
-async def _refused(session: Any, tool: str = "report", arguments: Any = BERN) -> X402Error:
+async def _refused(session: Any, tool: str = "yacht", arguments: Any = BERN) -> X402Error:
     with pytest.raises(X402Error) as refused:
         await session.call_tool(tool, arguments)
     return refused.value
@@ -64,12 +63,12 @@ async def test_the_session_and_the_other_calls_go_on(mcp_sandbox: Sandbox, mcp_b
             async with anyio.create_task_group() as calls:
                 calls.start_soon(slow)
                 await anyio.to_thread.run_sync(web.begun.wait, 5)
-                found["report"] = await _refused(session)
+                found["yacht"] = await _refused(session)
                 web.let_go.set()
             found["again"] = await session.call_tool("slow", {})
             found["same"] = await _refused(session)
-    assert [type(found[one]) for one in ("report", "same")] == [TooExpensive] * 2
-    assert "one payment may cost 0.05 USD" in str(found["report"])
+    assert [type(found[one]) for one in ("yacht", "same")] == [TooExpensive] * 2
+    assert "one payment may cost 0.05 USD" in str(found["yacht"])
     assert [found[one].content[0].text for one in ("slow", "again")] == ["Done."] * 2
     assert (mcp_buyer.holds(), mcp_sandbox.paid(mcp_buyer)) == ((), [])
 
@@ -153,6 +152,6 @@ async def test_under_a_session_that_is_not_wrapped_a_refusal_ends_it_as_any_erro
     with Asks(mcp_sandbox) as web:
         with pytest.raises(BaseExceptionGroup) as ended:
             async with paying_session("mcp", web.url, mcp_buyer) as session:
-                await session.call_tool("report", BERN)
+                await session.call_tool("yacht", BERN)
         assert isinstance(errors.find(ended.value), TooExpensive)
     assert mcp_buyer.holds() == ()

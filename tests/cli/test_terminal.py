@@ -13,7 +13,8 @@ import pytest
 
 from x402_client import errors
 from x402_client.cli.new_ledger import NewLedger
-from x402_client.ledgers.conformance.fixtures import cap, order, signed
+from x402_client.ledgers.conformance.fixtures import cap, order, purchase, signed
+from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt, Hold, Spending
 from x402_client.sandbox import Sandbox
 from x402_client.signers import keystore
@@ -202,3 +203,28 @@ def test_a_ledger_that_is_made_while_the_passphrase_is_typed_is_kept_to(
     assert len(seller.settlements) - before == 1
     assert (ledger.spent(today), ledger.holds()) == (10_000, ())
     ledger.close_ledger()
+
+
+@pytest.mark.parametrize("is_live", [False, True])
+def test_a_ledger_in_which_another_program_left_the_same_purchase_meanwhile_takes_no_second_payment(
+    tmp_path: Path, is_live: bool
+) -> None:
+    """Nothing that was signed is in the file, so nothing may be said to be counted for it."""
+    book, wanted, other = tmp_path / "new.db", order(purchase(key="k" if is_live else None)), Attempt()
+    ledger = NewLedger(book)
+    hold = ledger.reserve(wanted, Attempt())
+    assert isinstance(hold, Hold)
+    first = SqliteLedger(book)
+    theirs = first.reserve(wanted, other)
+    assert isinstance(theirs, Hold)
+    first.record(theirs, signed("0x02"))
+    if not is_live:
+        other.end()
+        first._record_ended()
+    with pytest.raises(errors.LedgerUnavailable) as caught:
+        ledger.record(hold, signed("0x01"))
+    assert caught.value.wrote_nothing
+    [kept] = ledger.holds()
+    assert (kept.nonce, ledger.spent(Spending("", "day", "USD"))) == ("0x02", wanted.price.units)
+    ledger.close_ledger()
+    first.close_ledger()

@@ -25,6 +25,7 @@ class Host(NamedTuple):
 
 HOSTS = (
     Host("mcp 1.30", "mcp1", "mcp"),
+    Host("fastmcp 3.4", "mcp1", "fastmcp"),
     Host("mcp 2.3", "mcp2", "mcp"),
     Host("mcp 2.3, its Client", "mcp2", "client", ("http",)),
     Host("fastmcp 4.2", "mcp2", "fastmcp"),

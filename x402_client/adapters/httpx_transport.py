@@ -13,7 +13,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..buyer.scopes import inside, mandate, mandate_around
+from ..buyer.scopes import mandate, mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
 from ..guards.hpack_log import hide_payments
@@ -206,7 +206,7 @@ class AsyncPaying(_Paying):
             hops.failed(failure)
             shorten(failure)
             hops.end(marks)
-            told = self._told_above(request, hops, failure)
+            told = self._told_above(request, hops, failure) if isinstance(failure, Exception) else None
             if told is None:
                 raise
             return told
@@ -240,7 +240,7 @@ class AsyncPaying(_Paying):
         if below is None:
             return await exchange.arun(exchange.pay(courier.request, hops, mandated, first), courier)
         if below.may_pay():
-            with inside(below.above.scopes), below.scope:
+            with below.under_way():
                 flow = exchange.pay(courier.request, hops, self._mandate(request), first)
                 return await exchange.arun(flow, courier)
         try:
@@ -258,10 +258,10 @@ class AsyncPaying(_Paying):
             ahead = self._ahead(request, hops, self._mandate(request), body)
             paid = None if ahead is None else await self._exchange.arun(ahead, courier)
         elif below.may_pay():
-            with inside(below.above.scopes), below.scope:
+            with below.under_way() as scope:
                 ahead = self._ahead(request, hops, self._mandate(request), body)
                 paid = None if ahead is None else await self._exchange.arun(ahead, courier)
-            if below.scope.cancelled_caught:
+            if scope.cancelled_caught:
                 return self._answer(request, b"")
         else:
             return None

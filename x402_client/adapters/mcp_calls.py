@@ -36,7 +36,7 @@ from .mcp_errors import OWN_ERRORS, LibraryError, error_data, made_error, timed_
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import pays_by_http, server_of, session_of
 from .quoting import finished_quote, quote_in_progress, quote_request
-from .session_calls import INTERNAL_ERROR, UNPAID, SessionCall, watched
+from .session_calls import INTERNAL_ERROR, UNPAID, SessionCall, mark_messages, watched
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -194,6 +194,7 @@ class ToolCall:
     def __init__(self, method: Any, bound: inspect.BoundArguments, session: Any, buyer: Buyer) -> None:
         self._method, self._buyer, self._bound = method, buyer, bound
         self.session: Any = session
+        mark_messages(session)
         #: What the HTTP client below finds of this call.
         self.shared: SessionCall
         #: The read time-out of the call. None: it has none.

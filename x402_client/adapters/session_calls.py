@@ -1,9 +1,9 @@
 """The record of one tool call of a wrapped session. The HTTP client below it finds it: one payer, one payment, one end.
 
 Strategy: a transport of mcp posts a message in a task of its own, which outlives the call. mcp 2.x runs it in the
-context of the call, so the record is found there. mcp 1.x does not, so the record is put on the message, and is found
-by the frames that send it. What ``call_tool`` gave to its caller decides if a payment was delivered. So its end is
-noted here in that same step, and awaits nothing.
+context of the call, so the record is found there. mcp 1.x does not, so the record is put on each message that a session
+gives to its transport, and is found by the frames that post it. What ``call_tool`` gave to its caller decides if a
+payment was delivered. So its end is noted here in that same step, and awaits nothing.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from secrets import token_hex
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from ..buyer.scopes import Scopes, inside
 from ..core import asks
 from ..core.call import HttpRequest, without_session
 from ..core.spelling import one_spelling
@@ -26,7 +27,6 @@ from ..model.holds import Outcome
 if TYPE_CHECKING:
     from anyio import CancelScope
 
-    from ..buyer.scopes import Scopes
     from ..core.call import Call
     from ..core.delivery import Delivery
     from ..core.ports import AsyncCourier
@@ -42,8 +42,8 @@ INTERNAL_ERROR = -32603
 UNPAID = "The server answered with HTTP 402: it asks to be paid by HTTP."
 #: What is still asked for after the end of a call: nothing of it waits, is signed, or leaves this machine.
 _AFTER_THE_END = (asks.Tell, asks.Close, asks.Release, asks.Note, asks.Conclude, asks.LookLater)
-#: The modules of mcp that make a request, and those that send it.
-_MAKES, _SENDS = "mcp.shared.", "mcp.client."
+#: The modules of mcp that post a message.
+_SENDS = "mcp.client."
 #: The call that is under way, and which of its messages. mcp makes a new message for each way to present a payment.
 _Sent = tuple["SessionCall", int]
 _call: ContextVar[_Sent | None] = ContextVar("x402_client.session_call", default=None)
@@ -176,19 +176,6 @@ class SessionCall:
         self.scope.cancel()
         return b""
 
-    def mark(self, waiting: Any) -> bool:
-        """Put this call on the message that it sends, which mcp 1.x has in a variable on the way there.
-
-        Return False if there is none yet.
-        """
-        while (frame := getattr(waiting, "cr_frame", None)) is not None:
-            made = frame.f_locals.get("jsonrpc_request") if _module(frame).startswith(_MAKES) else None
-            if made is not None:
-                object.__setattr__(made, "__pydantic_private__", {_NAME: (self, self._message)})
-                return True
-            waiting = waiting.cr_await
-        return False
-
 
 class PaymentBelow:
     """The payment that one request of an HTTP client makes for a session's call."""
@@ -200,8 +187,7 @@ class PaymentBelow:
         self._message = message
         #: The ``id`` of the request, which its answer repeats.
         self.number: int | str = number
-        #: Cancelled with the call: a payment that was sent is waited for no more.
-        self.scope: CancelScope = CancelScope()
+        self._scope: CancelScope = CancelScope()
         self._hands_off, self._is_stopped = hands_off, False
         self._call: Call | None = None
         self._delivery: Delivery | None = None
@@ -217,6 +203,19 @@ class PaymentBelow:
     def may_pay(self) -> bool:
         """Return True if this request is the HTTP client's to pay: it has no payment of its own, and is no quote."""
         return not self._hands_off and self.above.client_pays(self)
+
+    @contextmanager
+    def under_way(self) -> Iterator[CancelScope]:
+        """Let a block pay in the call's own scopes, and cancel it with the call: nothing that was sent is waited for.
+
+        A request may come here twice, ahead of its 402 and with it. A cancel scope of Trio is entered once.
+        """
+        from anyio import CancelScope
+
+        with inside(self.above.scopes), CancelScope() as self._scope:
+            if self._is_stopped:
+                self._scope.cancel()
+            yield self._scope
 
     def begins(self, call: Call) -> None:
         """Note the flow that pays."""
@@ -248,7 +247,7 @@ class PaymentBelow:
             delivery.not_taken(failure)
         if self._call is not None:
             self._call.attempt.end()
-        self.scope.cancel()
+        self._scope.cancel()
 
     def through(self, answers: Callable[[asks.Ask[Any]], Any]) -> Callable[[asks.Ask[Any]], Any]:
         """Return what answers a flow's asks until the call is over."""
@@ -266,7 +265,7 @@ class PaymentBelow:
         """Raise the cancellation here and not at the next pause: many a step on the way there waits for nothing."""
         from anyio import sleep_forever
 
-        self.scope.cancel()
+        self._scope.cancel()
         await sleep_forever()
 
     async def unpaid_answer(self, courier: AsyncCourier, reply: Reply, accepts: str) -> bytes:
@@ -333,28 +332,60 @@ def _on_message() -> _Sent | None:
     return None
 
 
+class _MarkingStream:
+    """The stream of a session of mcp 1.x to its transport. It puts the call at hand on each message of it.
+
+    The call is that of the context: it is there in tasks that a caller or fastmcp starts for the call, too.
+    """
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def send(self, item: Any) -> None:
+        call, message = _call.get(), getattr(getattr(item, "message", None), "root", None)
+        if call is not None and message is not None:
+            object.__setattr__(message, "__pydantic_private__", {_NAME: call})
+        await self._inner.send(item)
+
+    async def __aenter__(self) -> Any:
+        return await self._inner.__aenter__()
+
+    async def __aexit__(self, *failure: Any) -> Any:
+        return await self._inner.__aexit__(*failure)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def mark_messages(session: Any) -> None:
+    """Let the messages of a session carry the call that they are sent in, if its mcp does not by itself."""
+    stream = getattr(session, "_write_stream", None)
+    if stream is not None and not isinstance(stream, _MarkingStream):
+        session._write_stream = _MarkingStream(stream)
+
+
 @coroutine
 def watched(waiting: Any, call: SessionCall) -> Generator[Any, Any, Any]:
-    """Await a session's own method. Its message is marked, and a cancellation of its caller ends the call.
+    """Await a session's own method. A cancellation of its caller ends the call at once.
 
     mcp tells its server of a cancellation, which may take a while. The caller is gone from the first moment on.
     """
     from anyio import get_cancelled_exc_class
 
-    step, given, is_marked = waiting.send, None, False
+    turns = waiting.__await__()  # another library's method may return a task, or anything else that can be awaited
+    step, given = turns.send, None
     while True:
         try:
             asked = step(given)
         except StopIteration as end:
             return end.value
-        is_marked = is_marked or call.mark(waiting)
         try:
-            step, given = waiting.send, (yield asked)
+            step, given = turns.send, (yield asked)
         except BaseException as failure:
             # A 402 ends the waiting, too. That end is not the caller's.
             if call.unpaid is None and isinstance(failure, (get_cancelled_exc_class(), GeneratorExit)):
                 call.end(failure)
-            step, given = waiting.throw, failure
+            step, given = turns.throw, failure
 
 
 def _module(frame: Any) -> str:

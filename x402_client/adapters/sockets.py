@@ -88,9 +88,9 @@ def connects_straight(transport: Any) -> bool:
 def _session_connects_straight(session: Any) -> bool:
     """Return True if nothing of an aiohttp session's own leads a request elsewhere. What is not known may."""
     connector = getattr(session, "connector", None)
-    parts = (connector, getattr(connector, "_resolver", None))
+    parts = (session, connector, getattr(connector, "_resolver", None))
     return (
-        [type(part).__module__ for part in parts] == ["aiohttp.connector", "aiohttp.resolver"]
+        [type(part).__module__ for part in parts] == ["aiohttp.client", "aiohttp.connector", "aiohttp.resolver"]
         and type(connector).__name__ == "TCPConnector"
         and session.trust_env is False
         and getattr(session, "_default_proxy", "") is None

@@ -49,7 +49,8 @@ class NewLedger(SqliteLedger):
         if not isinstance(taken, Hold) or taken.authorization is not None:
             raise LedgerUnavailable(
                 f"Another program made the ledger {self.name} meanwhile, and pays for the same request. Nothing was "
-                "sent; make the same request again."
+                "sent; make the same request again.",
+                wrote_nothing=True,
             )
         return super().record(taken, authorization)
 

@@ -98,8 +98,8 @@ class Advice(NamedTuple):
         return f"{self.known} {self.todo}".lstrip()
 
 
-#: What sellers say of a payment that they took before.
-_USED = re.compile("already|used", re.IGNORECASE)
+#: What sellers say of a payment that they took before. "Refused" and "unused" are other words.
+_USED = re.compile("already|Already|ALREADY|(?<![A-Za-z])used|Used|(?<![A-Za-z])USED")
 #: What sellers say of a payment that expired.
 _LATE = re.compile("valid_?before|expire|deadline|too_?late", re.IGNORECASE)
 #: Answers that may be others soon.

@@ -103,7 +103,7 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     if state is None:
         return LedgerUnavailable(
             f"The ledger knows no {this}: it lost it, or the allowance was left behind by the program that made it. "
-            " Nothing was paid; buyer.allowance(...) opens it again.",
+            "Nothing was paid; buyer.allowance(...) opens it again.",
             wrote_nothing=True,
         )
     if state == "frozen":

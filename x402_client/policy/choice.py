@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from functools import lru_cache, wraps
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ..errors import PaymentRefused
 from ..guards.remembered import Remembered
@@ -23,6 +23,8 @@ from .allowances import AllowanceRules
 
 if TYPE_CHECKING:
     from .policy import Policy
+
+T = TypeVar("T")
 
 _NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches for one"
 #: A 402 whose signed offers contradict it. Its other offers are no better.
@@ -86,22 +88,35 @@ class Means(Protocol):
         ...
 
 
+_Judgement = Callable[[Quote, "Policy", Origin, Means, Mandate, Bounds], T]
+
+
+def _kept(judge: _Judgement[T]) -> _Judgement[T]:
+    """Let a judgement of a quote be made once. No argument of it ever changes, and most sellers repeat their offers."""
+
+    def judged(keyed: ByIdentity[Quote], *about: Any) -> T:
+        return judge(keyed.it, *about)
+
+    of_brief, of_long = lru_cache(maxsize=64)(judged), Remembered(judged, LONG_TERMS)
+
+    @wraps(judge)
+    def kept(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> T:
+        about: tuple[Any, ...] = (policy, origin, means, mandate, bounds)
+        # A quote that the caller passed in may be large, so its judgement is not kept.
+        if mandate.quote is not None or not (quote.brief or quote.size):
+            return judge(quote, *about)
+        keyed = ByIdentity(quote)
+        return of_brief(keyed, *about) if quote.brief else of_long(quote.size, keyed, *about)
+
+    return kept
+
+
+@_kept
 def choose(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Quote:
     """Return the quote with every offer judged.
 
     ``choice`` is the offer to pay. Every other offer has a reason.
     """
-    about = (ByIdentity(quote), policy, origin, means, mandate, bounds)
-    # A quote that the caller passed in may be large, so its judgement is not cached.
-    if mandate.quote is not None or not (quote.brief or quote.size):
-        return _judged(*about)
-    return _judged_cached(*about) if quote.brief else _judged_remembered(quote.size, *about)  # type: ignore[arg-type]
-
-
-def _judged(
-    keyed: ByIdentity[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds
-) -> Quote:
-    quote = keyed.it
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds), quote.contradiction)
     judged = [judge.look_at(offer) for offer in quote.offers]
     eligible = [offer for offer in judged if offer.reason is None]
@@ -110,35 +125,17 @@ def _judged(
     return replace(quote, offers=offers, choice=choice)
 
 
-#: Cached: no argument of a judgement ever changes, and most sellers make the same offers each time.
-_judged_cached = lru_cache(maxsize=64)(_judged)
-_judged_remembered = Remembered(_judged, LONG_TERMS)
-
-
+@_kept
 def pick(quote: Quote, policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds) -> Offer | None:
     """Return the choice of ``choose`` alone, without a reason against any other offer. None: there is none.
 
     Strategy: the offers are looked at in the order of preference, up to the first that nothing speaks against. One of a
     token that is not known costs a look-up, and no words are made for it.
     """
-    about = (ByIdentity(quote), policy, origin, means, mandate, bounds)
-    if mandate.quote is not None or not (quote.brief or quote.size):
-        return _picked(*about)
-    return _picked_cached(*about) if quote.brief else _picked_remembered(quote.size, *about)  # type: ignore[arg-type]
-
-
-def _picked(
-    keyed: ByIdentity[Quote], policy: Policy, origin: Origin, means: Means, mandate: Mandate, bounds: Bounds
-) -> Offer | None:
-    quote = keyed.it
     judge = _Judge(policy, origin, means, mandate, echo_objections(quote, bounds), quote.contradiction)
     known = (judge.priced(offer) for offer in quote.offers)
     preferred = sorted((offer for offer in known if offer is not None), key=judge.order)
     return next((offer for offer in preferred if judge.reason(offer) is None), None)
-
-
-_picked_cached = lru_cache(maxsize=64)(_picked)
-_picked_remembered = Remembered(_picked, LONG_TERMS)
 
 
 class SharedReason(str):
