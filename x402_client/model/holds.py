@@ -34,8 +34,9 @@ CHARGED = "charged"
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
-#: it is unused. "one_says_not": it did not settle, by the word of a single witness.
-Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
+#: it is unused. "one_says_not": it did not settle, by the word of a single witness. "one_says_charge": only a part of
+#: its ceiling was taken, by such a word.
+Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "one_says_charge", "live", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,16 @@ class Hold:
         return self.authorization is not None and self.authorization.kind == CEILING
 
     @property
+    def has_ceiling(self) -> bool:
+        """Return True if its price is or was a ceiling: also if the chain showed what was taken of it."""
+        return self.is_ceiling or self.charge is not None
+
+    @property
     def charge(self) -> Money | None:
         """Return what the chain shows was taken of a ceiling. None: not known."""
-        return None if self.charged is None else _worth(self.offer, self.charged)
+        if self.charged is not None:
+            return _worth(self.offer, self.charged)
+        return self.price if self.authorization is not None and self.authorization.kind == CHARGED else None
 
     @property
     def url(self) -> str:
