@@ -9,6 +9,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import multiprocessing
+import os
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -145,6 +148,15 @@ class Case:
         seller = needed(self.world.seller, "fastapi-v2")
         self.url, self.block = seller.url("/upto?charge=7000"), self.world.chain.block()
         self.line = Line(httpx.get(self.url))
+        self.buyer, self._loop = self.another(), asyncio.Runner()
+
+    def close(self) -> None:
+        """End as a program does."""
+        self._loop.run(self.buyer.aclose())
+        self._loop.close()
+
+    def restart(self) -> None:
+        self._loop.run(self.buyer.aclose())
         self.buyer = self.another()
 
     def another(self, witnesses: int = 2) -> Buyer:
@@ -157,7 +169,7 @@ class Case:
         """Make the request, and return the answer or the failure."""
         self.line.then = [then]
         try:
-            return asyncio.run(self._aask(path)) if self.is_async else self._ask(path)
+            return self._loop.run(self._aask(path)) if self.is_async else self._ask(path)
         except (errors.X402Error, httpx.HTTPError) as failure:
             return failure
 
@@ -237,7 +249,7 @@ def test_it_counts_what_was_taken_and_is_bought_once(
         seen = bool(case.taken) and lost != "cut"  # a broken body is looked at in the background
         assert told.money == ("spent" if seen else told.money) != "untouched", told
         if seen:
-            charged = told.hold.charge if isinstance(told, errors.X402Error) else told.charged
+            charged: Any = told.hold.charge if isinstance(first, errors.X402Error) else told.charged
             assert (charged.units, case.counted()) == (case.taken, {case.taken})
         else:
             assert case.counted() <= {CEILING, case.taken or CEILING}
@@ -262,13 +274,12 @@ def test_it_counts_what_was_taken_and_is_bought_once(
         assert len(set(case.line.payments)) == 1
         assert case.counted() == {case.taken if case.taken or over else CEILING}
         assert case.moved == ([case.taken] if case.taken else [])
-        case.buyer.close()
+        case.close()
 
 
 def _look(case: Case, look: str, kind: str) -> None:
     if look == "restart" and kind != "memory":
-        case.buyer.close()
-        case.buyer = case.another()
+        case.restart()
         case.buyer.reconcile()
     elif look == "reconcile":
         found = case.buyer.reconcile()
@@ -305,3 +316,92 @@ def _is_over(case: Case) -> None:
         failure = case.ask(then)
         assert isinstance(failure, errors.PaidNotDelivered)
         assert (failure.money, case.counted()) == ("spent", {case.taken})
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "redis"])
+@pytest.mark.parametrize("written", [False, True])
+def test_killed_beside_the_look_it_counts_never_less_than_was_taken(
+    mine: World, open_ledger: Any, monkeypatch: pytest.MonkeyPatch, kind: str, written: bool
+) -> None:
+    case = Case(mine, Clock(mine, monkeypatch), open_ledger(kind))
+    child = multiprocessing.get_context("fork").Process(target=_dies_at_the_look, args=(case, written))
+    child.start()
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    case.buyer = case.another()
+    case.taken = 7_000
+    assert case.moved == [7_000]
+    assert case.counted() == {7_000 if written else CEILING}
+    until = time.monotonic() + 30
+    while case.counted() != {7_000} and time.monotonic() < until:  # a server gives the dead a moment
+        case.buyer.reconcile()
+        time.sleep(0.2)
+    assert case.counted() == {7_000}
+    [hold] = case.buyer.holds()
+    answer: Any = case.ask("goods")
+    assert (answer.status_code, case.buyer.holds(), case.counted()) == (200, (), {7_000})
+    paid: Any = outcome(answer)
+    assert paid.hold.nonce == hold.nonce
+    case.close()
+
+
+def _dies_at_the_look(case: Case, written: bool) -> None:
+    buyer = case.buyer = case.another()
+    conclude = type(buyer.ledger).conclude
+
+    def die(*given: Any) -> None:
+        if written:
+            conclude(*given)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    type(buyer.ledger).conclude = die  # type: ignore[method-assign, assignment]
+    case.line.arrived = lambda: case.settle(7_000)
+    case.ask("drop")
+
+
+def test_a_repeat_that_brings_nothing_is_no_loss_before_the_deadline(
+    mine: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rule: "accept_loss writes off by itself up to that amount, in (3) and (4) only"."""
+    case = Case(mine, Clock(mine, monkeypatch), ":memory:", policy=POLICY.but(accept_loss="0.01"))
+    case.line.arrived = lambda: case.settle(7_000)
+    assert isinstance(case.ask("drop"), errors.PaymentOutcomeUnknown)
+    case.line.arrived = None
+    rejected = case.ask("402")
+    assert isinstance(rejected, errors.PaymentRejected)
+    assert "0.007 USD (test) of it was taken." in str(rejected)
+    assert len(set(case.line.payments)) == 1
+    case.expire()
+    case.line.arrived = lambda: None
+    case.line.then = ["402", "goods"]
+    with x402_client.httpx.wrap(httpx.Client(transport=case.line), case.buyer) as client:
+        assert client.get(case.url).status_code == 200, "a charge below what may be lost, and a new purchase"
+    assert len(set(case.line.payments)) == 2
+    assert case.counted() == {7_000 + CEILING}
+    assert [hold.state for hold in case.buyer.history(2)] == ["delivered", "written_off"]
+    case.close()
+
+
+def test_a_written_off_one_counts_as_much_as_was_taken(mine: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(mine, Clock(mine, monkeypatch), ":memory:")
+    case.line.arrived = lambda: case.settle(7_000)
+    assert isinstance(case.ask("drop"), errors.PaymentOutcomeUnknown)
+    [hold] = case.buyer.holds()
+    case.buyer.write_off(hold)
+    case.buyer.reconcile()
+    assert (case.counted(), case.buyer.holds(), case.buyer.history(1)[0].state) == ({7_000}, (), "written_off")
+    case.close()
+
+
+def test_the_look_in_the_background_sees_what_is_settled_a_moment_later(
+    mine: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(mine, Clock(mine, monkeypatch), ":memory:")
+    assert isinstance(case.ask("drop"), errors.PaymentOutcomeUnknown)
+    assert case.counted() == {CEILING}
+    case.settle(7_000)
+    until = time.monotonic() + 30
+    while case.counted() != {7_000} and time.monotonic() < until:
+        time.sleep(0.1)
+    assert (case.counted(), len(case.buyer.holds())) == ({7_000}, 1)
+    case.close()
