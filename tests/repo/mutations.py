@@ -749,8 +749,8 @@ MUTATIONS = (
     Mutation(
         "a payment is presented more often than is safe",
         "core/present.py",
-        'tries.hold.money == "held" and tries.again < tries.most',
-        'tries.hold.money == "held" and tries.again < 2',
+        "not call.is_over and tries.again < tries.most",
+        "not call.is_over and tries.again < 2",
         (ENDS,),
         unseen=ONE_PAYMENT,
     ),
@@ -1070,9 +1070,9 @@ MUTATIONS = (
     Mutation(
         "a loss is written off before the payment expired",
         "core/present.py",
-        '    if tries.hold.money != "held":\n        return (yield from _expired',
-        '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
-        "        return (yield from _expired",
+        "    if call.is_over:\n        return (yield from _expired(call, tries, rules))",
+        "    if call.is_over or rules.policy.accepts_loss(tries.hold.price):\n"
+        "        return (yield from _expired(call, tries, rules))",
         (ENDS, seed("loss", "memory", 2)),
     ),
     Mutation(
