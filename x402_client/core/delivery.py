@@ -13,11 +13,11 @@ from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
 from ..wire.tool_answers import ToolAnswer
 from . import interruptions
+from .amounts import asked_of
 from .asks import Ask, Claim, Close, LookLater, Tell
 from .call import Call, Ending
 from .drive import Flow, arun, run
 from .last_answer import note_break, note_tool_error
-from .no_content import asked_of
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None

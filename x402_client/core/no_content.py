@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import MoneyState, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected
 from ..model.holds import MARGIN, Hold, moment
 from . import interruptions
+from .amounts import asked_of, taken
 from .last_answer import named, with_last
 from .next_step import next_step
 
@@ -139,16 +140,6 @@ def _brought(call: Call, tries: Tries) -> str:
         return f"a redirect to {call.origin}, where the payment is not shown,"
     answer = tries.refusal or tries.kept
     return f"an answer of {answer.status}" if answer is not None else f"no answer ({type(tries.failure).__name__})"
-
-
-def asked_of(hold: Hold) -> str:
-    """Return the price of a payment, or the ceiling: of that, the seller may take any part."""
-    return f"up to {hold.offer.price}" if hold.has_ceiling else f"{hold.price}"
-
-
-def taken(hold: Hold) -> str:
-    """Return what the chain shows was taken of a ceiling, for a message. "": it was none, or that is not known."""
-    return "" if hold.charge is None else f"{hold.charge} of it was taken. "
 
 
 def still_counted(call: Call, hold: Hold) -> str:

@@ -184,9 +184,7 @@ class Hold:
     last: LastAnswer | None = field(default=None, repr=False, compare=False)
     in_flight: bool | None = field(default=None, repr=False, compare=False)
     path: tuple[str, ...] = ()
-    #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     used: tuple[int, ...] = field(default=(), repr=False, compare=False)
-    #: What the chain shows was taken of a ceiling, in the token's smallest units. A ledger concludes by it.
     charged: int | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -309,7 +307,6 @@ class Outcome:
     hold: Hold
     offer: Offer
     receipt: Receipt | None = None
-    #: Disagreements between the receipt and what was signed, one line each.
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)

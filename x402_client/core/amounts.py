@@ -1,0 +1,15 @@
+"""Writes what a payment asked for and what was taken, for messages: of a ceiling these are two amounts."""
+
+from __future__ import annotations
+
+from ..model.holds import Hold
+
+
+def asked_of(hold: Hold) -> str:
+    """Return the price of a payment, or the ceiling: of that, the seller may take any part."""
+    return f"up to {hold.offer.price}" if hold.has_ceiling else f"{hold.price}"
+
+
+def taken(hold: Hold) -> str:
+    """Return what the chain shows was taken of a ceiling, for a message. "": it was none, or that is not known."""
+    return "" if hold.charge is None else f"{hold.charge} of it was taken. "
