@@ -238,7 +238,7 @@ def _permits(draw: Drawing) -> list[Event]:
 
 
 def _lost_ceilings(draw: Drawing) -> list[Event]:
-    """Lose the answers to ceilings. Look before their deadline, perhaps by an endpoint that shows little of each: not by both."""
+    """Lose the answers to ceilings. Look before their deadline, perhaps by one endpoint that shows little of each."""
     rng, program = draw.rng, draw.rng.randrange(2) if draw.shared else 0
     look, late = Reconcile(program), SettleLate()
     lost = [draw.call(failing=True) for _ in range(rng.choice((1, 1, 2, 3)))]
