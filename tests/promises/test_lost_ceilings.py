@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,7 @@ LEDGERS = ("memory", "sqlite", "redis", pytest.param("postgres", marks=pytest.ma
 
 #: A case takes a second, and a failure tells what was drawn: none is made smaller.
 PHASES = (Phase.explicit, Phase.generate)
+SLOW = (HealthCheck.too_slow, HealthCheck.function_scoped_fixture)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,7 @@ class _Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
         yield b"go"
         raise httpx.ReadError("The line broke")
 
-    async def __aiter__(self) -> Any:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         yield b"go"
         raise httpx.ReadError("The line broke")
 
@@ -217,7 +218,7 @@ def is_told(failure: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", LEDGERS)
-@settings(max_examples=14, suppress_health_check=list(HealthCheck), phases=PHASES)
+@settings(max_examples=14, suppress_health_check=SLOW, phases=PHASES)
 @given(
     lost=st.sampled_from(["drop", "late", "402", "500", "cut"]),
     moment=st.sampled_from(["before", "after", "expired", "never"]),
