@@ -43,7 +43,7 @@ with Sandbox() as seller:
         seller.sell(f"/{name}", price)
     names = ["weather", "weather?tomorrow", "satellite-image", "newspaper", "company-report", "report", "report?more"]
 
-    policy = Policy(per_request="1", per_day="0.40", approve_above="0.25")
+    policy = Policy(per_request="0.40", per_day="0.40", approve_above="0.25")
     buyer = seller.buyer(policy, approve=person)
     with wrap(httpx.Client(), buyer) as client:
         agent(client, [f"{seller.url}/{name}" for name in names])

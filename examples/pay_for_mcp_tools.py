@@ -54,7 +54,7 @@ def text(words: str) -> list[Any]:
 
 async def main() -> None:
     async with Sandbox() as seller:
-        buyer = seller.buyer(Policy(per_day="5", hosts={"mcp:reports": Limit(per_request="0.05", per_day="0.02")}))
+        buyer = seller.buyer(Policy(per_day="5", hosts={"mcp:reports": Limit(per_request="0.01", per_day="0.02")}))
         async with Client(shop(seller)) as client:
             wrap(client, buyer, name="reports")
             price = await quote(client, "weather", {"city": "Bern"})

@@ -50,11 +50,7 @@ def wrap(session: _Session, buyer: Payer, name: str | None = None) -> _Session:
             host counts, and a name changes nothing. Where no URL is seen, because the transport is your own, the name
             may be the URL. Default: None, the server has a URL.
     """
-    if not _is_session(session):
-        raise ConfigurationError(
-            "wrap takes an mcp.ClientSession, an mcp.Client or a fastmcp.Client, not "
-            f"{type(session).__module__}.{type(session).__name__}."
-        )
+    _check("wrap", session)
     from .adapters.mcp_calls import put_around
 
     put_around(session, buyer, name)
@@ -71,9 +67,18 @@ async def quote(session: Any, tool: str, arguments: Mapping[str, Any] | None = N
         tool: The name of the tool.
         arguments: The arguments of the call. Default: none.
     """
+    _check("quote", session)
     from .adapters.mcp_calls import quote_with
 
     return await quote_with(session, tool, arguments)
+
+
+def _check(name: str, session: object) -> None:
+    if not _is_session(session):
+        raise ConfigurationError(
+            f"{name} takes an mcp.ClientSession, an mcp.Client or a fastmcp.Client, not "
+            f"{type(session).__module__}.{type(session).__name__}."
+        )
 
 
 def _is_session(session: object) -> bool:

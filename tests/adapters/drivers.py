@@ -382,7 +382,7 @@ def params(*drivers: type[Driver]) -> list[Any]:
 
 def _marks(driver: type[Driver]) -> list[pytest.MarkDecorator]:
     if driver.backend == "trio":
-        return [_TRIO_REMARKS]
+        return [_TRIO_REMARKS, pytest.mark.twin]
     return [pytest.mark.twin] if "httpx2" in driver.name or driver is HttpxOverAiohttp else []
 
 

@@ -204,7 +204,7 @@ def test_a_cap_or_a_quote_of_ones_own_asks_first(server: Server, till: Till, cli
 
 
 def test_limits_hold(shell: Driver, server: Server, till: Till) -> None:
-    client = shell.client(new_buyer(Policy(per_request="0.05", per_day="0.02", pay_ahead=True)))
+    client = shell.client(new_buyer(Policy(per_request="0.02", per_day="0.02", pay_ahead=True)))
     url = server.on("/paid", till.sells())
     learnt(client, server, url)
     assert client.get(url).status_code == 200
@@ -328,7 +328,7 @@ def test_the_first_refusal_makes_all_of_the_seller_be_asked_again(server: Server
 def test_a_file_goes_out_whole_when_something_is_in_the_way(
     shell: Driver, server: Server, till: Till, tmp_path: Path, in_the_way: str
 ) -> None:
-    buyer = new_buyer(Policy(per_request="0.05", per_day="0.01", pay_ahead=True))
+    buyer = new_buyer(Policy(per_request="0.01", per_day="0.01", pay_ahead=True))
     client = shell.client(buyer)
     url = server.on("/paid", till.sells())
     (tmp_path / "body").write_bytes(b"whole")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import httpx
@@ -17,10 +20,24 @@ from x402_client.agents.advice import MOST_PRESENTED, Next, name_of, next_after,
 from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
 from x402_client.buyer.environment import no_wallet
+from x402_client.core.next_step import next_step
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.ledgers.refusals import check_key
-from x402_client.model.holds import Hold, LastAnswer, Outcome
+from x402_client.ledgers.served.trust import TrustedServer
+from x402_client.ledgers.sqlite.errors import missing
+from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
+
+
+def _no_purse(others: str) -> errors.LedgerUnavailable:
+    """Return what a server's ledger raises where a purse has to be there, and is not."""
+    server: Any = SimpleNamespace(where="Redis ledger at localhost")
+    steps = TrustedServer._refuse_missing(server, "shop")
+    with pytest.raises(errors.LedgerUnavailable) as raised:
+        next(steps)
+        steps.send([others] if others else [])
+    return raised.value
+
 
 KINDS: list[type[X402Error]] = [
     kind for name in errors.__all__ if inspect.isclass(kind := getattr(errors, name)) and issubclass(kind, X402Error)
@@ -65,6 +82,27 @@ def test_an_empty_wallet_is_for_a_person_to_fill() -> None:
     found = results.failed(error)
     assert (found["next"], found["money"]) == (PERSON, "held")
     assert found["says"] == "Send USDC on base to 0x2 first. Tell the user: it is the payment 1 in the ledger."
+
+
+@pytest.mark.parametrize("tries", range(3, 9))
+def test_a_payment_that_is_refused_time_and_again_is_repeated_at_a_time_and_not_before(tries: int) -> None:
+    soon = Authorization("0x1", "0x2", int(datetime.now(UTC).timestamp()) + 60, ("", ""))
+    last = LastAnswer("held", 402, "no")
+    hold = HOLD.but(authorization=soon, tries=tries, last=last)
+    found = results.failed(errors.PaymentRejected(f"It was refused. {next_step(hold)}", hold=hold))
+    assert found["next"] == REPEAT
+    assert re.search(
+        r"Make the same call again in (5\d|60) seconds, not before: it asks the chain first", found["says"]
+    )
+    assert "after that time" not in found["says"]
+
+
+@pytest.mark.parametrize("missing", [missing(Path("/x/spend.db")), _no_purse("bank"), _no_purse("")])
+def test_what_is_missing_is_said_to_a_model(missing: errors.LedgerUnavailable) -> None:
+    says = results.failed(missing)["says"]
+    assert says.startswith(f"{missing.args[0]}".partition(" none is made")[0] + " none is made.")
+    assert "must_exist" not in says
+    assert "Nothing is paid" in says
 
 
 def test_a_pause_passes_by_itself_so_the_model_repeats_later() -> None:

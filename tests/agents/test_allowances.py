@@ -17,7 +17,7 @@ def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandb
     assert (found["ok"], found["paid"], found["left"]) == (
         True,
         "0.02 USD",
-        "4.98 USD per day, 0.03 USD in this allowance",
+        "4.98 USD of the day's budget, 0.03 USD of this allowance",
     )
     assert own.quote(url)["would_pay"] == "0.02 USD"
     assert own.search("poem")["found"][0]["would_be_paid"]
@@ -56,7 +56,7 @@ def test_a_model_is_told_of_an_allowance_and_a_cap_around_the_call(box: Toolbox,
     run, step = buyer.allowance("1"), buyer.allowance("0.05", per_request="0.04")
     own = box.tools(buyer, hosts=["127.0.0.1"])
     with run, step:
-        assert own.paid_fetch(poem)["left"] == "4.98 USD per day, 0.03 USD in this allowance"
+        assert own.paid_fetch(poem)["left"] == "4.98 USD of the day's budget, 0.03 USD of this allowance"
         assert own.budget()["left"] == {"day": "4.98 USD", "allowance": "0.03 USD"}
         assert (own.budget()["spent"]["allowance"], own.budget()["per_payment"]) == ("0.02 USD", "0.04 USD")
         with buyer.purchase(per_request="0.01"):
@@ -87,3 +87,12 @@ def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> Non
     refused = own.paid_fetch(f"{seller.url}/weather")
     assert (refused["ok"], refused["money"]) == (False, "untouched")
     assert refused["next"] != "repeat"
+
+
+def test_what_an_earlier_run_left_unresolved_is_counted_in_the_next_ones_budget(box: Toolbox, seller: Sandbox) -> None:
+    """The same call presents it, also under another allowance."""
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    seller.order(*["drop-before-settling"] * 3)
+    box.tools(buyer.allowance("1"), hosts=["127.0.0.1"]).paid_fetch(f"{seller.url}/weather", "POST")
+    for payer in (buyer, buyer.allowance("1"), buyer.allowance("1", name="run").allowance("0.50")):
+        assert box.tools(payer, hosts=["127.0.0.1"]).budget()["unresolved_payments"] == 1

@@ -49,7 +49,7 @@ def asked(found: dict[str, Any]) -> tuple[str, str]:
 def test_it_is_paid_up_to_its_own_cap_and_no_more(box: Toolbox, seller: Sandbox) -> None:
     url = seller.sell("/weather", "0.02", content="Rain.")
     found = box.payable(own := buyer(seller), url, CITY, "0.03")(city="Rome", days=3)
-    assert (found["body"], found["paid"], found["left"]) == ("Rain.", "0.02 USD", "4.98 USD per day")
+    assert (found["body"], found["paid"], found["left"]) == ("Rain.", "0.02 USD", "4.98 USD of the day's budget")
     refused = box.payable(own, url, CITY, max_usd="0.01")("Rome")
     assert (refused["ok"], refused["error"], refused["next"]) == (False, "TooExpensive", "stop")
     assert len(seller.settlements) == 1

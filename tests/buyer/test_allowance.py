@@ -87,7 +87,7 @@ def test_a_child_is_never_larger_than_what_is_left_above_it(buyer: Buyer, seller
 
 
 def test_the_policy_holds_inside_an_allowance(seller: Sandbox) -> None:
-    run = seller.buyer(Policy(per_request="0.10", per_day="0.01")).allowance("5")
+    run = seller.buyer(Policy(per_request="0.01", per_day="0.01")).allowance("5")
     ask(run, seller)
     assert "per day" in refused(run, seller).args[0]
 

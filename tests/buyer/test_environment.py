@@ -22,6 +22,7 @@ from x402_client.httpx import wrap
 from x402_client.sandbox import Sandbox
 from x402_client.signers import keystore
 
+pytestmark = pytest.mark.usefixtures("quick_keystores")
 KEY, PASSPHRASE = "0x" + "46" * 32, "correct horse"
 ADDRESS = "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F"
 

@@ -94,7 +94,7 @@ def test_a_new_purse_is_told_beside_those_of_people_only(tmp_path: Path) -> None
 
 
 def _buyer(ledger: Any, told: list[events.Event]) -> Buyer:
-    return new_buyer(Policy(per_request="0.05", per_day="0.02"), ledger=ledger, on_event=told.append)
+    return new_buyer(Policy(per_request="0.02", per_day="0.02"), ledger=ledger, on_event=told.append)
 
 
 def _jumps(told: list[events.Event]) -> list[events.ClockJumped]:

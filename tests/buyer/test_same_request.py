@@ -93,7 +93,9 @@ def test_the_next_one_asks_the_approver_whatever_it_costs(seller: Sandbox) -> No
 
 
 def test_an_approver_widens_no_other_limit(seller: Sandbox) -> None:
-    buyer = seller.buyer(DAMPED.but(per_day="0.02", approve_above="1"), approve=lambda approval: True)
+    buyer = seller.buyer(
+        DAMPED.but(per_request="0.02", per_day="0.02", approve_above="0.02"), approve=lambda approval: True
+    )
     for _ in range(2):
         ask(buyer, seller)
     with pytest.raises(OverLimit) as refused:

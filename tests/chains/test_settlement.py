@@ -169,8 +169,14 @@ def areconcile(buyer: Buyer) -> Any:
     return anyio.run(buyer.areconcile)
 
 
-@pytest.mark.parametrize("ask_chain", [reconcile, areconcile])
-@pytest.mark.parametrize("arrives", [True, False])
+@pytest.mark.parametrize(
+    ("arrives", "ask_chain"),
+    [
+        pytest.param(arrives, ask_chain, marks=pytest.mark.slow if arrives is (ask_chain is areconcile) else ())
+        for arrives in (True, False)
+        for ask_chain in (reconcile, areconcile)
+    ],
+)
 def test_on_a_real_chain(
     own_world: World, arrives: bool, ask_chain: Callable[[Buyer], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from x402_client.cli.app import run
 
 COMMAND = [sys.executable, "-m", "x402_client"]
 #: What a process needs of the surroundings, and nothing that would change what the command does.
-_KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "COVERAGE_PROCESS_START", "PYTHONPATH")
+_KEPT = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "COVERAGE_PROCESS_START", "PYTHONPATH", "SSL_CERT_DIR")
 _PATIENCE = 40.0
 
 

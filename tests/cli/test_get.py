@@ -30,7 +30,7 @@ def test_the_body_and_nothing_else_goes_to_stdout(seller: Sandbox, given: dict[s
     assert ran.code == 0
     assert json.loads(ran.out) == CONTENT
     assert re.search(r"^Paid 0\.01 USD \(USDC on \S+, test money\) to ", ran.err, re.MULTILINE)
-    assert "4.99 USD per day" in ran.err
+    assert "4.99 USD of the day's budget" in ran.err
     assert seller.settlements[-1].transaction in ran.err
     assert len(seller.settlements) == before + 1
 
@@ -59,7 +59,7 @@ ENDS = {
     "another version": ("/fault/version-3/weather", ("--yes",), 5, "version 3", 0),
     "rejected": ("/fault/402-again/weather", ("-X", "POST", "--yes"), 6, "asked for payment again", 0),
     "dropped": ("/fault/drop-after-settling/weather", ("-X", "POST", "--yes"), 7, "never a second one", 1),
-    "broken off": ("/fault/truncated-body/weather", ("--yes",), 7, "The answer broke off", 1),
+    "broken off": ("/fault/truncated-body/weather", ("--yes",), 7, "paid by the seller's receipt. The", 1),
     "an error after paying": (
         "/fault/error-after-settling/weather",
         ("-X", "POST", "--yes"),
@@ -81,7 +81,7 @@ ENDS = {
         "/fault/redirect-after-paying/weather",
         ("--yes",),
         8,
-        "/thanks. Ask for that URL by itself first: the content may be there, free.",
+        "/thanks. Ask there first, by itself: the content may be there, free.",
         1,
     ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),

@@ -125,6 +125,7 @@ def completed(given: dict[str, str], line: str) -> list[str]:
     return ran.stdout.split()
 
 
+@pytest.mark.slow
 def test_holds_are_completed_from_the_ledger_of_the_line(seller: Sandbox, given: dict[str, str]) -> None:
     command = ["get", f"{seller.url}/fault/drop-before-settling/weather", "-X", "POST", "--yes"]
     assert in_process(command, given).code == 7
@@ -140,6 +141,7 @@ def test_holds_are_completed_from_the_ledger_of_the_line(seller: Sandbox, given:
     assert completed(given | {"X402_LEDGER": "redis://127.0.0.1:9"}, "x402 ledger write-off ") == []
 
 
+@pytest.mark.usefixtures("quick_keystores")
 def test_other_words_are_completed_too(seller: Sandbox, given: dict[str, str]) -> None:
     assert in_process(["get", f"{seller.url}/weather", "--yes"], given).code == 0
     assert in_process(["ledger", "freeze", "api.example.com"], given).code == 0

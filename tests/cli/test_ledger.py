@@ -343,7 +343,9 @@ def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> Non
     assert len(re.findall(settled, ran.text)) == 1
     assert open_hold(lost)["money"] == "spent"
     again = in_process(["ledger", "reconcile"], lost).text
-    assert again.startswith("Nothing to ask the chain about. 1 lost: the chain shows them paid. `x402 ledger holds`")
+    assert again.startswith(
+        "Nothing to ask the chain about. 1 not asked about again: lost, as the chain showed before. `x402"
+    )
     [row] = json.loads(in_process(["ledger", "reconcile", "--json"], lost).out)["lost"]
     assert (row["state"], row["money"]) == ("lost", "spent")
     assert json.loads(in_process(["ledger", "--json"], lost).out)["counted"]["total"] == ["0.01 USD"]
@@ -394,7 +396,7 @@ def test_reconciling_does_not_say_of_what_is_paid_that_it_can_still_settle(
 ) -> None:
     assert in_process(["get", f"{seller.url}/fault/drop-after-settling/weather", "--yes"], given).code == 7
     assert in_process(["ledger", "reconcile"], given).text == (
-        "Nothing to ask the chain about. 1 paid, as the chain shows already, and without its content. "
+        "Nothing to ask the chain about. 1 paid already, by the chain or the seller's receipt, and without content. "
         "`x402 ledger holds` says what to do.\n"
     )
 
@@ -536,6 +538,6 @@ def test_two_kinds_of_test_money_are_explained(capsys: pytest.CaptureFixture[str
 def test_a_payment_that_expired_just_now_is_told_when_to_ask_again() -> None:
     now = int(time.time())
     fresh = hold(authorization=Authorization("0x1", "0x2", now - 20, ("", "")))
-    assert "ask again after" in ledger_acts._said("unknown", fresh)
+    assert "ask again in a moment" in ledger_acts._said("unknown", fresh)
     old = hold(authorization=Authorization("0x1", "0x2", now - 1_000, ("", "")))
     assert "name two endpoints with --rpc" in ledger_acts._said("unknown", old)

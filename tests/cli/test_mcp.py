@@ -111,8 +111,8 @@ def test_an_allowance_is_the_most_that_one_run_pays(own: Sandbox, settings: dict
     calls = [["paid_fetch", {"url": f"{own.url}/weather?{number}"}] for number in range(3)]
     first, second, third = hosted(settings, calls, ["--allowance", "0.02"])["done"]
     assert (first["left"], second["left"]) == (
-        "4.99 USD per day, 0.01 USD in this allowance",
-        "4.98 USD per day, 0.00 USD in this allowance",
+        "4.99 USD of the day's budget, 0.01 USD of this allowance",
+        "4.98 USD of the day's budget, 0.00 USD of this allowance",
     )
     assert (third["error"], third["money"], third["next"]) == ("OverLimit", "untouched", "ask a person")
     assert len(own.settlements) == 2

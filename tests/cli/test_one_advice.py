@@ -120,6 +120,20 @@ def _says_no(walk: Walk) -> None:
     walk.ask("work-says-no")
 
 
+def _led_on(walk: Walk) -> None:
+    walk.ask("redirect-after-paying")
+
+
+def _broken_off(walk: Walk) -> None:
+    _quietly(lambda: walk.ask("truncated-body"))
+
+
+def _by_receipt_and_expired(walk: Walk) -> None:
+    _led_on(walk)
+    walk.later(5_000)
+    walk.expired = True
+
+
 def _just_expired(walk: Walk) -> None:
     _open(walk)
     walk.later(100)
@@ -179,6 +193,9 @@ ENDS: dict[str, tuple[Callable[[Walk], None], str]] = {
     "paid, no answer": (_owed, "owed"),
     "paid, another 402": (_denied, "denied"),
     "paid, the seller says no": (_says_no, "denied"),
+    "paid by the receipt, and led on": (_led_on, "owed"),
+    "paid by the receipt, and broken off": (_broken_off, "owed"),
+    "paid by the receipt, and expired": (_by_receipt_and_expired, "owed"),
     "just expired": (_just_expired, "just expired"),
     "expired, and no endpoint tells": (_expired, "expired"),
     "lost": (_lost, "owed"),
@@ -228,6 +245,9 @@ def test_every_place_advises_the_same(walk: Walk, name: str) -> None:
         shown = json.loads(in_process(["ledger", "show", hold.id, "--offline", "--json"], walk.env).out)
         assert shown["step"] == "nothing"
         advice = shown["advice"]
+    if STEPS[case] != "nothing" and hold.money == "spent":
+        assert ("The seller's receipt says that it was paid" in advice) is ("receipt" in name)
+        assert ("The chain shows that it was paid" in advice) is ("receipt" not in name)
     _check_words(walk, name, hold, " ".join(advice.split()))
     _check_error(walk, hold, case)
 

@@ -75,8 +75,8 @@ def test_a_price_above_the_limit_of_a_host_names_its_entry(
 def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(
-        'per_request = "2"\nper_day = "1"\nper_month = "9"\napprove_above = "3"\nonly_listed_hosts = true\n'
-        f'[hosts]\n"bad.example" = "deny"\n[[tokens]]\nnetwork = "base"\naddress = "0x{"1" * 40}"\nsymbol = "FOO"\n'
+        'per_request = "2"\nper_day = "1"\nper_month = "9"\napprove_above = "3"\n'
+        f'[hosts."a.example"]\n[[tokens]]\nnetwork = "base"\naddress = "0x{"1" * 40}"\nsymbol = "FOO"\n'
     )
     ran = in_process(["policy", "check", str(file)], {})
     assert ran.code == 0
@@ -84,9 +84,13 @@ def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
     for words in (
         "per_request is 2.00 USD, and the budget (day) is 1.00 USD",
         "approve_above is 3.00 USD, and the budget (day) is 1.00 USD",
-        "[hosts] lists none that may be paid",
+        "hosts['a.example']: Limit() limits nothing, so the limits for all hosts alone hold there",
         "FOO has no name or no version of its EIP-712 domain",
     ):
         assert words in said
+    file.write_text('only_listed_hosts = true\nper_day = "1"\n[hosts]\n"bad.example" = "deny"\n')
+    refused = in_process(["policy", "check", str(file)], {})
+    assert refused.code == 2
+    assert "only_listed_hosts = true pays no host that is not in hosts" in " ".join(refused.err.split())
     file.write_text('per_request = "1"\nper_day = "1"\napprove_above = "0.5"\n')
     assert in_process(["policy", "check", str(file)], {}).err == ""

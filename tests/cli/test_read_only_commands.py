@@ -46,7 +46,7 @@ def test_a_quote_shows_every_offer_the_choice_and_the_reasons(seller: Sandbox, g
     lines = ran.text.splitlines()
     assert any("→  1. exact  0.01 USD" in line and line.endswith("yes") for line in lines)
     assert any("2. exact  0.01 USD" in line and "no: offer 1 costs the same" in line for line in lines)
-    assert "Left before it: 5.00 USD per day." in ran.text
+    assert "Left before it: 5.00 USD of the day's budget." in ran.text
     assert not Path(given["X402_LEDGER"]).exists()
 
 

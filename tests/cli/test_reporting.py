@@ -96,7 +96,7 @@ def test_what_no_receipt_proves_is_not_said_to_be_paid(seller: Sandbox, given: d
     assert RECEIPTS[fault] in ran.err
     assert "Paid" not in ran.err
     assert "It is not known whether 0.01 USD (USDC on " in ran.err
-    assert "was paid, so it stays counted. Left: 4.99 USD per day." in ran.err
+    assert "was paid, so it stays counted. Left: 4.99 USD of the day's budget." in ran.err
     shown = re.search(r"`x402 (ledger show \w+)` shows the payment", ran.err)
     assert shown is not None
     assert "unknown: counted; it is not known yet" in in_process(shown[1].split(), given).text

@@ -6,11 +6,9 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 import base58
 import pytest
-from eth_keyfile import keyfile
 from solders.keypair import Keypair
 
 from tests.signers.test_keystore import Ring
@@ -28,16 +26,7 @@ EVM = Wallet(evm=TEST_EVM_KEYS[0]).evm
 DEAD = "http://127.0.0.1:1"
 WORDS = "abandon " * 11 + "about"
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The standard work of a keystore takes a second, and test_keystore.py looks at it."""
-    made = keyfile.create_keyfile_json
-
-    def quick(secret: bytes, passphrase: bytes, **more: Any) -> dict[str, Any]:
-        return made(secret, passphrase, kdf="scrypt", iterations=2)
-
-    monkeypatch.setattr(keyfile, "create_keyfile_json", quick)
+pytestmark = pytest.mark.usefixtures("quick_keystores")
 
 
 @pytest.fixture

@@ -59,7 +59,12 @@ class Ground:
     ) -> None:
         self.ledger = ledger or MemoryLedger()
         said = policy or Policy(per_request="0.10", per_day="0.05")
-        self.rules: Rules = Buyer(Wallet(evm=KEY), said, ledger=self.ledger, **{"repeat": (), **buyer}).rules
+        settings: dict[str, Any] = {
+            "repeat": (),
+            "on_event": [].append,
+            **buyer,
+        }  # no warning is shown where one listens
+        self.rules: Rules = Buyer(Wallet(evm=KEY), said, ledger=self.ledger, **settings).rules
         self.one_step = one_step
         for scheme in () if one_step else self.rules.schemes.values():
             vars(scheme)["signs_here"] = lambda offer: False

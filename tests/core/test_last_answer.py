@@ -9,6 +9,10 @@ import pytest
 from x402_client import errors
 from x402_client.core import asks
 from x402_client.core.delivery import Delivery
+from x402_client.core.drive import run
+from x402_client.core.last_answer import is_by_receipt
+from x402_client.core.next_step import next_step
+from x402_client.core.reclaim import reclaim
 from x402_client.errors import LedgerUnavailable
 from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
 from x402_client.model.offers import Receipt
@@ -27,7 +31,7 @@ def listed(ground: Ground) -> list[tuple[str, LastAnswer | None]]:
     ("answer", "seen", "money", "last"),
     [
         (OSError("gone"), False, "unknown", LastAnswer("unknown", None, "OSError")),
-        (TimeoutError(), True, "spent", LastAnswer("spent", None, "TimeoutError")),
+        (TimeoutError(), True, "spent", LastAnswer("spent", None, "TimeoutError", by_chain=True)),
         (asking(), False, "held", LastAnswer("held", 402, "payment required")),
         (reply(402, {"x402Version": 2, "error": 'no "funds"', "accepts": []}), False, "held", None),
     ],
@@ -75,6 +79,85 @@ def test_an_answer_that_is_handed_over_is_noted_too() -> None:
     refused = Ground()
     refused.pay(called(), Send=lambda ask: reply(404))
     assert listed(refused) == [("held", LastAnswer("held", 404))]
+
+
+@pytest.mark.parametrize(
+    ("location", "kept"),
+    [
+        ("/thanks", "/thanks"),
+        ("thanks", "/thanks"),
+        ("/thanks?secret=1#part", "/thanks?..."),
+        ("//other.example/a b?q", "https://other.example/a%20b?..."),
+        ("https://user:word@x.example", "https://x.example/"),
+        ("https://api.example.com/b", "/b"),
+        ("http://[", ""),
+        ("", ""),
+    ],
+)
+def test_where_an_answer_leads_is_kept_without_query_and_password(location: str, kept: str) -> None:
+    ground = Ground()
+    answer = ground.pay(called(), Send=lambda ask: _led(location))
+    assert answer.outcome is not None
+    [(_, last)] = listed(ground)
+    assert last is not None
+    assert (last.status, last.leads_to) == (303, kept)
+    assert answer.outcome.hold.last == last
+    with pytest.raises(errors.PaymentRejected) as caught:  # a later answer does not make it forgotten
+        ground.pay(called(), Send=lambda ask: asking())
+    assert caught.value.hold is not None
+    assert caught.value.hold.last is not None
+    assert (caught.value.hold.last.status, caught.value.hold.last.leads_to) == (402, kept)
+    assert (f"The seller's answer led to {kept}" in str(caught.value)) is bool(kept)
+
+
+def test_a_place_that_repeats_the_payment_is_not_kept() -> None:
+    ground = Ground()
+    ground.pay(called(), Send=lambda ask: _led(f"/{ask.header[1]}"))
+    [(_, last)] = listed(ground)
+    assert last is not None
+    assert last.leads_to == ""
+
+
+def _led(location: str) -> asks.Reply:
+    answer = reply(303)
+    inner = answer.header
+    answer.header = lambda name: location if name.lower() == "location" else inner(name)
+    return answer
+
+
+@pytest.mark.parametrize("known", [None, "held", "spent"])
+@pytest.mark.parametrize("by_chain", [False, True])
+def test_who_shows_that_it_was_paid(known: Any, by_chain: bool) -> None:
+    """The chain, where a reader looked or concluded it, also after a receipt; else the receipt alone says so."""
+    last = None if known is None else LastAnswer(known, 502, "", "0xfeed", by_chain=by_chain)
+    hold = HOLD.but(state="signed", authorization=SIGNED, last=last)
+    assert is_by_receipt(hold) is (known == "spent" and not by_chain)
+    told = str(next_step(hold.but(money="spent")))
+    assert ("The chain shows" in told) is not is_by_receipt(hold)
+    assert ("The seller's receipt says that it was paid, in transaction 0xfeed" in told) is is_by_receipt(hold)
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["invalid_exact_evm_payload_authorization_valid_before", "payment_expired", "validBefore", "deadline passed"],
+)
+def test_a_seller_that_refuses_what_expired_is_not_said_to_answer_once(reason: str) -> None:
+    hold = HOLD.but(state="signed", authorization=SIGNED, money="spent", last=LastAnswer("spent", 402, reason))
+    said = next_step(hold, expired=True)
+    assert said.case == "denied"
+    assert said.todo.startswith("The seller refuses it because it has expired, so another time will not help. Ask the")
+    other = hold.but(last=LastAnswer("spent", 402, "nonce_already_used"))
+    assert "many sellers answer a payment once" in next_step(other, expired=True).todo
+
+
+def test_a_chain_that_concludes_what_a_receipt_said_is_named_from_then_on() -> None:
+    last = LastAnswer("spent", 502, "", "0xfeed")
+    noted: list[asks.Note] = []
+    for fate in ("settled", "not_settled", "live", "unknown"):
+        answer = lambda ask: noted.append(ask) if isinstance(ask, asks.Note) else True  # noqa: E731
+        run(reclaim(HOLD.but(state="signed", authorization=SIGNED, last=last), fate), answer)
+    [note] = noted
+    assert note.last == last._replace(by_chain=True)
 
 
 def test_a_ledger_that_cannot_note_changes_no_end() -> None:

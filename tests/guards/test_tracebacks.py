@@ -38,7 +38,7 @@ class Fails:
 REFUSED: dict[str, Any] = {
     "per request": (Policy(per_request="0.001"), errors.TooExpensive, {}),
     "a budget": (Policy(per_day="0.001"), errors.OverLimit, {}),
-    "a host": (Policy(per_day="1", only_listed_hosts=True), errors.HostNotAllowed, {}),
+    "a host": (Policy(per_day="1", hosts={"127.0.0.1": "deny"}), errors.HostNotAllowed, {}),
     "a signer": (Policy(per_day="1"), errors.SigningError, {"wallet": Wallet(evm=Fails())}),
 }
 

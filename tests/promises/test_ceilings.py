@@ -192,7 +192,7 @@ def test_of_a_ceiling_whose_answer_was_lost_counts_at_once_what_was_taken(world:
 
 @every_seller
 def test_small_charges_fit_under_a_days_large_ceilings(world: World, name: str) -> None:
-    case = Case(world, name, approved=10**6, policy=POLICY.but(per_day="0.06"))
+    case = Case(world, name, approved=10**6, policy=POLICY.but(per_request="0.06", per_day="0.06"))
     with x402_client.httpx.wrap(httpx.Client(timeout=30), case.buyer) as client:
         for _ in range(10):
             assert client.get(case.url(1_000)).status_code == 200

@@ -94,7 +94,9 @@ def test_presenting_again_is_told_from_presenting(sandbox: Sandbox, caplog: pyte
     assert said == ["INFO presented", "INFO answered", "INFO presented again", "INFO answered", "INFO delivered"]
 
 
-@pytest.mark.parametrize("way", ["/evm", "/solana", "/v1/evm"])
+@pytest.mark.parametrize(
+    "way", ["/evm", *(pytest.param(way, marks=pytest.mark.slow) for way in ("/solana", "/v1/evm"))]
+)
 def test_nothing_secret_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture, way: str) -> None:
     """Check that nothing that goes wrong logs a key, a header that pays, or a query."""
     line = Sees()

@@ -8,6 +8,8 @@ from tests.adapters.one_request import SHELLS, Ask, name_of
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, receipt
 
+# The first file of a run: the sellers' environments are made here, while the other workers do what needs none.
+pytestmark = pytest.mark.timeout(900)
 SELLERS = ["fastapi-v2", "flask-v2", "fastapi-v1", "flask-v1"]
 
 

@@ -85,7 +85,7 @@ def test_killed_at_the_payment(world: World, tmp_path: Path, kind: str, moment: 
 
 def test_budgets_outlive_the_process(world: World, tmp_path: Path) -> None:
     seller, account = world.seller("fastapi-v2"), world.buyer()
-    policy = Policy(per_request="0.05", per_day="0.02")
+    policy = Policy(per_request="0.02", per_day="0.02")
     for _ in range(2):
         buyer = Buyer(Wallet(evm=account), policy, ledger=tmp_path / "ledger.db")
         assert through_httpx(buyer, "GET", seller.url("/paid")).status_code == 200

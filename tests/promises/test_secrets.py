@@ -368,7 +368,7 @@ def test_a_payment_too_large_to_send(
     "said",
     [
         {"policy": Policy(per_request="0.001")},
-        {"policy": Policy(per_request="1", per_day="0.001")},
+        {"policy": Policy(per_day="0.001")},
         {"policy": Policy(per_request="1", approve_above="0"), "approve": lambda approval: 1 / 0},
         {"policy": Policy(per_request="1", hosts={"127.0.0.1": "deny"})},
         {"policy": Policy(per_request="1", hosts={"a.example": Limit(per_day="1")}, only_listed_hosts=True)},

@@ -68,8 +68,10 @@ def requirements_of(name: str) -> Path:
 
 def _build(interpreter: str, folder: Path, python: Path, requirements: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _run(interpreter, "-m", "venv", str(folder))
-    _run(str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "-r", str(requirements))
+    """Make it without a pip of its own. Its programs compile what they import, which is a part of it."""
+    _run(interpreter, "-m", "venv", "--without-pip", str(folder))
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "--disable-pip-version-check", "--no-input"]
+    _run(*pip, "install", "--no-compile", "-r", str(requirements))
 
 
 def _run(*command: str) -> None:

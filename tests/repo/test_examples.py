@@ -24,7 +24,7 @@ SAYS = {
     "agent_with_approval.py": [
         "satellite-image: worth it",
         "newspaper: over the limit of 0.40 USD",
-        "company-report: over the limit of 1.00 USD",
+        "company-report: over the limit of 0.40 USD",
         "Spent 0.37 USD of 0.40 USD in 4 payments",
     ],
     "anthropic_sdk.py": ["Got: Forty-two.", "Presented 2 times, 1 payment, settled 1", "Spent 0.02 USD"],

@@ -37,6 +37,7 @@ PROSE = [page for page in PAGES if sentences(page.read_text("utf-8"))]
 # --- snippets
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "program"), PROGRAMS)
 def test_a_program_runs(page: Path, program: str, tmp_path: Path) -> None:
     ran = run(program, tmp_path)
@@ -98,6 +99,7 @@ def test_a_link_that_leads_nowhere_is_noticed(tmp_path: Path, link: str, broken:
     assert broken_links(page) == ([link] if broken else [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "program"), [one for one in PROGRAMS if TESTS.search(str(one.values[1]))])
 def test_the_tests_that_a_page_shows_pass(page: Path, program: str, tmp_path: Path) -> None:
     file = tmp_path / "test_page.py"

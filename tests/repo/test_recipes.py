@@ -93,7 +93,7 @@ def test_fastapi(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
     write("recipes/fastapi.md", tmp_path)
     policy = Path(home["X402_POLICY"]).read_text("utf-8").replace('per_day = "5"', 'per_day = "0.10"')
     (tmp_path / "customer.toml").write_text(policy, "utf-8")
-    home |= {"SELLER": seller.url, "CUSTOMER_POLICY": "customer.toml", "ALL_CUSTOMERS_A_DAY": "0.15"}
+    home |= {"SELLER": seller.url, "CUSTOMER_POLICY": "customer.toml", "ALL_CUSTOMERS_A_DAY": "0.15", "ORDERS": "o.db"}
     orders = [("ann", "1"), ("ann", "1"), ("ann", "2"), ("ann", "3"), ("ben", "1"), ("ben", "2")]
     said = python(
         "from fastapi.testclient import TestClient\nimport service\nwith TestClient(service.app) as shop:\n"
@@ -113,12 +113,11 @@ import sys
 from fastapi.testclient import TestClient
 import service
 
-class Crashes(dict):
-    def __setitem__(self, order, content):
-        raise SystemExit("the power is off")
+def crash(*given):
+    raise SystemExit("the power is off")
 
 if sys.argv[1:] == ["crash"]:
-    service.stored = Crashes()
+    service.store.deliver = crash
 with TestClient(service.app) as shop:
     headers = {"X-Api-Key": "key-of-ann", "Idempotency-Key": "1"}
     for _ in range(2):
@@ -131,7 +130,12 @@ def shop_of_ann(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> dict[s
     write("recipes/fastapi.md", tmp_path)
     (tmp_path / "customer.toml").write_text(Path(home["X402_POLICY"]).read_text("utf-8"), "utf-8")
     (tmp_path / "shop.py").write_text(_END, "utf-8")
-    return home | {"SELLER": seller.url, "CUSTOMER_POLICY": "customer.toml", "ALL_CUSTOMERS_A_DAY": "0.15"}
+    return home | {
+        "SELLER": seller.url,
+        "CUSTOMER_POLICY": "customer.toml",
+        "ALL_CUSTOMERS_A_DAY": "0.15",
+        "ORDERS": "o.db",
+    }
 
 
 def test_fastapi_crashes_before_a_report_is_stored(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
@@ -143,6 +147,45 @@ def test_fastapi_crashes_before_a_report_is_stored(seller: Sandbox, home: dict[s
     assert crashed.returncode != 0
     assert len(seller.settlements) == 1
     assert ran([sys.executable, "shop.py"], tmp_path, env).count("200 the report") == 2
+    assert len(seller.settlements) == 1
+
+
+def test_fastapi_answers_an_order_that_another_worker_bought(
+    seller: Sandbox, home: dict[str, str], tmp_path: Path
+) -> None:
+    seller.sell("/report", "0.05", content="the report")
+    env = shop_of_ann(seller, home, tmp_path)
+    for _ in range(2):
+        assert ran([sys.executable, "shop.py"], tmp_path, env).count("200 the report") == 2
+    assert len(seller.settlements) == 1
+
+
+_AT_ONCE = """
+from fastapi.testclient import TestClient
+import service
+
+class Late(type(service.store)):
+    asked = 0
+
+    def content(self, name, order):
+        # The first look comes before another worker has bought it, the second after.
+        Late.asked += 1
+        return None if Late.asked == 1 else super().content(name, order)
+
+service.store.__class__ = Late
+with TestClient(service.app) as shop:
+    print(shop.get("/report", headers={"X-Api-Key": "key-of-ann", "Idempotency-Key": "1"}).status_code, Late.asked)
+"""
+
+
+def test_fastapi_answers_an_order_that_another_worker_bought_after_it_looked(
+    seller: Sandbox, home: dict[str, str], tmp_path: Path
+) -> None:
+    seller.sell("/report", "0.05", content="the report")
+    env = shop_of_ann(seller, home, tmp_path)
+    ran([sys.executable, "shop.py"], tmp_path, env)
+    (tmp_path / "late.py").write_text(_AT_ONCE, "utf-8")
+    assert ran([sys.executable, "late.py"], tmp_path, env).split() == ["200", "2"]
     assert len(seller.settlements) == 1
 
 

@@ -117,6 +117,15 @@ def attempt(client: httpx.Client, url: str) -> tuple[Any, str]:
     return response.status_code, found.money if found else ""
 
 
+@pytest.mark.parametrize("fault", [name for name in FAULTS if name.startswith("redirect-")])
+def test_a_client_that_follows_no_redirects_is_handed_the_redirect(sandbox: Sandbox, fault: str) -> None:
+    """The page of the sandbox and the manual say so: the ends in the table are for clients that follow."""
+    with x402_client.httpx.wrap(httpx.Client(), sandbox.buyer(POLICY)) as client:
+        assert client.get(f"{sandbox.url}/fault/{fault}/weather").status_code in (303, 307)
+        assert "unless it was made with follow_redirects=True" in client.get(sandbox.url).text
+    assert len(sandbox.settlements) == fault.endswith("after-paying")
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("fault", TABLE)
 def test_fault(sandbox: Sandbox, fault: str, way: str) -> None:

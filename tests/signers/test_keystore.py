@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from eth_keyfile.keyfile import create_keyfile_json
 
 from x402_client import Wallet
 from x402_client.chains.evm import keccak
@@ -74,17 +73,6 @@ MNEMONICS = {
 SECRET = b"\x11" * 32
 
 
-@pytest.fixture
-def light(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The standard work of a keystore takes a second; these tests are about the rest of it."""
-    from eth_keyfile import keyfile
-
-    def quick(secret: bytes, passphrase: bytes, **more: Any) -> dict[str, Any]:
-        return create_keyfile_json(secret, passphrase, kdf="scrypt", iterations=2)
-
-    monkeypatch.setattr(keyfile, "create_keyfile_json", quick)
-
-
 def stored(place: Path, document: Mapping[str, Any] | str | bytes) -> Path:
     data = document if isinstance(document, (str, bytes)) else json.dumps(document)
     place.write_bytes(data.encode() if isinstance(data, str) else data)
@@ -133,7 +121,7 @@ def test_what_is_no_mnemonic_is_refused_and_not_shown(words: str) -> None:
     assert caught.value.__context__ is None
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_what_is_written_is_private_and_comes_back(tmp_path: Path) -> None:
     documents = [(family, keystore.seal(family, SECRET, "pässword")) for family in ("evm", "solana")]
     paths = keystore.write(tmp_path / "w", documents)  # type: ignore[arg-type]
@@ -147,7 +135,7 @@ def test_what_is_written_is_private_and_comes_back(tmp_path: Path) -> None:
         keystore.write(tmp_path / "w", documents)  # type: ignore[arg-type]
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_other_programs_read_an_evm_keystore_of_ours(tmp_path: Path) -> None:
     [path] = keystore.write(tmp_path / "w", [("evm", keystore.seal("evm", SECRET, "pw"))])
     document = json.loads(path.read_text())
@@ -193,7 +181,7 @@ def cut(sealed: dict[str, Any]) -> dict[str, Any]:
     return {**sealed, "crypto": {**crypto, "ciphertext": half.hex(), "mac": mac.hex()}}
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_a_keystore_that_does_not_open_is_told(tmp_path: Path) -> None:
     sealed = keystore.seal("evm", SECRET, "pw")
     wrong = [
@@ -226,7 +214,7 @@ def test_places_that_hold_no_wallet_are_told(tmp_path: Path) -> None:
         assert said in str(caught.value)
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_two_keys_of_one_kind_are_not_chosen_between(tmp_path: Path) -> None:
     for name in ("a", "b"):
         stored(tmp_path / f"{name}.json", keystore.seal("evm", keystore.new_secret(), "pw"))
@@ -234,7 +222,7 @@ def test_two_keys_of_one_kind_are_not_chosen_between(tmp_path: Path) -> None:
         Wallet.from_keystore(tmp_path, "pw")
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_the_passphrase_may_be_in_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = stored(tmp_path / "k.json", keystore.seal("evm", SECRET, "pw"))
     with pytest.raises(ConfigurationError, match="X402_PASSPHRASE is not set"):
@@ -260,7 +248,7 @@ class Ring(ModuleType):
         return self.kept.get((service, name))
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_the_passphrase_may_be_in_the_keyring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = Ring()
     monkeypatch.setitem(sys.modules, "keyring", ring)
@@ -282,7 +270,7 @@ def test_without_the_package_keyring_it_says_what_to_install(monkeypatch: pytest
         keystore.keep_in_keyring("0x", "pw")
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_a_locked_signer_asks_once_and_only_when_it_signs(tmp_path: Path) -> None:
     asked: list[Path] = []
     path = stored(tmp_path / "k.json", keystore.seal("evm", SECRET, "pw"))
@@ -311,7 +299,7 @@ def test_a_locked_signer_asks_once_and_only_when_it_signs(tmp_path: Path) -> Non
     assert asked == [path]
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("quick_keystores")
 def test_nothing_shows_a_secret(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     path = stored(tmp_path / "k.json", keystore.seal("solana", SECRET, "hunter22"))

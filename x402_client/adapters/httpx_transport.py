@@ -7,6 +7,7 @@ together.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
@@ -27,6 +28,9 @@ from .httpx_facts import facts, origin_of
 from .quoting import finished_quote, quote_despite, quote_request
 from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
+
+#: Other spellings of our name among a request's extensions. httpx reads none of them, so the key in it would be lost.
+_MISSPELT = re.compile(r"x[-_ ]?402([-_ ](client|buyer))?", re.IGNORECASE)
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -54,6 +58,9 @@ class _Paying:
     def _mandate(self, request: Any) -> Mandate:
         """Read the caller's terms for this request: from its extensions, and from the scopes around it."""
         own = request.extensions.get("x402")
+        for name in request.extensions:
+            if name != "x402" and isinstance(name, str) and _MISSPELT.fullmatch(name):
+                raise ConfigurationError(f'extensions={{{name!r}: ...}} is not read here; did you mean "x402"?')
         around = mandate_around(self._buyer)
         if own is None:
             return around

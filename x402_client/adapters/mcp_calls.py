@@ -157,9 +157,10 @@ def _say_what_was_paid(failure: BaseException, paid: Outcome | None, courier: As
 
 def _no_answer(failure: Exception, paid: Outcome) -> PaymentOutcomeUnknown:
     hold = paid.hold
+    told = with_last(hold, paid.money, transaction=paid.receipt.transaction if paid.receipt is not None else "")
     error = PaymentOutcomeUnknown(
         f"The HTTP client below presented {hold.price} to {hold.host} for this call, and the session had no answer "
-        f"({type(failure).__name__}: {failure}). {next_step(with_last(hold, paid.money))}",
+        f"({type(failure).__name__}: {failure}). {next_step(told)}",
         hold=hold.shown,
         offer=paid.offer,
         wait_until=expiry(hold),

@@ -11,7 +11,7 @@ from ..buyer.payers import path_of, root_of
 from ..buyer.scopes import allowances_around, mandate_around, under_allowances
 from ..buyer.settlement_reader import is_in_flight
 from ..errors import ConfigurationError
-from ..model.budgets import WINDOWS
+from ..model.budgets import ALLOWANCE, WINDOWS, left_in_words
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
 from ..policy.allowances import per_request
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ..model.offers import Quote
 
 _FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
-#: A window is spoken of in this way, if not as "per hour". None is a day of the calendar: all of them roll.
-_ALLOWANCE = "allowance"
-_WHEN = {"total": "in total", _ALLOWANCE: "in this allowance"}
 
 
 def narrowed(buyer: Payer, most: Money | None) -> AbstractContextManager[object]:
@@ -113,16 +110,16 @@ def report(payer: Payer, currency: str) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, and what one payment may cost."""
     root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
-    spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, _left(payer, None, currency), payer.holds())
+    spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
+    return _report(payer, currency, spent, _left(payer, None, currency), root.holds())
 
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     """Async twin of ``report``."""
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
-    spent |= {} if own is None else {_ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, await _aleft(payer, None, currency), await payer.aholds())
+    spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
+    return _report(payer, currency, spent, await _aleft(payer, None, currency), await root.aholds())
 
 
 def _allowances_of(payer: Payer) -> list[Any]:
@@ -139,20 +136,19 @@ def _tightest(balances: Iterable[AllowanceBalance]) -> AllowanceBalance | None:
 def _left(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
     root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
     found = {window: root.remaining(host, window, currency) for window in WINDOWS}
-    found |= {} if own is None else {_ALLOWANCE: own.remaining}
+    found |= {} if own is None else {ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
 async def _aleft(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
     found = {window: await root.aremaining(host, window, currency) for window in WINDOWS}
-    found |= {} if own is None else {_ALLOWANCE: own.remaining}
+    found |= {} if own is None else {ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
 def _in_words(remaining: dict[str, Money]) -> str | None:
-    said = [f"{money} {_WHEN.get(window, f'per {window}')}" for window, money in remaining.items()]
-    return ", ".join(said) or None
+    return left_in_words(remaining) or None
 
 
 def _sum(prices: Iterable[Money], currency: str) -> Money:

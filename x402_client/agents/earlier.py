@@ -16,7 +16,7 @@ from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
 from .advice import Next, next_after_break, next_after_status, next_for
-from .results import SAME_PAYMENT, Result, failure_of, over, unproven
+from .results import SAME_PAYMENT, Result, failure_of, led_to, over, unproven
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -106,7 +106,7 @@ def among(
 
 def _known(hold: Hold) -> str:
     known = "paid" if hold.money == "spent" else "made a payment of"
-    return f"An earlier call {known} {hold.price} to {hold.host} for this request."
+    return f"An earlier call {known} {hold.price} to {hold.host} for this request. {led_to(hold)}".rstrip()
 
 
 def _advice(hold: Hold, found: Result) -> Next:

@@ -9,7 +9,7 @@ from email.message import Message
 from typing import Any
 
 from ..errors import MoneyState, TooExpensive, X402Error, find
-from ..model.holds import Outcome
+from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
 from ..policy import checks
@@ -202,7 +202,14 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
         return f"The server answered {status}. {_after(paid, advice)}"
     if advice == "repeat":
         return f"The server was paid {paid.hold.price} and answered {status}. The same call presents the same payment."
-    return f"The server was paid {paid.hold.price} and answered {status}. It will not deliver by itself."
+    led = led_to(paid.hold) or "It will not deliver by itself."
+    return f"The server was paid {paid.hold.price} and answered {status}. {led}"
+
+
+def led_to(hold: Hold) -> str:
+    """Return where an answer to a payment led, for a model; "" if none led anywhere."""
+    place = hold.last.leads_to if hold.last is not None else ""
+    return f"Its answer led to {words(place, _WORDS)}: the content may be there, free." if place else ""
 
 
 def _said(failure: Exception) -> str:

@@ -13,6 +13,7 @@ from math import ceil
 
 from .. import errors
 from ..buyer.environment import NO_WALLET
+from ..core.next_step import AFTER_THAT_TIME
 from ..errors import X402Error
 from ..model.money import Money
 from .advice import Next, is_worn_out
@@ -50,9 +51,22 @@ def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
     if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
         return _NO_WALLET
-    found = _found(error)
+    found = _with_a_time(_found(error), error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
     return " ".join(part for part in (found, _to_do(error, advice, found)) if part)
+
+
+def _with_a_time(said: str, error: X402Error) -> str:
+    """Return a message that says how long to wait, where it names a time of the clock: a model may have none."""
+    signed = None if error.hold is None else error.hold.authorization
+    if signed is None:
+        return said
+    seconds = max(1, ceil(signed.expires - datetime.now(UTC).timestamp()))
+    return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {_seconds(seconds)}, not before")
+
+
+def _seconds(count: int) -> str:
+    return f"{count} second{'' if count == 1 else 's'}"
 
 
 def _found(error: X402Error) -> str:
@@ -73,7 +87,7 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
-        return f"Make the same call again in {seconds} second{'' if seconds == 1 else 's'}, not before."
+        return f"Make the same call again in {_seconds(seconds)}, not before."
     if advice == "repeat":
         return ""
     return next((_UNPAID[kind] for kind in type(error).__mro__ if kind in _UNPAID), "")

@@ -11,6 +11,7 @@ from ..adapters.quoting import finished_quote, quote_request
 from ..buyer.payers import root_of
 from ..discovery import FACILITATORS
 from ..errors import ConfigurationError, HostNotAllowed
+from ..model.keyword_hints import hints
 from ..model.money import currency_code
 from ..model.offers import words
 from ..policy.policy import admit
@@ -35,8 +36,8 @@ _MOST_BODY = 50_000
 _PAID_FETCH = """Fetch a URL, and pay for it if the server asks for money and the limits allow it.
 
     The user's limits hold in any case. After a failure, obey "next" in the result: "repeat" means to make the very same
-    call again, which never pays twice; "stop" means that the same call will not do; "ask a person" means that only a
-    person can help.
+    call again, which never pays twice, and not before the time that "says" may name; "stop" means that the same call
+    will not do; "ask a person" means that only a person can help.
 
     Args:
         url: The whole URL, beginning with https://.
@@ -129,6 +130,7 @@ def tools(
     max_body: int = _MOST_BODY,
     currency: str = "USD",
 ) -> AsyncTools: ...
+@hints
 def tools(
     client: Any,
     buyer: Payer,
@@ -193,6 +195,8 @@ class Shop:
             check_carries_no_secrets(client)
         if type(max_body) is not int or max_body < 1:
             raise ConfigurationError(f"max_body is a whole number above zero, not {max_body!r}.")
+        if not isinstance(facilitator, Iterable):
+            raise ConfigurationError(f"facilitator is a URL or a list of them, not {facilitator!r}.")
         face_of(library).wrap(client, buyer)
         self.buyer: Payer = buyer
         self.hosts: AllowedHosts = hosts

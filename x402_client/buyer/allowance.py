@@ -11,12 +11,12 @@ from typing import Any, ParamSpec, Self, TypeVar
 from ..ledgers.refusals import allowance_refusal
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState, state_of_all
 from ..model.holds import Hold, moment
+from ..model.keyword_hints import hints
 from ..model.money import Amount, Money, currency_code
 from ..model.offers import Quote, line, words
 from ..policy.allowances import AllowanceRules
 from ..policy.limits import Amounts
 from . import past
-from .keyword_hints import hints
 from .ledger_calls import acall_ledger, call_ledger
 from .opening import Opening
 from .purse_questions import PurseQuestions

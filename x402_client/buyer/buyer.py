@@ -14,6 +14,7 @@ from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, Warned
 from ..ledgers.extras import closer_of, closers_of
+from ..model.keyword_hints import NO_WALLET, hints, known_keywords
 from ..model.money import Amount
 from ..model.networks import EVM_FAMILY
 from ..model.offers import Quote, brief, line
@@ -29,7 +30,6 @@ from .allowance import Allowance
 from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
-from .keyword_hints import NO_WALLET, hints, known_keywords
 from .ledger_calls import call_ledger
 from .ledger_notices import Notices
 from .open_amounts import OpenAmounts
@@ -138,7 +138,7 @@ class Buyer(PurseQuestions):
             running=RunningCalls(self.ledger, self.settle_timeout),
             ends=ends_writer(self.ledger),
             open_amounts=OpenAmounts(ledger_answers(self.ledger), self.reader, self.policy),
-            approver=settings.function("approve", approve),
+            approver=settings.function("approve", approve, "an Approval"),
             approve_timeout=settings.seconds("approve_timeout", approve_timeout),
             on_event=settings.listener(on_event),
         )

@@ -80,6 +80,10 @@ def _of(account: str | None, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:
 
 def _sizes(limit: int, account: str | None) -> Iterator[int]:
     """Give how many purchases to ask for, one time after the other."""
+    if type(limit) is not int or limit < 0:
+        raise ConfigurationError(
+            f"history takes the most purchases to return, a whole number like history(20), not {limit!r}."
+        )
     if account is None or limit <= 0:
         yield max(0, limit)
         return

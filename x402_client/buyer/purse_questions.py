@@ -14,13 +14,13 @@ from ..events import WrittenOff
 from ..ledgers.extras import owed_in
 from ..model.exposures import Exposure
 from ..model.holds import Hold
+from ..model.keyword_hints import hints
 from ..model.money import Money
 from ..policy.policy import Policy
 from . import past
 from .answers import Answers, AsyncAnswers
 from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
-from .keyword_hints import hints
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
 from .settlement_reader import Reconciled, alearn, learn, not_asked, to_ask
@@ -85,6 +85,7 @@ class PurseQuestions:
         """Async twin of ``holds``."""
         return tuple(hold.told for hold in await past.aopen_holds(self.services))
 
+    @hints
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
         """Return the latest resolved purchases, newest first.
 
@@ -93,6 +94,7 @@ class PurseQuestions:
         """
         return past.history(self.services, limit)
 
+    @hints
     async def ahistory(self, limit: int = 100) -> tuple[Hold, ...]:
         """Async twin of ``history``."""
         return await past.ahistory(self.services, limit)

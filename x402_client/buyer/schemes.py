@@ -12,6 +12,7 @@ from ..chains.tokens import Tokens
 from ..core.asks import Ask, Fetch
 from ..core.ports import Scheme
 from ..errors import ChainUnavailable, ConfigurationError
+from ..guards.arguments import takes
 from ..model.holds import Hold, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, is_family, short_name
@@ -24,7 +25,8 @@ from .wallet import Wallet
 if TYPE_CHECKING:
     from ..chains.solana import SolanaChain
 
-_METHODS = ("objection", "remark", "sign")
+#: The methods of a scheme, with their arguments.
+_METHODS = {"objection": ("offer",), "remark": ("offer",), "sign": ("offer", "validity")}
 
 
 class SolanaChains:
@@ -219,6 +221,11 @@ def _check(scheme: Any) -> None:
     lacks += ["family"] if family is None else []
     if lacks:
         raise ConfigurationError(f"{kind} is not a payment scheme; it has no {' and no '.join(lacks)}.")
+    for method, given in _METHODS.items():
+        if not takes(getattr(scheme, method), len(given)):
+            raise ConfigurationError(
+                f"{kind}.{method} does not take what it is called with; write `def {method}(self, {', '.join(given)})`."
+            )
     if isinstance(family, str) and not is_family(family):
         raise ConfigurationError(
             f"{kind}.family names a family of chains, like {EVM_FAMILY!r} or {SOLANA_FAMILY!r}; {family!r} is not one."

@@ -58,12 +58,12 @@ class Scope(PlainWith):
         self.allowances = allowances
         self.allowance = allowance
         self.seen = False
-        self._entered = False
+        self._entered = self._used = False
 
     def __enter__(self) -> Scope:
         if self._entered:
             raise ConfigurationError("This purchase scope is already entered; make one for each `with`.")
-        self._entered = True
+        self._entered = self._used = True
         enter(self)
         return self
 
@@ -88,7 +88,18 @@ class Scope(PlainWith):
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
+        self._used = True
         return run_inside(self, "with buyer.purchase(...)", function, *args, **kwargs)
+
+    def __del__(self) -> None:
+        """Warn of a key that was never in force: the requests after it were paid without it."""
+        if not getattr(self, "_used", True) and self.mandate.key is not None:
+            warnings.warn(
+                "buyer.purchase(key=...) was never entered, so that its key was for no request; write `with "
+                "buyer.purchase(key=...):` around the requests.",
+                PurchaseWarning,
+                stacklevel=2,
+            )
 
 
 class AllowanceScope(NamedTuple):

@@ -66,16 +66,12 @@ class Services:
 
     def tell_news(self) -> None:
         """Tell the events that the ledger reports of itself."""
-        shown = ""
         for event in self.notices.news():
             self.tell(event)
-            if isinstance(event, events.LedgerStarted) and self.notices.begins_purses:
-                shown = f"{event}{_FIRST_USE}"
-            elif isinstance(event, events.Warned):  # that the purse is new beside others says more
-                shown = event.problem
-        if shown:
-            with suppress(UserWarning):  # a program may make errors of warnings, and a payment is under way here
-                self.show(shown)
+            # "A first use is an event at WARNING", of every ledger. That a purse is new beside others is shown besides.
+            if isinstance(event, events.Warned):
+                with suppress(UserWarning):  # a program may make errors of warnings, and a payment is under way here
+                    self.show(event.problem)
 
     def show(self, warning: str, stacklevel: int = 2) -> None:
         """Show a warning if nothing listens: the log alone would say it, and most programs show none."""

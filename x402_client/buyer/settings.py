@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ..chains.rpc import Endpoints
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
+from ..guards.arguments import takes
 from ..guards.tracebacks import shorten
 from ..ledgers.extras import at_once, is_fresh, may_begin, meant_purse, name_of, other_purses, purses_of
 from ..model.hosts import Origin, Pattern
@@ -119,6 +120,8 @@ def _check_used_before(found: Ledger) -> None:
 
 
 def _ledger_like(given: Any) -> Ledger:
+    if inspect.isclass(given):
+        raise ConfigurationError(f"ledger is an object: {given.__name__}(...), not the class {given.__name__}.")
     missing = [name for name in _LEDGER_METHODS if not callable(getattr(given, name, None))]
     if missing:
         raise ConfigurationError(f"{type(given).__name__} is not a Ledger; it has no {', '.join(missing)}.")
@@ -127,8 +130,16 @@ def _ledger_like(given: Any) -> Ledger:
 
 
 def reader(given: Any) -> Any:
+    """Return a reader that can be asked about a hold."""
+    if inspect.isclass(given):
+        raise ConfigurationError(f"reader is an object: {given.__name__}(...), not the class {given.__name__}.")
     if given is not None and not callable(getattr(given, "read", None)):
         raise ConfigurationError(f"reader is an object with .read(hold), not {type(given).__name__}.")
+    if given is not None and not takes(given.read, 1):
+        raise ConfigurationError(
+            f"{type(given).__name__}.read is called with a Hold, as its one argument, and does not take that; write "
+            "`def read(self, hold)`."
+        )
     return given
 
 
@@ -256,9 +267,15 @@ def instance(name: str, value: T, kind: type[T]) -> T:
     return value
 
 
-def function(name: str, value: T) -> T:
+def function(name: str, value: T, given: str) -> T:
+    """Return a function that can be called with one argument, which ``given`` names. None is none."""
     if value is not None and not callable(value):
         raise ConfigurationError(f"{name} is a function, not {type(value).__name__}.")
+    if value is not None and not takes(value, 1):
+        raise ConfigurationError(
+            f"{name} is called with one argument, {given}, and this function does not take that; write "
+            f"`def {name}({given.split()[-1].lower()})`, for example."
+        )
     return value
 
 
@@ -267,7 +284,7 @@ def listener(value: T) -> T:
 
     Events are told while a payment is under way, by sync clients too. No caller could await a listener there.
     """
-    if is_async(function("on_event", value)):
+    if is_async(function("on_event", value, "an Event")):
         raise ConfigurationError(
             "on_event is async, and nobody would await it; pass a plain function, for example one that puts the event "
             "into a queue."

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Never, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
+from ..model.keyword_hints import known_keywords
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..model.offers import line, words
 from ..model.sign_in import SIGNATURE_TYPES
@@ -15,7 +16,6 @@ from ..signers.evm import ForeignEvmSigner, LocalEvmSigner, evm_signer
 from ..signers.further import FurtherSigner
 from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_signer
 from . import environment, keystores
-from .keyword_hints import known_keywords
 
 
 class Wallet:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..buyer.buyer import Buyer
+from ..model.budgets import left_in_words
 from ..model.money import Money
 from ..model.offers import words
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval
 from . import wallets
-from .buying import left, left_in_words
+from .buying import left
 from .exits import Code
 from .money_labels import PAID_FIRST, network_name
 from .own_words import in_own_words

@@ -232,15 +232,6 @@ def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
     return {window: money for window, money in found if money is not None}
 
 
-#: How a window is spoken of, if not as "per hour". None is a day of the calendar: all of them roll.
-_WHEN = {"total": "in total"}
-
-
-def left_in_words(remaining: dict[str, Money]) -> str:
-    """Return ``4.99 USD per day``, for every window: any of them may be the first to end."""
-    return ", ".join(f"{money} {_WHEN.get(window, f'per {window}')}" for window, money in remaining.items())
-
-
 def number(money: Money) -> str:
     """Return an amount of money without its currency."""
     return str(money).partition(" ")[0]

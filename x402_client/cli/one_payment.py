@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..core.last_answer import is_by_receipt
 from ..model.allowances import allowance_name
-from ..model.holds import CHARGED, Hold, moment
+from ..model.holds import CHARGED, Hold, LastAnswer, moment
 from ..model.offers import words
 from ..model.statements import Statement
 from .explorers import account_link, transaction_link
@@ -18,6 +19,8 @@ from .vocabulary import advice, advised, answer_of, price_of
 _MONEY = {
     "held": "counted; the seller said no, and could still take it until it expires",
     "spent": "paid, or counted as paid",
+    "chain": "paid, as the chain shows",
+    "receipt": "paid, as the seller's receipt says; no chain has shown it",
     "unknown": "counted; it is not known yet whether it was taken",
 }
 _NAMED_BY = {
@@ -49,7 +52,7 @@ def rows_of(
     facts, said = row(hold), advice(hold, lifts)
     yield "hold", hold.id
     yield "state", said.state
-    yield "money", f"{facts['money']}: {_RESERVED if hold.state == 'reserved' else _MONEY[facts['money']]}"
+    yield "money", f"{facts['money']}: {_of_money(hold, facts['money'])}"
     yield "price", price_of(hold)
     yield "token", f"{facts['token_amount']} {words(facts['token'], 60)} on {network_name(hold.offer.network)}"
     yield "request", f"{hold.purchase.method} {hold.url}" + (" (under a key)" if hold.purchase.keyed else "")
@@ -79,6 +82,14 @@ def rows_of(
     if frozen:
         yield "frozen", f"by {', '.join(frozen)}: it is not presented until that is lifted"
     yield "to do", said.todo
+
+
+def _of_money(hold: Hold, money: str) -> str:
+    if hold.state == "reserved":
+        return _RESERVED
+    if hold.state == "signed" and money == "spent":
+        return _MONEY["receipt" if is_by_receipt(hold) else "chain"]
+    return _MONEY[money]
 
 
 def _time(seconds: float) -> str:
@@ -135,6 +146,16 @@ def _refund(hold: Hold) -> str:
     return f"The receipt speaks of a refund. {_REFUND}" if told else ""
 
 
+def _last_answer(last: LastAnswer) -> dict[str, Any]:
+    return {
+        "money": last.money,
+        "status": last.status,
+        "said": last.said,
+        "by_chain": last.by_chain,
+        "leads_to": last.leads_to or None,
+    }
+
+
 def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = ()) -> dict[str, Any]:
     """Return all of it as JSON: the columns of an export, and more."""
     last, receipt = hold.last, hold.receipt
@@ -145,7 +166,7 @@ def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Ite
         "presented": _presented(hold),
         "allowances": [words(allowance_name(account), 100) for account in hold.path],
         "explorer": transaction_link(hold, found.name) or account_link(hold) or None,
-        "last_answer": None if last is None else {"money": last.money, "status": last.status, "said": last.said},
+        "last_answer": None if last is None else _last_answer(last),
         "receipt": None
         if receipt is None
         else {"success": receipt.success, "transaction": words(receipt.transaction, 200), "error": receipt.error},

@@ -53,6 +53,14 @@ Under = Annotated[
         help="Pay under this allowance of the ledger, too: `x402 ledger allowances` lists them.",
     ),
 ]
+Key = Annotated[
+    MaybeText,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="A name for this purchase: under it one payment is made, ever. No private key.",
+    ),
+]
 WalletAt = Annotated[
     MaybeText,
     typer.Option(

@@ -10,12 +10,13 @@ from ..core.last_answer import with_last
 from ..core.receipt_check import says_pending
 from ..errors import X402Error
 from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
+from ..model.budgets import left_in_words
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import words
 from ..receipts import outcome as outcome_of
 from ..signers.play_keys import takes_play_keys
-from .buying import left_in_words, number
+from .buying import number
 from .exits import Code
 from .in_use import with_options
 from .money_labels import network_name
@@ -156,12 +157,8 @@ class Report:
         receipt = self.outcome.receipt
         hold = with_last(self.outcome.hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
-        if self.leads_to:
-            # A payment that was taken is refused if it is presented once more.
-            again = (
-                f"It leads to {self.leads_to}. Ask for that URL by itself first: the content may be there, free. With "
-                "neither --yes nor --max nothing is paid unasked. Else run the same command with -L"
-            )
+        if self.leads_to:  # a payment that was taken is refused if it is presented once more
+            again = "With neither --yes nor --max nothing is paid unasked there. Or run the same command with -L"
         said = advice(hold, again=again)
         return (
             f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo} "

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core import HttpRequest, body_digest, is_request_of
+from ..core.last_answer import is_by_receipt
 from ..core.next_step import Case, Step, Words, next_step
 from ..model.holds import MARGIN, Hold, moment
 from ..model.offers import words
@@ -28,7 +29,12 @@ def state_of(hold: Hold) -> str:
         return hold.state.replace("_", " ")
     if hold.state == "reserved" or hold.in_flight:
         return "in flight"
-    return "lost" if hold.money == "spent" and is_expired(hold) else "unresolved"
+    return "lost" if is_shown_paid(hold) and is_expired(hold) else "unresolved"
+
+
+def is_shown_paid(hold: Hold) -> bool:
+    """Return True if a payment without its content is paid as the chain shows it: a receipt alone does not show it."""
+    return hold.told.money == "spent" and not is_by_receipt(hold)
 
 
 def share_of(hold: Hold) -> str:
@@ -81,7 +87,8 @@ def answer_of(hold: Hold) -> str:
     if last.status is None:
         said = words(last.said, 100)  # the name of a failure, or a few words of ours
         return said if " " in said else f"no answer ({said})" if said else "no answer"
-    return f"{last.status}" + (f', "{words(last.said, 200)}"' if last.said else "")
+    led = f", to {last.leads_to}" if last.leads_to and 300 <= last.status < 400 else ""
+    return f"{last.status}" + (f', "{words(last.said, 200)}"' if last.said else led)
 
 
 def _receipt(hold: Hold) -> str:
@@ -138,8 +145,10 @@ def _state(hold: Hold, case: Case) -> str:
     if hold.authorization is None:
         return "unresolved"
     until = f"{moment(hold.authorization.expires):%Y-%m-%d %H:%M:%S} UTC"
-    if hold.money == "spent":
+    if is_shown_paid(hold):
         return "lost: settled, nothing delivered" if is_expired(hold) else "unresolved, paid"
+    if hold.money == "spent":
+        return "unresolved, paid by the seller's receipt" + (f", expired {until}" if is_expired(hold) else "")
     return f"unresolved, expired {until}" if is_expired(hold) else f"unresolved, can settle until {until}"
 
 

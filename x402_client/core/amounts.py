@@ -5,9 +5,14 @@ from __future__ import annotations
 from ..model.holds import Hold
 
 
+def has_ceiling(hold: Hold) -> bool:
+    """Return True if a price is or was a ceiling: also if the chain showed what was taken of it."""
+    return hold.is_ceiling or hold.charge is not None
+
+
 def asked_of(hold: Hold) -> str:
     """Return the price of a payment, or the ceiling: of that, the seller may take any part."""
-    return f"up to {hold.offer.price}" if hold.has_ceiling else f"{hold.price}"
+    return f"up to {hold.offer.price}" if has_ceiling(hold) else f"{hold.price}"
 
 
 def taken(hold: Hold) -> str:

@@ -26,6 +26,7 @@ from ..policy.choice import Mandate, admit_terms, choose, pick
 from ..policy.no_choice import refuse
 from ..policy.policy import admit
 from ..wire.write import refusal_body
+from .amounts import has_ceiling
 from .asks import (
     Approve,
     Claim,
@@ -201,7 +202,7 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     expired: until then its end is that of a payment which can settle yet.
     """
     call.is_over = True
-    if hold.money == "spent" and not hold.has_ceiling:
+    if hold.money == "spent" and not has_ceiling(hold):
         return hold
     fate = yield from Settlement(hold.shown)
     if fate == "one_says_not" and (yield from may_give_back(hold, rules.policy)):

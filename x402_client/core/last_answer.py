@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import quote, urljoin, urlsplit
 
 from ..errors import MoneyState, X402Error
 from ..model.holds import Hold, LastAnswer, Outcome
 from ..model.offers import words
+from ..wire.leaks import repeats
 from .asks import Ask, Note, Reply
 from .drive import Flow
 
@@ -17,6 +20,10 @@ E = TypeVar("E", bound=X402Error)
 _REASON = 200
 #: Characters of the name of a transaction that are kept: Solana's have 88 at most.
 _TRANSACTION = 120
+#: Characters of the place that an answer leads to.
+_PLACE = 200
+#: What stands in a path as it is. All else is a seller's way to write sentences of its own.
+_PATH = "/%:@!$&'()*+,;=~"
 
 
 def noted(
@@ -25,37 +32,94 @@ def noted(
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
     assert hold is not None
-    error.hold = told = with_last(hold, error.money, status, said, transaction, short)
+    # An error says "spent" where a chain showed it, and nowhere else.
+    error.hold = told = with_last(hold, error.money, status, said, transaction, short, error.money == "spent")
     assert told.last is not None
     yield from _note(hold, told.last)
     return error
 
 
 def with_last(
-    hold: Hold, money: MoneyState, status: int | None = None, said: str = "", transaction: str = "", short: bool = False
+    hold: Hold,
+    money: MoneyState,
+    status: int | None = None,
+    said: str = "",
+    transaction: str = "",
+    short: bool = False,
+    by_chain: bool = False,
+    leads_to: str = "",
 ) -> Hold:
-    """Return a hold as an error tells it: with what is known of the money, and with its last answer."""
-    last = LastAnswer(money, status, words(said, _REASON), named(transaction, hold), short)
+    """Return a hold as an error tells it: with what is known of the money, and with its last answer.
+
+    What an earlier answer to this payment named stays known: a transaction, a place, and that a chain showed it paid.
+    """
+    before = hold.last or LastAnswer(money)
+    place = leads_to or before.leads_to
+    last = LastAnswer(
+        money, status, words(said, _REASON), named(transaction, hold), short, by_chain or before.by_chain, place
+    )
     return hold.shown_as(money=money, last=last)
 
 
-def note_answer(reply: Reply) -> Flow[None]:
-    """Keep what an answer of 400 or more says of the payment that it was given to."""
+def shown_by_chain(hold: Hold) -> Hold:
+    """Return a hold of which it is kept that a chain showed it paid."""
+    return hold.but(money="spent", last=(hold.last or LastAnswer("spent"))._replace(money="spent", by_chain=True))
+
+
+def is_by_receipt(hold: Hold) -> bool:
+    """Return True if the seller's receipt alone says that a payment was paid: no chain was asked, or none answered.
+
+    A ledger calls a payment "spent" that is not delivered where a reader concluded it: the answer before says less.
+    """
+    last = hold.last
+    return hold.told.money == "spent" and last is not None and last.money == "spent" and not last.by_chain
+
+
+def note_answer(reply: Reply, hold: Hold) -> Flow[None]:
+    """Keep what an answer that brought no content says of the payment that it was given to, and where it leads.
+
+    The outcome says the same. ``hold`` has the payment's header, which is neither shown nor kept.
+    """
     outcome = reply.outcome
     assert outcome is not None
     said = outcome.receipt.error if outcome.receipt is not None else ""
-    yield from _note(outcome.hold, LastAnswer(outcome.money, reply.status, words(said, _REASON), _in(outcome)))
+    place = _place(reply, hold)
+    told = with_last(outcome.hold, outcome.money, reply.status, said, _in(outcome), leads_to=place)
+    reply.outcome = replace(outcome, hold=told)
+    assert told.last is not None
+    yield from _note(told, told.last)
 
 
-def note_break(outcome: Outcome, failure: Exception) -> Flow[None]:
+def _place(reply: Reply, hold: Hold) -> str:
+    """Return where an answer leads. The rule: "Query strings and keys never" are kept, nor a payment in a path."""
+    location = reply.header("location") if 300 <= reply.status < 400 else None
+    if not location:
+        return ""
+    try:
+        asked, found = urlsplit(hold.url), urlsplit(urljoin(hold.url, location))
+    except ValueError:
+        return ""
+    host = found.netloc.rpartition("@")[2]
+    start = "" if (found.scheme, host) == (asked.scheme, asked.netloc) else f"{found.scheme}://{host}"
+    place = f"{start}{quote(found.path, safe=_PATH) or '/'}"
+    header = hold.authorization.header[1] if hold.authorization is not None else ""
+    return "" if repeats(place, header) else words(place + ("?..." if found.query else ""), _PLACE)
+
+
+def note_break(outcome: Outcome, failure: BaseException) -> Flow[None]:
     """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
-    yield from _note(outcome.hold, LastAnswer(outcome.money, None, type(failure).__name__, _in(outcome)), now=True)
+    yield from _note_now(outcome, None, type(failure).__name__)
 
 
 def note_tool_error(outcome: Outcome) -> Flow[None]:
     """Keep what is known of a payment whose HTTP answer has no result of the tool. Nothing is awaited for it."""
-    last = LastAnswer(outcome.money, 200, "the answer has no result of the tool", _in(outcome))
-    yield from _note(outcome.hold, last, now=True)
+    yield from _note_now(outcome, 200, "the answer has no result of the tool")
+
+
+def _note_now(outcome: Outcome, status: int | None, said: str) -> Flow[None]:
+    told = with_last(outcome.hold, outcome.money, status, said, _in(outcome))
+    assert told.last is not None
+    yield from _note(told, told.last, now=True)
 
 
 def _in(outcome: Outcome) -> str:
@@ -71,6 +135,13 @@ def note_sign_in(outcome: Outcome, status: int) -> Flow[None]:
     """Keep that a sign-in brought what a payment was for: lists show it of the delivered purchase."""
     said = f"a sign-in as {outcome.signed_in} brought the content"
     yield from _note(outcome.hold, LastAnswer(outcome.money, status, said))
+
+
+def note_chain(hold: Hold) -> Flow[None]:
+    """Keep that a chain showed a payment paid, of which the seller's receipt alone said so before."""
+    last = shown_by_chain(hold).last
+    assert last is not None
+    yield from _note(hold, last)
 
 
 def _note(hold: Hold, last: LastAnswer, now: bool = False) -> Flow[None]:

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 from ..model.holds import MARGIN, OFTEN_PRESENTED, Hold, moment
 from ..model.networks import short_name
 from .empty_wallet import where_to_send
+from .last_answer import is_by_receipt
 
 #: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
 Case = Literal[
@@ -46,14 +47,15 @@ class Words(NamedTuple):
 
 
 PYTHON = Words()
-_OWED = "The chain shows that it was paid, so the content is owed."
+#: How the table says in Python that a payment is better left alone until it has expired.
+AFTER_THAT_TIME = f"{PYTHON.again} after that time"
+_BY_CHAIN = "The chain shows that it was paid, so the content is owed."
+_BY_RECEIPT = "The seller's receipt says that it was paid{named}, so the content is owed; no chain has shown it."
 _SELLER = "sk the seller for the content or the money; {nonce}. {write_off} gives the purchase up, so that the same "
 _SELLER += "request buys anew."
 _GIVE_UP = "{write_off} gives the purchase up, so that the same request buys anew, but it {settle}: then both are paid."
 _LIVE, _OVER = _GIVE_UP.replace("{settle}", "may still settle"), _GIVE_UP.replace("{settle}", "may have settled")
 _KNOWN: Mapping[Case, str] = {
-    "owed": _OWED,
-    "denied": _OWED,
     "refused": "The chain has not shown that the money was taken.",
     "short": "The wallet had too little for it at the last try.",
 }
@@ -70,9 +72,9 @@ _TODO: Mapping[Case, str] = {
     "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and buys anew "
     f"if the payment was not used. {_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
-    "denied": f"{{often}} will hardly help: many sellers answer a payment once. A{_SELLER}",
-    "just expired": "Wait: the chain may tell after {later} whether it was paid. Then the same request asks it, and so "
-    f"does {{reconcile}}. {_OVER}",
+    "denied": f"{{hopeless}} A{_SELLER}",
+    "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
+    f"so does the same request; if it cannot tell yet, it can after {{later}}. {_OVER}",
     "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
     "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
     f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
@@ -98,6 +100,8 @@ class Advice(NamedTuple):
 
 #: What sellers say of a payment that they took before.
 _USED = re.compile("already|used", re.IGNORECASE)
+#: What sellers say of a payment that expired.
+_LATE = re.compile("valid_?before|expire|deadline|too_?late", re.IGNORECASE)
 #: Answers that may be others soon.
 _PASSING = (408, 425, 429)
 
@@ -115,16 +119,36 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
     facts = words._asdict() | {
         "often": _often(hold),
+        "hopeless": _hopeless(hold, expired),
         "later": f"{later:%Y-%m-%d %H:%M:%S} UTC" if later else "that",
         "network": _network(hold),
         "send": where_to_send(hold) if case == "short" else "",
     }
     todo = _TODO[case].format_map(facts)
+    if STEPS[case] != "nothing" and case != "in flight":
+        todo = f"{_led(hold)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
     if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
         todo = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: {todo}"
-    return Advice(case, _KNOWN.get(case, ""), todo)
+    return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo)
+
+
+def _led(hold: Hold) -> str:
+    """Return where an answer of the seller's led, and what to do about that; "" if none led anywhere."""
+    place = hold.last.leads_to if hold.last is not None else ""
+    if not place:
+        return ""
+    query = " (with a query that is not kept)" if place.endswith("?...") else ""
+    return f"The seller's answer led to {place}{query}. Ask there first, by itself: the content may be there, free. "
+
+
+def _paid(hold: Hold) -> str:
+    """Return who says that a payment was paid: the chain, or the seller's receipt alone."""
+    if not is_by_receipt(hold):
+        return _BY_CHAIN
+    transaction = hold.last.transaction if hold.last is not None else ""
+    return _BY_RECEIPT.format(named=f", in transaction {transaction}" if transaction else "")
 
 
 def case_of(hold: Hold, expired: bool = False, just_expired: bool = False) -> Case:
@@ -167,6 +191,13 @@ def _often(hold: Hold) -> str:
     if hold.last is not None and _USED.search(hold.last.said):
         return "The seller says that the payment was used, and another time"
     return f"The seller answered {_status(hold)} to it, and another time"
+
+
+def _hopeless(hold: Hold, expired: bool) -> str:
+    """Return why another time will not help with a seller that keeps the money and says no."""
+    if expired and hold.last is not None and _LATE.search(hold.last.said):
+        return "The seller refuses it because it has expired, so another time will not help."
+    return f"{_often(hold)} will hardly help: many sellers answer a payment once."
 
 
 def _network(hold: Hold) -> str:

@@ -27,7 +27,7 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
     outcome = tries.refusal.outcome if tries.refusal is not None else None
     pending = outcome is not None and outcome.money == "unknown"
     money: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
-    advice = next_step(with_last(hold, money, *tries.last, short))
+    advice = next_step(with_last(hold, money, *tries.last, short, seen.settled))
     quoted = f' It says: "{said}".' if said else ""
     text = f"{call.origin} asked for payment again after {asked_of(hold)} was presented.{quoted} "
     if advice.case == "short":
@@ -50,7 +50,8 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
     order = "After that" if tries.refused_last else "Before that"
     then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
     unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {_taken_first(hold)}"
-    advice = next_step(with_last(hold, "spent" if seen.settled else "unknown", *tries.last))
+    money: MoneyState = "spent" if seen.settled else "unknown"
+    advice = next_step(with_last(hold, money, *tries.last, by_chain=seen.settled))
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
         f"{then}{patience} {taken(hold) if seen.settled else unknown}{advice}{interruptions.remark(hold)}",
@@ -67,7 +68,7 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
 def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
     """Return the error for a call that was led away from the payee of its unresolved payment."""
     is_paid = hold.money == "spent"
-    advice = next_step(with_last(hold, "spent" if is_paid else "unknown"))
+    advice = next_step(with_last(hold, "spent" if is_paid else "unknown", by_chain=is_paid))
     known = taken(hold) if is_paid else f"The payment can settle until {_until(call, hold)}. "
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
@@ -85,7 +86,7 @@ def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
 def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
     """Return the error for a 402 of a later hop, in a call that paid before it was redirected."""
     stays = "" if settled else f"{still_counted(call, hold)} "
-    advice = next_step(with_last(hold, "spent" if settled else "held", 402))
+    advice = next_step(with_last(hold, "spent" if settled else "held", 402, by_chain=settled))
     error = PaymentRejected(
         f"This call paid {asked_of(hold)} to {hold.host} before it was redirected, and {call.origin} asks for payment "
         f"again; one call pays at most once. Nothing more was signed. {stays}{advice}",
@@ -120,7 +121,7 @@ def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     hold, answer = tries.hold, tries.refusal or tries.kept
     transaction = named(tries.transaction, hold)
     too = f" The seller named the transaction {transaction}." if transaction else ""
-    advice = next_step(with_last(hold, "spent", *tries.last), expired=True)
+    advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
     paid = asked_of(hold) if hold.charge is None else f"{hold.charge}"
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {paid} was paid to {hold.purchase.origin}, and the same request "

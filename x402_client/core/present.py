@@ -18,7 +18,7 @@ from ..wire.read import read_quote
 from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .chain_looks import charged, look_now
 from .drive import Flow
-from .last_answer import note_answer, noted
+from .last_answer import note_answer, noted, shown_by_chain
 from .levels import left_in, tell_levels
 from .no_content import led_away, never_known, outcome_unknown, rejected, undelivered
 from .receipt_check import judge, says_pending
@@ -109,7 +109,7 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         return None
     # 401 and 407 are for the library's own auth flow, which sends the request again.
     if reply.status < 400 or reply.status in _AUTH or (not call.is_over and judged.money == "spent"):
-        return (yield from _handed_over(call, reply, rules))
+        return (yield from _handed_over(call, reply, hold, rules))
     tries.most = 1 if reply.status < 500 else 2
     return (yield from _keep(call, tries, reply, rules))
 
@@ -149,16 +149,20 @@ def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Q
 def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
     """Judge the money: the chain's proof outweighs a receipt, and a seller's no does not undo an earlier silence."""
     if tries.hold.money == "spent":
-        return replace(outcome, money="spent")
+        return _paid_by_chain(outcome)
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
 
 
-def _handed_over(call: Call, reply: Reply, rules: Rules) -> Flow[Reply]:
+def _paid_by_chain(outcome: Outcome) -> Outcome:
+    return replace(outcome, money="spent", hold=shown_by_chain(outcome.hold))
+
+
+def _handed_over(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Reply]:
     if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
         if reply.status >= 400:
             yield from _look(reply, rules)
-        yield from note_answer(reply)
+        yield from note_answer(reply, hold)
         # The library's own auth may yet bring the content after a 401 or 407.
         if reply.status >= 400 and reply.status not in _AUTH:
             yield from _tell_undelivered(call, reply)
@@ -183,16 +187,16 @@ def _look(reply: Reply, rules: Rules) -> Flow[None]:
     if outcome.looked is not None and seen.charged is not None:
         outcome.looked.on_chain = charged(outcome.hold, seen).charge
     if seen.settled:
-        reply.outcome = replace(outcome, money="spent")
+        reply.outcome = _paid_by_chain(outcome)
 
 
 def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
     """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
     if not call.is_over and not _may_repeat(call, tries, rules):
-        return (yield from _handed_over(call, reply, rules))
+        return (yield from _handed_over(call, reply, tries.hold, rules))
     try:
         if (yield from Peek(reply)) is None and not call.is_over:
-            return (yield from _handed_over(call, reply, rules))
+            return (yield from _handed_over(call, reply, tries.hold, rules))
     except Exception as failure:
         tries.fail(failure)
         return None
@@ -236,7 +240,7 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept, rules)
-        yield from note_answer(tries.kept)
+        yield from note_answer(tries.kept, tries.hold)
         yield from _tell_undelivered(call, tries.kept)
         return tries.kept
     # Its patterns take a while to compile, and few calls end here.

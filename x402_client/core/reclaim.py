@@ -12,6 +12,7 @@ from ..model.money import Money
 from ..policy.policy import Policy
 from .asks import Close, Conclude, Expired, Record, Reserve, Tell
 from .drive import Flow
+from .last_answer import is_by_receipt, note_chain
 
 #: What one witness may give back where nothing limits all payments together.
 _WITHOUT_LIMIT = (Cap("", "hour", None, 10),)
@@ -27,6 +28,8 @@ def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settle
         fate = "settled"
     if fate not in ("settled", "not_settled") or (yield from Conclude(hold, fate == "settled")) is False:
         return "unknown"
+    if fate == "settled" and hold.state == "signed" and is_by_receipt(hold):
+        yield from note_chain(hold)
     yield from Tell(Concluded(hold.purchase.method, hold.url, hold.shown, settled=fate == "settled"))
     return "settled" if fate == "settled" else "not_settled"
 

@@ -61,10 +61,13 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded], now: float) -> OverLi
 
 
 def duration(seconds: float) -> str:
-    """Return a time to wait in words, rounded up: ``59 seconds``, ``23 hours 59 minutes``, ``2 days 4 hours``."""
+    """Return a time to wait in words: ``59 seconds``, ``23 hours 59 minutes``, ``2 days 4 hours``.
+
+    The time itself stands beside it. So hours and minutes are rounded up, and days to the nearest hour.
+    """
     left = max(1, ceil(seconds))
     step = 1 if left < _HOUR else 60 if left < _DAY else _HOUR
-    left = -(-left // step) * step
+    left = (left + (step // 2 if step == _HOUR else step - 1)) // step * step
     parts: list[str] = []
     for one, unit in ((_DAY, "day"), (_HOUR, "hour"), (60, "minute"), (1, "second")):
         count, left = divmod(left, one)

@@ -31,6 +31,18 @@ def is_shown(purse: str) -> bool:
     return purse != PERMITS and not purse.endswith(GIVEN_BACK)
 
 
+#: The name under which what is left of an allowance stands beside what is left of windows.
+ALLOWANCE = "allowance"
+#: How the budget of a window is spoken of, if not as "the hour's budget".
+_BUDGET = {"total": "the total budget", ALLOWANCE: "this allowance"}
+
+
+def left_in_words(remaining: Mapping[str, Money]) -> str:
+    """Return ``4.99 USD of the day's budget``, for every window: any of them may be the first to end."""
+    names = (_BUDGET.get(window, f"the {window}'s budget") for window in remaining)
+    return ", ".join(f"{money} of {name}" for name, money in zip(names, remaining.values(), strict=True))
+
+
 class BudgetWindow(NamedTuple):
     """Window of budgets: its name, the number under which files keep it, and its seconds; None never rolls over.
 

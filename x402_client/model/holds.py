@@ -142,6 +142,10 @@ class LastAnswer(NamedTuple):
     #: True if the payer's account had too little in it, by the chain's word, or by the seller's where the chain was
     #: silent.
     short: bool = False
+    #: True if a chain showed that it was paid. False where it is "spent": the seller's receipt alone says so.
+    by_chain: bool = False
+    #: Where an answer led, without a query: a path, or a URL if that is of another origin. "": none led anywhere.
+    leads_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +207,6 @@ class Hold:
     def is_ceiling(self) -> bool:
         """Return True if what was signed lets the seller take any part of the price."""
         return self.authorization is not None and self.authorization.kind == CEILING
-
-    @property
-    def has_ceiling(self) -> bool:
-        """Return True if its price is or was a ceiling: also if the chain showed what was taken of it."""
-        return self.is_ceiling or self.charge is not None
 
     @property
     def charge(self) -> Money | None:

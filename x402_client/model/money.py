@@ -9,6 +9,7 @@ from functools import total_ordering
 from typing import TypeAlias
 
 from ..errors import ConfigurationError
+from .keyword_hints import hints_of
 from .networks import TEST_NETWORKS, caip2
 
 UNITS_PER_ONE = 1_000_000
@@ -209,6 +210,7 @@ def currency_on(network: str, currency: str) -> str:
     return currency + _TEST if caip2(network) in TEST_NETWORKS else currency
 
 
+@hints_of
 @dataclass(frozen=True, slots=True)
 class Token:
     """A token the buyer knows: its worth, and the way its transfers are signed.

@@ -7,7 +7,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Never, Self
 
-from ..errors import ConfigurationError, HostNotAllowed
+from ..errors import HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
 from ..model.keywords import keywords_only, unexpected
@@ -15,7 +15,7 @@ from ..model.money import Amount, Money, Token
 from ..model.networks import short_name
 from ..model.offers import line
 from ..model.sign_in import SignInMode
-from . import checks
+from . import checks, contradictions
 from .checks import HostRule
 from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits, sign_in_mode
 
@@ -127,7 +127,7 @@ class Policy:
         self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
-        self._check()
+        contradictions.check_whole(self.overall, self._hosts, self.only_listed_hosts)
         self._built = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -165,6 +165,7 @@ class Policy:
     def remarks(self) -> Iterator[str]:
         """Yield what looks like a mistake here and is taken as written. A buyer tells it when it is built."""
         yield from self.overall.remarks
+        yield from contradictions.contradictions(self.overall, self._hosts, self.only_listed_hosts, self.approve_above)
         for pattern, rule in self._hosts.items():
             if isinstance(rule, Limit):
                 yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)
@@ -203,13 +204,6 @@ class Policy:
     def same_request(self) -> Mapping[str, int]:
         """Return the most payments for the same request, by window. Empty: it is not limited."""
         return MappingProxyType(self._same_request)
-
-    def _check(self) -> None:
-        limits = [self.overall, *(rule for rule in self._hosts.values() if isinstance(rule, Limit))]
-        if all(limit.empty for limit in limits):
-            raise ConfigurationError(
-                'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
-            )
 
     def rule(self, origin: Origin) -> tuple[Pattern, HostRule] | None:
         """Return the most exact entry of ``hosts`` for an origin. It alone decides "deny".

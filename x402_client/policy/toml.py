@@ -86,7 +86,7 @@ TOKEN: Mapping[str, _Kind] = {
     "currency": _NAME, "program": _NAME,
 }  # fmt: skip
 #: Added to a single field to make a whole policy of it, so that each field is judged by itself.
-_SOME_LIMIT = {"per_request": "1"}
+_SOME_LIMIT: Mapping[str, Any] = {"per_request": "1", "hosts": {"api.example.com": Limit(per_day="1")}}
 
 
 def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
@@ -139,7 +139,7 @@ class _Reading:
         return keywords
 
     def _one(self, field: str, value: Any) -> Any:
-        return self._build(**_SOME_LIMIT | {field: value})
+        return self._build(**{**_SOME_LIMIT, field: value})
 
     def _host(self, host: str, given: Any) -> Limit | str | None:
         path: Path = ("hosts", host)

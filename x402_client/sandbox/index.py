@@ -36,7 +36,8 @@ Also:
                       what is for sale, as facilitators list it: x402 search --facilitator {url}
   {url}/wallet        a POST makes a wallet: throw-away keys with a hundred invented dollars on each chain
 
-What can go wrong, and how a buyer reacts:
+What can go wrong, and how a buyer reacts. Redirects end so for a client that follows them, as requests does. httpx
+hands the redirect itself to its caller, unless it was made with follow_redirects=True:
 """
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 
 from ..buyer.buyer import Buyer
@@ -13,6 +12,7 @@ from ..buyer.settings import instance
 from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
 from ..model.holds import Hold
+from ..model.keyword_hints import hints_of
 from ..model.money import Amount, Money, Token
 from ..model.sandbox_settings import DIRECTORY
 from ..policy.policy import CAREFUL, Policy
@@ -28,6 +28,7 @@ from .terms import Goods
 _GOODS: Mapping[str, Amount | None] = {"/weather": "0.01", "/report": "0.05", "/yacht": "250000", "/free": None}
 
 
+@hints_of
 class Sandbox:
     """Seller on a loopback port, with its own chains and invented money on them.
 
@@ -81,17 +82,13 @@ class Sandbox:
     def __enter__(self) -> Sandbox:
         return self.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.close()
 
     async def __aenter__(self) -> Sandbox:
         return self.start()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *raised: object) -> None:
         import anyio.to_thread
 
         with anyio.CancelScope(shield=True):

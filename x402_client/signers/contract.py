@@ -11,6 +11,7 @@ from typing import Any
 
 from ..chains.evm import ZERO, checksum, is_address
 from ..errors import ConfigurationError, SigningError
+from ..guards.arguments import takes
 from ..model.signing import TypedData
 from .evm import raw_signature
 
@@ -50,7 +51,8 @@ class ContractSigner:
         if problem is not None:
             address = ""  # it may be a key: tools that print the variables of a traceback must find none
             raise ConfigurationError(problem)
-        if callable(sign) == callable(sign_digest) or not (sign is None or sign_digest is None):
+        given = [one for one in (sign, sign_digest) if one is not None]
+        if len(given) != 1 or not callable(given[0]) or not takes(given[0], 1):
             raise ConfigurationError(
                 "A contract's signer takes one function: sign=, which is given the EIP-712 message, or sign_digest=, "
                 "which is given its hash of 32 bytes. It returns the signature that the contract wants."

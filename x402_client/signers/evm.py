@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from ..chains.evm import address_of, checksum, is_address, personal_digest
 from ..errors import ConfigurationError, SigningError
+from ..guards.arguments import takes
 from ..model.signing import TypedData
 from .mistaken_keys import evm_mistake
 from .official import in_parts, takes_parts
@@ -128,9 +129,16 @@ class ForeignEvmSigner:
         if not is_address(address):
             signer = method = None
             raise ConfigurationError(f"The signer's address {address[:60]!r} is not an EVM address.")
-        self._signer = signer
         self._in_parts = takes_parts(method)
         self._keyword = _is_eth_account(signer, "BaseAccount")
+        if not (self._in_parts or self._keyword or takes(method, 1)):
+            kind = type(signer).__name__
+            signer = method = None
+            raise ConfigurationError(
+                f"{kind}.sign_typed_data is called with one argument, and does not take that; write "
+                "`def sign_typed_data(self, full_message)`."
+            )
+        self._signer = signer
         self.address: str = checksum(address)
         self.is_async: bool = inspect.iscoroutinefunction(method)
         self.blocking: bool = getattr(signer, "blocking", not _is_eth_account(signer, "LocalAccount"))

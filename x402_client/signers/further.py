@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 from ..errors import ConfigurationError, SigningError
+from ..guards.arguments import takes
 
 
 class FurtherSigner:
@@ -15,7 +16,13 @@ class FurtherSigner:
 
     def __init__(self, family: str, signer: Any) -> None:
         address, method = getattr(signer, "address", None), getattr(signer, "sign", None)
-        if not isinstance(address, str) or not address or not callable(method) or inspect.isclass(signer):
+        if (
+            not isinstance(address, str)
+            or not address
+            or not callable(method)
+            or inspect.isclass(signer)
+            or not takes(method, 1)
+        ):
             kind = type(signer).__name__
             signer = method = None  # tools that print the variables of a traceback must find no key
             raise ConfigurationError(

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from ..chains.solana_address import is_address
 from ..errors import ConfigurationError, SigningError
+from ..guards.arguments import takes
 from .mistaken_keys import solana_mistake
 from .play_keys import is_play_secret
 
@@ -57,6 +58,13 @@ class ForeignSolanaSigner:
             raise ConfigurationError(
                 "A Solana signer has an `address` and a method `sign_message(message)`; "
                 f"{kind} lacks one of them. Pass base58, 32 or 64 bytes, a solders Keypair or such a signer."
+            )
+        if not takes(method, 1):
+            kind = type(signer).__name__
+            signer = method = None
+            raise ConfigurationError(
+                f"{kind}.sign_message is called with one argument, and does not take that; write "
+                "`def sign_message(self, message)`."
             )
         self._signer = signer
         self.address: str = address

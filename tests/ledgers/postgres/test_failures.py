@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -68,14 +69,53 @@ def test_a_role_needs_no_more_than_to_make_steps(server: Server, role: Callable[
         server.do("SET ROLE app; SELECT * FROM x402.holds")
 
 
-def test_a_role_without_rights_is_told_so(role: Callable[..., str]) -> None:
-    ledger = PostgresLedger(role(rights=False))
-    assert "does not let this role" in refused(ledger.holds)
+#: What the role lacks: the statements that lead there, the rest of the URL, and what is to be told.
+_GRANTS = "GRANT USAGE ON SCHEMA {0} TO the_role; GRANT EXECUTE ON FUNCTION {0}.step TO the_role"
+_MIGRATE = "Let an owner run `x402 ledger migrate --ledger postgresql://...`, and then: " + _GRANTS
+LACKING: dict[str, tuple[str, str, str, str]] = {
+    "USAGE of the schema": ("SELECT 1", "", _GRANTS.format("x402"), _GRANTS.format("x402")),
+    "EXECUTE of the function": (
+        "GRANT USAGE ON SCHEMA x402 TO app", "", _GRANTS.format("x402"), _GRANTS.format("x402"),
+    ),
+    "CREATE on the database": (
+        "SELECT 1", "?schema=not_there", f"may not make one.*{_MIGRATE.format('not_there')}",
+        "no schema not_there yet, and this role may not make it, let its owner run `x402 ledger migrate",
+    ),
+    "CREATE in a schema that is empty": (
+        "CREATE SCHEMA IF NOT EXISTS bare; GRANT USAGE ON SCHEMA bare TO app", "?schema=bare",
+        f"may not make one.*{_MIGRATE.format('bare')}", "no schema bare yet, and this role may not make it",
+    ),
+}  # fmt: skip
 
 
-def test_a_role_that_may_not_make_the_schema_is_told_what_to_do(role: Callable[..., str]) -> None:
-    ledger = PostgresLedger(role() + "?schema=not_there")
-    assert "x402 ledger migrate" in refused(ledger.holds)
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("must_exist", [False, True])
+@pytest.mark.parametrize(("given", "more", "said", "said_strictly"), LACKING.values(), ids=LACKING)
+def test_a_right_that_is_missing_is_named_at_once(
+    server: Server,
+    role: Callable[..., str],
+    given: str,
+    more: str,
+    said: str,
+    said_strictly: str,
+    must_exist: bool,
+    asynchronous: bool,
+) -> None:
+    url = role(rights=False) + more
+    server.do(given)
+    ledger = PostgresLedger(url, must_exist=must_exist)
+    told = refused(lambda: asyncio.run(ledger.asynchronous.holds())) if asynchronous else refused(ledger.holds)  # type: ignore[arg-type]
+    assert re.search(said_strictly if must_exist else said, told), told
+    ledger.close_ledger()
+
+
+def test_a_role_that_may_not_connect_is_told_so(server: Server, role: Callable[..., str]) -> None:
+    url = role()
+    server.do("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")
+    try:
+        assert "let an owner run: GRANT CONNECT ON DATABASE" in refused(PostgresLedger(url).holds)
+    finally:
+        server.do("GRANT CONNECT ON DATABASE postgres TO PUBLIC")
 
 
 @pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])

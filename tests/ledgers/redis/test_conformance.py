@@ -60,6 +60,7 @@ class TestAsyncio(TestSync):
             await self.ledger.close_ledger()
 
 
+@pytest.mark.slow
 class TestTrio(TestSync):
     def make(self) -> Any:
         return self.sync.asynchronous
@@ -71,6 +72,7 @@ class TestTrio(TestSync):
         return trio.run(wait)
 
 
+@pytest.mark.slow
 class TestUnixSocket(TestSync):
     @pytest.fixture
     def place(self, start: Callable[..., Server], tmp_path: Path) -> dict[str, Any]:
@@ -100,6 +102,7 @@ class TestReplica(TestSync):
         return {"url": copied.url, "replicas": 1}
 
 
+@pytest.mark.slow
 class TestAsyncReplica(TestAsyncio):
     @pytest.fixture
     def place(self, copied: Server) -> dict[str, Any]:

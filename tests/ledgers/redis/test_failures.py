@@ -20,6 +20,7 @@ from x402_client.ledgers.conformance import at_once
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.redis import connections as redis_links
+from x402_client.ledgers.redis.address import Address
 from x402_client.model.holds import Attempt, Hold, Spending
 
 from .server import Server, free_port
@@ -111,7 +112,7 @@ def test_a_server_without_memory(start: Callable[..., Server]) -> None:
 def test_threads_that_connect_together_share_one_client(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     connect, made, closed = redis_links._connect, [], []
 
-    def slowly(address: redis_links.Address) -> Any:
+    def slowly(address: Address) -> Any:
         time.sleep(0.05)
         client = connect(address)
         close = client.close

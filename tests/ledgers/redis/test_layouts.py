@@ -221,11 +221,30 @@ def test_a_server_that_begins_to_evict(start: Callable[..., Server], monkeypatch
     ledger.close_ledger()
 
 
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_a_first_use_is_an_event_and_a_warning_in_the_log_of_every_ledger_and_no_more(
+    server: Server, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning that Python shows would be an error here."""
+    ledger = server.url if kind == "server" else tmp_path / "ledger.db"
+    for first in (True, False):
+        caplog.clear()
+        buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=ledger)
+        buyer.spent()
+        buyer.services.tell_news()
+        buyer.close()
+        lines = [record for record in caplog.records if "Right at the first use" in record.getMessage()]
+        assert [record.levelname for record in lines] == ["WARNING"] * first
+
+
 @pytest.mark.parametrize("action", ["error", "default"])
-def test_a_new_purse_is_shown_where_no_logging_is_set_up(server: Server, action: Any) -> None:
+def test_a_new_purse_beside_others_is_shown_where_no_logging_is_set_up(
+    server: Server, ledger: RedisLedger, action: Any
+) -> None:
     """It is found out while a payment is under way, so it is no error where warnings are."""
-    for purse, shown in (("batch", True), ("batch", False)):
-        buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=server.url, purse=purse)
+    ledger.reserve(order(purchase("a")), Attempt())
+    for shown in (True, False):
+        buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=server.url, purse="batch")
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter(action)
             buyer.spent()
@@ -233,5 +252,4 @@ def test_a_new_purse_is_shown_where_no_logging_is_set_up(server: Server, action:
         buyer.close()
         said = [str(one.message) for one in found]
         assert bool(said) is (shown and action == "default")
-        if said:
-            assert "purse 'batch': nothing is spent in it. Right at the first use" in said[0]
+        assert all("Purse 'batch' is new in the ledger" in one for one in said)

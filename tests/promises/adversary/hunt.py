@@ -14,6 +14,8 @@ from .shrink import shrunk
 
 #: How often a failure is played once more to see that it is one.
 _TRIES = 3
+#: Scripts that are played however long they take: of fewer it cannot be said that most calls brought something.
+_LEAST = 12
 
 
 @dataclass(frozen=True)
@@ -67,10 +69,10 @@ def _again(place: World, drawn: Script, broken: Broken, alphabet: frozenset[str]
 def hunt(
     ledger: str, seconds: float, alphabet: frozenset[str], first: int = 0, told: Callable[[str], object] | None = None
 ) -> Iterable[Failure]:
-    """Yield failures, until the time is over."""
+    """Yield failures, until the time is over and a few scripts were played."""
     until, seed, delivered = real() + seconds, first, 0
     with world(ledger) as place:
-        while real() < until:
+        while real() < until or seed - first < _LEAST:
             found = one(place, seed, ledger, alphabet)
             seed += 1
             if found is not None:

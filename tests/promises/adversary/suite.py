@@ -10,7 +10,7 @@ import os
 from .found import kept
 from .hunt import hunt
 
-SECONDS = float(os.environ.get("X402_ADVERSARY_SECONDS", "40"))
+SECONDS = float(os.environ.get("X402_ADVERSARY_SECONDS", "15"))
 SEED = int(os.environ.get("X402_ADVERSARY_SEED", "0"))
 
 

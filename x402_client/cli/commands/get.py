@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import httpx
 import typer
 
+from ...buyer.answers import ledger_answers
+from ...buyer.buyer import Buyer
+from ...core.drive import run
+from ...core.last_answer import note_break
 from ...errors import ApprovalDenied, NoAcceptableOffer, OverLimit, TooExpensive, X402Error, find
 from ...httpx import wrap
 from ...model.holds import Hold
@@ -56,14 +61,7 @@ def get(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be paid, and pay nothing.")] = False,
     as_json: options.AsJson = False,
-    key: Annotated[
-        options.MaybeText,
-        typer.Option(
-            "--key",
-            metavar="NAME",
-            help="A name for this purchase: under it one payment is made, ever. No private key.",
-        ),
-    ] = None,
+    key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     must_exist: options.MustExist = False,
@@ -82,7 +80,7 @@ def get(
         if dry_run:
             from .quote import dry_run as tell
 
-            tell(request, choices, as_json, location, timeout)
+            tell(request, choices, as_json, location, timeout, key)
             return
         check_spelling(choices)
         fetch = _Fetch(request, choices, Approving(yes, choices.most), as_json, key)
@@ -99,6 +97,8 @@ class _Fetch:
         self.report = Report(request, as_json)
         self.watching = Watching(quiet=as_json)
         self.body = BodyWriter()
+        #: The payment that left, as the ledger has it when the command ends.
+        self.kept: Hold | None = None
 
     def run(self, output: Path | None, follow: bool, timeout: float) -> None:
         """Fetch the URL. In every case the final report says what became of the money."""
@@ -108,7 +108,9 @@ class _Fetch:
                 buyer, found = stack.enter_context(buying(self.choices, approve=self.approving, on_event=self.watching))
                 stack.callback(self.watching.stop)
                 self.approving.ready(buyer, found)
-                code = self._exchange(stack, buyer, sink, follow, timeout)
+                stack.push(partial(self._look_up, buyer))
+                with ExitStack() as request:
+                    code = self._exchange(request, buyer, sink, follow, timeout)
         except BrokenPipeError:
             swallow_pipe()
             self._end(Code.PIPE, "")
@@ -119,7 +121,7 @@ class _Fetch:
         else:
             self._end(code, "" if code is Code.OK and not self.report.leads_to else self.report.trouble())
 
-    def _exchange(self, stack: ExitStack, buyer: Any, sink: IO[bytes], follow: bool, timeout: float) -> Code:
+    def _exchange(self, stack: ExitStack, buyer: Buyer, sink: IO[bytes], follow: bool, timeout: float) -> Code:
         payer = payer_of(buyer, self.choices)
         client = stack.enter_context(wrap(httpx.Client(timeout=timeout, follow_redirects=follow), payer))
         if self.key is not None or self.choices.most is not None:
@@ -133,9 +135,20 @@ class _Fetch:
             self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
         return self.report.code()
 
+    def _look_up(self, buyer: Buyer, kind: type[BaseException] | None, failure: BaseException | None, _: Any) -> None:
+        """Look at the payment as `x402 ledger holds` would: the command says the same of it.
+
+        A library writes nothing when it is interrupted. This command ends by that, so it has time to say what is known.
+        """
+        left_here, paid = self.watching.presented, self.report.outcome
+        with suppress(Exception):  # a ledger that cannot be asked must not hide how the request ended
+            if isinstance(failure, KeyboardInterrupt) and paid is not None and not self.watching.delivered:
+                run(note_break(paid, failure), ledger_answers(buyer.ledger))
+            self.kept = next((one for one in buyer.holds() if left_here and one.id == left_here.id), left_here)
+
     def _failed(self, failure: Exception) -> None:
         ours = find(failure)
-        presented = self.watching.presented
+        presented = self.kept or self.watching.presented
         if isinstance(failure, Stop):
             self._end(failure.code, str(failure))
         if ours is not None:
@@ -165,7 +178,7 @@ class _Fetch:
 
     def _interrupted(self) -> str:
         """Return what became of the money, for a person who pressed Ctrl-C."""
-        hold = self.watching.presented
+        hold = self.kept or self.watching.presented
         if hold is None:
             return NOTHING_PAID
         if self.watching.delivered:

@@ -107,7 +107,7 @@ def write_off(
 
 def _risk(hold: Hold) -> str:
     """Return what may happen to the money of a purchase that is given up."""
-    if hold.money == "spent":
+    if hold.told.money == "spent":
         return ""
     if not is_expired(hold):
         return " It can still settle after it is written off: the next same request may then be the second one paid."
@@ -285,6 +285,14 @@ _SAID = {
 }
 
 
+_COUNTED = {
+    "released": "given back",
+    "settled": "settled",
+    "live": "can settle yet",
+    "unknown": "not known yet",
+}
+
+
 def _said(name: str, hold: Hold) -> str:
     """Return what the chain says of a payment: of a ceiling, what was taken of it."""
     if hold.charge is not None and name == "settled":
@@ -294,7 +302,10 @@ def _said(name: str, hold: Hold) -> str:
     signed = hold.authorization
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
-        return f"expired just now, and the chain's confirmed blocks have to pass that time; ask again after {until}"
+        return (
+            "expired just now, and the chain's confirmed blocks have to pass that time; ask again in a moment, and "
+            f"after {until} at the latest"
+        )
     return _SAID[name]
 
 
@@ -317,17 +328,26 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
         paid = [hold for hold in later if hold.told.money == "spent"]
         live = [hold for hold in later if hold not in paid]
         more = f" {len(live)} can still settle, until {_last_expiry(live)}; ask again after that." if live else ""
-        more += f" {len(paid)} paid, as the chain shows already, and without its content." if paid else ""
-        more += f" {len(lost)} lost: the chain shows them paid." if lost else ""
+        more += f" {len(paid)} paid already, by the chain or the seller's receipt, and without content." if paid else ""
+        more += f" {len(lost)} not asked about again: lost, as the chain showed before." if lost else ""
         more += " `x402 ledger holds` says what to do." if later or lost else ""
         more += f" {flights.told(flying)}" if flying else ""
-        if not any(groups.values()):
+        if any(groups.values()):
+            more = f"Asked about {_counted(groups)}.{more}"
+        else:
             none = "Nothing to ask about: no payment is unresolved."
             more = f"Nothing to ask the chain about.{more}" if more else none
         if more:
             show(with_options(more.lstrip()))
     if result.unknown or result.live:
         raise Stop(Code.UNKNOWN)
+
+
+def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str:
+    """Return how many payments the chains were asked about, and what they said."""
+    every = sum(len(holds) for holds in groups.values())
+    parts = (f"{len(holds)} {_COUNTED[name]}" for name, holds in groups.items() if holds)
+    return f"{every} {'payment' if every == 1 else 'payments'}: {', '.join(parts)}"
 
 
 def _last_expiry(holds: list[Hold]) -> str:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from ...model.money import Money
 from ...model.networks import EVM_FAMILY, family_of, short_name
 from ...policy.limits import Limit
 from ...policy.policy import Policy
@@ -97,7 +96,7 @@ def check(
     """
     policy = Policy.from_file(file)
     facts(rows_of(policy))
-    for remark in (*policy.remarks, *_contradictions(policy)) if not url else ():
+    for remark in (*policy.remarks, *_unsigned(policy)) if not url else ():
         say(in_own_words(remark), "yellow")
     if not url:
         return
@@ -109,19 +108,8 @@ def check(
     report.end(quiet=False)
 
 
-def _contradictions(policy: Policy) -> Iterator[str]:
-    """Yield what can never work, or never matter, in a policy."""
-    if policy.only_listed_hosts and all(rule == "deny" for rule in policy.hosts.values()):
-        yield "only_listed_hosts is true, and [hosts] lists none that may be paid: nothing is ever paid."
-    limit = policy.overall
-    for currency in limit.currencies:
-        budgets = [cap for cap in limit.caps("", currency) if cap.currency is not None]
-        least = min(budgets, key=lambda cap: cap.most, default=None)
-        asks = None if policy.approve_above is None else policy.approve_above.per_request(currency)
-        for name, found in (("per_request", limit.per_request(currency)), ("approve_above", asks)):
-            if least is not None and found is not None and found.units > least.most:
-                most = Money.of_units(least.most, currency)
-                yield f"{name} is {found}, and the budget ({least.window}) is {most}: no payment comes so far."
+def _unsigned(policy: Policy) -> Iterator[str]:
+    """Yield the tokens that a policy vouches for and that cannot be signed."""
     for token in policy.tokens:
         if family_of(token.network) == EVM_FAMILY and not (token.name and token.version):
             called = token.symbol or token.address

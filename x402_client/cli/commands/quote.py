@@ -10,8 +10,8 @@ import typer
 from ...buyer.buyer import Buyer
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...model.budgets import left_in_words
 from ...model.holds import Hold
-from ...model.hosts import Origin
 from ...model.money import Money
 from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
@@ -26,10 +26,10 @@ from ..buying import (
     buying,
     ledger_for_looking,
     left,
-    left_in_words,
     number,
     payer_of,
 )
+from ..earlier import key_refusal, origin_of, presented_again
 from ..exits import Code
 from ..export import row
 from ..fitting import refusal_of
@@ -40,7 +40,7 @@ from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
-from ..vocabulary import advice, advised, is_expired, price_of
+from ..vocabulary import advice, advised
 
 
 @asking
@@ -54,6 +54,7 @@ def quote(
         options.MaybeText, typer.Option("--max", metavar="AMOUNT", help="Judge as `get --max` would.")
     ] = None,
     as_json: options.AsJson = False,
+    key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
@@ -68,7 +69,7 @@ def quote(
     """
     choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), under=under)
     with cli_request(url, method, data, header) as request:
-        report = request_quote(request, choices, location, timeout)
+        report = request_quote(request, choices, location, timeout, key)
     if as_json:
         show_json(report.document())
     else:
@@ -76,9 +77,11 @@ def quote(
     report.end(as_json)
 
 
-def dry_run(request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float) -> None:
+def dry_run(
+    request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float, key: str | None = None
+) -> None:
     """Run ``get --dry-run``. stdout stays empty, since there is no body."""
-    report = request_quote(request, choices, follow, timeout)
+    report = request_quote(request, choices, follow, timeout, key)
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
     elif report.quote.free:
@@ -110,7 +113,14 @@ class QuoteReport:
     looked: LedgerForLooking
 
     def __init__(
-        self, quote: Quote, buyer: Buyer, found: wallets.Found, looked: LedgerForLooking, choices: Choices
+        self,
+        quote: Quote,
+        buyer: Buyer,
+        found: wallets.Found,
+        looked: LedgerForLooking,
+        choices: Choices,
+        *,
+        keyed: tuple[str, CliRequest] | None = None,
     ) -> None:
         self.quote, self.found, self.looked, self._choices = quote, found, looked, choices
         #: Where the answer leads, if it is a redirect that was not followed.
@@ -126,7 +136,9 @@ class QuoteReport:
         self.code: Code = Code.OK
         #: The earlier payment that the same request would present again, so that nothing new would be paid.
         self.holds: tuple[Hold, ...] = () if looked.problem else buyer.holds()
-        self.presents: Hold | None = self._unresolved()
+        every = (*self.holds, *buyer.history(ALL)) if keyed is not None and not looked.problem else ()
+        self._by_key = key_refusal(*keyed, every) if keyed is not None else (Code.OK, "")
+        self.presents: Hold | None = None if self._by_key[1] else self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
         #: The refusal of the ledger by a budget; "" if none would be exceeded.
@@ -168,6 +180,9 @@ class QuoteReport:
         return refusal_of(buyer, self.quote.url, origin_of(self.quote.url), choice, every)
 
     def _refusal(self, host: str) -> str:
+        if self._by_key[1]:
+            self.code, self.obstacle = self._by_key[0], "by its key"
+            return self._by_key[1]
         if self.presents is not None and not self.frozen:
             self.obstacle = "the earlier payment comes first"
             return ""
@@ -195,7 +210,9 @@ class QuoteReport:
             return in_own_words(self.over_limit)
         short = {window: money for window, money in self.left.items() if money < choice.price}
         self.obstacle = "over the budget" if short else ""
-        return f"The budget does not suffice: {left_in_words(short)} left for {choice.price}." if short else ""
+        return (
+            f"The budget does not suffice for {choice.price}: what is left is {left_in_words(short)}." if short else ""
+        )
 
     def end(self, quiet: bool) -> None:
         """End the command with a refusal, if there is one."""
@@ -308,7 +325,9 @@ class QuoteReport:
         }
 
 
-def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: float) -> QuoteReport:
+def request_quote(
+    request: CliRequest, choices: Choices, follow: bool, timeout: float, key: str | None = None
+) -> QuoteReport:
     """Make one request, without a payment, and return its quote."""
     looked = ledger_for_looking(choices.ledger, choices.purse)
     host, answers = httpx.URL(request.url).host, list[httpx.Response]()
@@ -316,32 +335,14 @@ def request_quote(request: CliRequest, choices: Choices, follow: bool, timeout: 
         client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})
         with wrap(client, payer_of(buyer, choices)):
             try:
-                with buyer.purchase(per_request=choices.most), waiting(f"Asking {host}"):
+                with buyer.purchase(key=key, per_request=choices.most), waiting(f"Asking {host}"):
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
             except httpx.HTTPError as failure:
                 raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
-        report = QuoteReport(quote, buyer, found, looked, choices)
+        keyed = None if key is None else (key, request)
+        report = QuoteReport(quote, buyer, found, looked, choices, keyed=keyed)
         report.leads_to = redirect_of(answers[-1])
         return report
-
-
-def presented_again(hold: Hold, url: str, frozen: bool = False) -> str:
-    """Return what an unresolved payment means for the same request, which leads to ``url``."""
-    payee = hold.purchase.origin
-    text = f"This request has an unresolved payment: {hold.id} ({price_of(hold)}, to {payee})."
-    if origin_of(url) != payee:
-        return f"{text} It is presented there only, and the request leads elsewhere now: nothing would be sent or paid."
-    if frozen:
-        return f"{text} Payments there are frozen: nothing would be presented or paid."
-    if is_expired(hold) and hold.money != "spent":
-        return f"{text} It expired: the chain is asked first, and what it shows unused is given back and paid anew."
-    return f"{text} That same payment would be presented again; nothing new would be signed."
-
-
-def origin_of(url: str) -> Origin:
-    """Return the origin of a URL as httpx spells it."""
-    parts = httpx.URL(url)
-    return Origin.of(parts.scheme, parts.raw_host.decode("ascii", "replace"), parts.port)
 
 
 def is_play_money(offer: Offer) -> bool:

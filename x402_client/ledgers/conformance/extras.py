@@ -79,10 +79,10 @@ class Extras(LedgerTestCase):
     def test_it_keeps_the_last_answer_to_an_open_payment(self) -> None:
         if not hasattr(self.ledger, "note"):
             return
-        hold, last = self.unresolved(order()), LastAnswer("held", 402, 'no "funds" é')
+        hold, last = self.unresolved(order()), LastAnswer("spent", 303, 'no "funds" é', "0x1", False, True, "/thanks")
         self.answer(note(self.ledger, hold, LastAnswer("unknown", None, "ReadTimeout")))
         self.answer(note(self.ledger, hold, last))
-        assert [(open.last, open.money, open.told.money) for open in self.holds()] == [(last, "held", "held")]
+        assert [(open.last, open.money, open.told.money) for open in self.holds()] == [(last, "held", "spent")]
         assert self.spent() == 10_000
         assert self.reserve(order(), self.attempt()).id == hold.id
 

@@ -68,6 +68,21 @@ class Address:
         return "PostgreSQL"
 
     @property
+    def beginning(self) -> str:
+        """Return who can make the ledger where this role may not."""
+        return (
+            f" If there is no schema {self.schema} yet, and this role may not make it, let its owner run `x402 ledger "
+            "migrate --ledger postgresql://...` first."
+        )
+
+    @property
+    def grants(self) -> str:
+        """Return the rights that a program's role needs."""
+        return (
+            f"GRANT USAGE ON SCHEMA {self.schema} TO the_role; GRANT EXECUTE ON FUNCTION {self.schema}.step TO the_role"
+        )
+
+    @property
     def reads_alone(self) -> bool:
         """Return True: a step that only reads writes no proof."""
         return True

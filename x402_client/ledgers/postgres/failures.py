@@ -13,7 +13,12 @@ _EXPLAINED = (
     ),
     ("57014", "cancelled a step: statement_timeout is too short, or an administrator did; see the role's settings"),
     ("25006", "cannot be written to: it is a standby, or read-only; use the address of the primary"),
-    ("42501", "does not let this role do what the ledger needs; grant it as the manual's page on ledgers says"),
+    (
+        "42501C",
+        "does not let this role connect to the database; let an owner run: GRANT CONNECT ON DATABASE the_database TO "
+        "the_role",
+    ),
+    ("42501", "does not let this role use the ledger in the schema {schema}; let an owner run: {grants}"),
     ("28R", "has no role of this name; make it, or check the user name in the ledger's URL"),
     ("28H", "does not let this role in from here: see its pg_hba.conf, and the ledger's URL"),
     ("28", "refuses the user name or password; check them in the ledger's URL"),
@@ -30,6 +35,7 @@ _WORDS = (
     ("no password supplied", "28P01"),
     ("pg_hba.conf", "28H"),
     ('role "', "28R"),
+    ("permission denied for database", "42501C"),
     ("does not exist", "3D000"),
     ("too many", "53300"),
     ("remaining connection slots", "53300"),
@@ -82,6 +88,7 @@ def explain(failure: Exception, address: Address) -> LedgerUnavailable:
     if isinstance(failure, Refused):
         said = f"failed with SQLSTATE {failure.code}"
         said = next((text for code, text in _EXPLAINED if failure.code.startswith(code)), said)
+        said = said.format(schema=address.schema, grants=address.grants)
     elif isinstance(failure, Silent):
         said = "did not answer in time; see whether it is overloaded or stopped"
     elif isinstance(failure, Crowded):

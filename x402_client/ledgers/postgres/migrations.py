@@ -57,7 +57,8 @@ def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
             problem = unavailable(
                 address,
                 f"has no ledger in the schema {address.schema} that this version can use, and this role may not make "
-                "one. Run `x402 ledger migrate --ledger postgresql://...` once, as a role that may",
+                "one: that takes the right CREATE on the database, or the schema as its own. Let an owner run `x402 "
+                f"ledger migrate --ledger postgresql://...`, and then: {address.grants}",
             )
     raise problem
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 import time
-from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...core.asks import Ask
-from ...errors import ConfigurationError, LedgerUnavailable
+from ...errors import LedgerUnavailable
 from ..served import protocol
 from . import script
+from .address import Address
 from .exchanges import (
     NotCopied,
     Unanswered,
@@ -23,126 +22,10 @@ from .exchanges import (
     is_sent_again,
     nothing_to_close,
 )
-
-log: logging.Logger = logging.getLogger("x402_client")
+from .failures import explain
 
 #: Connections of one process, or of one event loop.
 _CONNECTIONS = 50
-#: Classes of failures, each with what is wrong and what to do. The first class that fits decides.
-_EXPLAINED = (
-    ("AuthenticationError", "refuses the user name or password; check them in the ledger's URL"),
-    ("AuthenticationWrongNumberOfArgsError", "refuses the user name or password; check them in the ledger's URL"),
-    ("AuthorizationError", "does not let this user in; check its ACL"),
-    ("NoPermissionError", "does not let this user do what the ledger needs: ~*{x402* +eval +evalsha +info +wait"),
-    ("BusyLoadingError", "is loading its data; try again when it is done"),
-    ("MaxConnectionsError", "has no free connection for this call; try again, or make fewer calls at once"),
-    ("OutOfMemoryError", "has no memory left; give it more, or remove other data"),
-    ("ReadOnlyError", "is a replica, which cannot be written to; use the address of the primary"),
-    ("MasterDownError", "is a replica without its primary; use the address of the primary"),
-    ("ClusterDownError", "belongs to a cluster that is down; see CLUSTER INFO"),
-    ("MovedError", "belongs to a cluster; pass RedisLedger(..., cluster=True)"),
-    ("RedisClusterException", "does not answer as a cluster does; see CLUSTER INFO"),
-    ("TimeoutError", "did not answer in time; see whether it is overloaded or stopped"),
-    ("ConnectionError", "cannot be reached; see whether it runs and the address is right"),
-    ("OSError", "cannot be reached; see whether it runs and the address is right"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Address of the server, and the settings of its connections. The URL may hold a password."""
-
-    url: str = field(repr=False)
-    timeout: float
-    replicas: int
-    cluster: bool
-
-    @property
-    def shown(self) -> str:
-        """Return host and port, or the socket's path, without user, password and options; "" if it cannot be read."""
-        from redis.connection import parse_url
-
-        try:
-            found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
-        except Exception:  # its text may quote the URL
-            return ""
-        return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
-
-    @property
-    def kind(self) -> str:
-        """Return the server's name in messages."""
-        return "Redis"
-
-    @property
-    def reads_alone(self) -> bool:
-        """Return False: every step is written down by the script."""
-        return False
-
-    def check(self, facts: dict[str, Any], first: bool) -> None:
-        """Refuse a server that evicts. Warn at the first look if it writes no log of its commands."""
-        policy = facts.get("maxmemory_policy")
-        if policy != "noeviction":
-            raise LedgerUnavailable(
-                f"The Redis server at {self.shown} may forget what was paid when its memory is full "
-                f"(maxmemory-policy is {policy or 'unknown'}); set it to noeviction. Nothing is paid until then."
-            )
-        if first and not facts.get("aof_enabled"):
-            log.warning(
-                "The Redis server at %s has appendonly off: what it counted since its last snapshot is lost when it "
-                "stops.",
-                self.shown,
-            )
-
-    def options(self) -> dict[str, Any]:
-        """Return the options of every connection."""
-        return {
-            "decode_responses": True,
-            "socket_timeout": self.timeout,
-            "socket_connect_timeout": self.timeout / 2,
-        }
-
-
-def check(address: Address) -> None:
-    """Raise ConfigurationError unless redis-py is installed and can read the URL."""
-    try:
-        import redis
-    except ImportError:
-        raise ConfigurationError(
-            "A Redis ledger needs redis, which is not installed: "
-            'pip install "x402-buyer[redis]" (in a clone: pip install ".[redis]").'
-        ) from None
-    try:
-        redis.ConnectionPool.from_url(address.url)
-        readable = bool(address.shown)
-    except Exception:  # its text may quote the URL, and the URL may hold a password
-        readable = False
-    if not readable:
-        raise ConfigurationError(
-            "The ledger's URL cannot be read; write redis://host:6379/0, rediss://user:password@host:6379/0 or "
-            "unix:///path/to/socket."
-        )
-
-
-def explain(failure: Exception, address: Address) -> str:
-    """Return what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
-    if isinstance(failure, NotCopied):
-        return (
-            f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
-            "Nothing is paid until it can; see whether the replicas run."
-        )
-    if isinstance(failure, Unanswered) and failure.failure is not None:
-        failure = failure.failure
-    names = {kind.__name__ for kind in type(failure).__mro__}
-    said = next((text for name, text in _EXPLAINED if name in names), None)
-    if said is None:
-        said = f"failed with {type(failure).__name__} {_code(failure)}".rstrip()
-    return f"The Redis server at {address.shown} {said}. Nothing is paid without its ledger."
-
-
-def _code(failure: Exception) -> str:
-    """Return the code at the start of a server's error. What follows it may quote what was sent."""
-    first = str(failure).partition(" ")[0]
-    return f"({first})" if first.isascii() and first.isupper() and first.isalpha() else ""
 
 
 class Connection:

@@ -7,7 +7,8 @@ from typing import Any
 from ...errors import ConfigurationError
 from ..served.ledger import AsyncLine, AsyncServedLedger, EndsLine, ServedLedger, SyncLine
 from ..urls import REDIS, for_redis, refusal, scheme_of
-from .connections import Address, AsyncConnection, Connection, check
+from .address import Address, check
+from .connections import AsyncConnection, Connection
 from .ends_connection import EndsConnection
 
 

@@ -55,6 +55,11 @@ class Store(Protocol):
         ...
 
     @property
+    def beginning(self) -> str:
+        """Return what else a first use may take, for messages; "" if nothing."""
+        ...
+
+    @property
     def reads_alone(self) -> bool:
         """Return True if a step that only reads writes no proof, so that it exchanges no token."""
         ...
@@ -282,10 +287,11 @@ class TrustedServer:
     def _refuse_missing(self, purse: str) -> Steps[NoReturn]:
         others = other_purses((yield from protocol.everywhere("purses", {})), purse)
         there = f"It has: {others}." if others else "It has none."
+        beginning = "" if others else self.store.beginning
         raise LedgerUnavailable(
-            f"The {self.where} has no purse {purse!r}, and must_exist=True makes no new one. {there} "
+            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True. "
             "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
-            "purse on purpose, run once without must_exist.",
+            f"purse on purpose, run once without must_exist.{beginning}",
             wrote_nothing=True,
         )
 

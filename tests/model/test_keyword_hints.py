@@ -7,15 +7,22 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
-from x402_client import Allowance, Buyer, Limit, Policy, Wallet, errors
+from x402_client import Allowance, Buyer, Limit, Policy, Token, Wallet, agents, errors
+from x402_client.sandbox import Sandbox
 
 KEY = "0x" + "46" * 32
 
 
 def buyer() -> Buyer:
     return Buyer(Wallet(evm=KEY), Policy(per_day="1"), ledger=":memory:")
+
+
+def shop(**keywords: Any) -> Any:
+    with httpx.Client() as client:
+        return agents.tools(client, buyer(), **keywords)
 
 
 def parent() -> Any:
@@ -45,6 +52,17 @@ CASES: list[tuple[Callable[..., Any], str, str]] = [
     *((lambda **k: parent().purchase(**k), word, "per_request") for word in ("max_price", "cap")),
     *((lambda **k: buyer().spent(**k), word, "window") for word in ("period", "windw", "days", "since")),
     *((lambda **k: buyer().remaining(**k), word, "window") for word in ("period", "per")),
+    *((lambda **k: buyer().history(**k), word, "limit") for word in ("max", "n", "count", "last", "window")),
+    *((Token, word, "network") for word in ("chain", "chain_id", "netwrk")),
+    *((Token, word, "address") for word in ("contract", "mint", "asset", "adress")),
+    *((Token, word, cure) for word, cure in (("decimal", "decimals"), ("precision", "decimals"), ("ticker", "symbol"))),
+    *((Sandbox, word, "port") for word in ("prot", "host", "address")),
+    *((Sandbox, word, "slow") for word in ("delay", "seconds")),
+    *((Sandbox, word, "sandbox.buyer(policy)") for word in ("policy", "wallet")),
+    *((Sandbox, word, "sandbox.sell(") for word in ("price", "path")),
+    *((shop, word, "hosts") for word in ("host", "allowed_hosts", "domains")),
+    *((shop, word, "buyer.allowance(") for word in ("max_usd", "budget", "per_request", "policy")),
+    *((shop, word, "max_body") for word in ("max_bytes", "body_size")),
     *((Limit, word, "per_request") for word in ("max", "max_price", "amount", "per_reqest")),
     *((Policy, word, "per_request") for word in ("max", "max_price", "amount", "per_reqest")),
 ]
@@ -78,6 +96,7 @@ def test_signatures_stay_as_they_are() -> None:
     for kind in (Buyer, Wallet):
         last = list(inspect.signature(kind).parameters.values())[-1]
         assert (last.kind, last.annotation) == (last.VAR_KEYWORD, "Never"), kind
-    for method in (Buyer.purchase, Buyer.allowance, Buyer.aallowance, Buyer.spent, Allowance.purchase):
+    plain = (Buyer.purchase, Buyer.allowance, Buyer.aallowance, Buyer.spent, Buyer.history, Allowance.purchase)
+    for method in (*plain, Token, Sandbox, agents.tools):
         assert not any(one.kind is one.VAR_KEYWORD for one in inspect.signature(method).parameters.values()), method
     assert inspect.iscoroutinefunction(Buyer.aallowance)

@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, TypeVar, cast
 
-from ..model.keywords import unexpected
+from .keywords import unexpected
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+Kind = TypeVar("Kind")
 
 #: What a buyer without a wallet is given: it is refused, and the message says what to write.
 NO_WALLET: Any = None
@@ -52,6 +53,27 @@ _CURES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("id|name|order|idempot|label", "did you mean key (a name of your own, which is paid once)?"),
         ("terms|offer", "did you mean quote?"),
     ),
+    "history": (("", "did you mean limit (the most purchases to return, the newest first)?"),),
+    "tools": (
+        ("size|bytes|length|body|char", "did you mean max_body?"),
+        ("host|domain|site|url|allow|only", "did you mean hosts?"),
+        (f"{_AMOUNTS}|per_|policy", 'limits stand in the buyer: did you mean tools(client, buyer.allowance("1.00"))?'),
+        ("wallet|key|payer|account", "did you mean buyer?"),
+        ("bazaar|list|discover|search|catalog", "did you mean facilitator?"),
+    ),
+    "Sandbox": (
+        ("host|addr|bind", "it listens on this machine alone: did you mean port?"),
+        ("delay|latency|wait|sec|time", "did you mean slow (the seconds that a slow answer takes)?"),
+        ("policy|wallet|ledger|buyer", "did you mean sandbox.buyer(policy)?"),
+        (f"{_AMOUNTS}|sell|goods|path", 'did you mean sandbox.sell("/path", "0.01")?'),
+    ),
+    "Token": (
+        ("chain", "did you mean network?"),
+        ("contract|mint|asset|addr", "did you mean address?"),
+        ("digit|precision|scale", "did you mean decimals?"),
+        ("ticker|code", "did you mean symbol?"),
+        ("domain", "did you mean name and version, as its contract has them?"),
+    ),
     "spent": _OF_A_WINDOW,
     "remaining": _OF_A_WINDOW,
 }  # fmt: skip
@@ -61,15 +83,16 @@ def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> Non
     """Refuse keywords that a class or a method does not have. No value is shown: one may be a key."""
     if not unknown:
         return
-    name = kind.__name__
-    of_a_method = "." in kind.__qualname__
+    owner, _, name = kind.__qualname__.rpartition(".")
+    if name == "__init__":
+        owner, name = "", owner
     known = [
         one.name
         for one in inspect.signature(kind).parameters.values()
         if one.kind is not one.VAR_KEYWORD and one.name != "self"
     ]
     cures = _CURES.get(name.removeprefix("a") if name[:1] == "a" and name[1:] in _CURES else name, ())
-    raise unexpected(f"buyer.{name}" if of_a_method else name, unknown, known, cures)
+    raise unexpected(f"buyer.{name}" if owner else name, unknown, known, cures)
 
 
 def hints(method: Method) -> Method:
@@ -90,3 +113,9 @@ def hints(method: Method) -> Method:
         return method(*given, **keywords)
 
     return cast(Method, called)
+
+
+def hints_of(kind: type[Kind]) -> type[Kind]:
+    """Let a class tell what was meant by a keyword that it does not have. Its signature stays."""
+    setattr(kind, "__init__", hints(vars(kind)["__init__"]))  # noqa: B010 - type checkers take no assignment here
+    return kind

@@ -1,0 +1,84 @@
+"""Slips of newcomers at the faces that could cost money or would fail inside: each is told, with what to write."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+import x402_client.httpx
+import x402_client.mcp
+from x402_client import Buyer, Policy, agents, errors
+from x402_client.buyer.scopes import PurchaseWarning
+from x402_client.sandbox import Sandbox
+
+
+@pytest.fixture(scope="module")
+def seller() -> Iterator[Sandbox]:
+    with Sandbox() as seller:
+        yield seller
+
+
+@pytest.fixture
+def buyer(seller: Sandbox) -> Buyer:
+    return seller.buyer(Policy(per_request="0.05", per_day="1"))
+
+
+@pytest.mark.parametrize("name", ["X402", "x-402", "x_402", "X-402", "x402_client", "x402-buyer"])
+def test_a_misspelt_extension_is_refused_as_its_key_would_be_lost(seller: Sandbox, buyer: Buyer, name: str) -> None:
+    paid = len(seller.settlements)
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        with pytest.raises(errors.ConfigurationError, match='did you mean "x402"'):
+            client.get(f"{seller.url}/weather", extensions={name: {"key": "order-42"}})
+        assert len(seller.settlements) == paid
+        assert client.get(f"{seller.url}/weather", extensions={"x402": {"key": "order-42"}}).status_code == 200
+
+
+def test_a_keyed_scope_that_is_never_entered_is_told(buyer: Buyer) -> None:
+    with pytest.warns(PurchaseWarning, match="was never entered"):
+        buyer.purchase(key="order-42")
+
+
+def test_a_scope_that_was_used_or_has_no_key_is_not(seller: Sandbox, buyer: Buyer) -> None:
+    buyer.purchase(per_request="0.01")
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        with buyer.purchase(key="a"):
+            client.get(f"{seller.url}/weather")
+        buyer.purchase(key="b").run(client.get, f"{seller.url}/weather")
+    gc.collect()
+
+
+@pytest.mark.parametrize("limit", ["10", -1, 1.5, None, True, "api.example.com"])
+def test_a_history_takes_a_whole_number(buyer: Buyer, limit: Any) -> None:
+    for asked in (buyer, buyer.allowance("1")):
+        with pytest.raises(errors.ConfigurationError, match=r"like history\(20\)"):
+            asked.history(limit)
+    with pytest.raises(errors.ConfigurationError, match=r"like history\(20\)"):
+        asyncio.run(buyer.ahistory(limit))
+
+
+@pytest.mark.parametrize("session", [None, "https://api.example.com/mcp", object(), httpx.AsyncClient])
+def test_a_quote_of_what_is_no_session(session: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"quote takes an mcp\.ClientSession"):
+        asyncio.run(x402_client.mcp.quote(session, "weather", {}))
+
+
+def test_tools_without_a_facilitator(buyer: Buyer) -> None:
+    with httpx.Client() as client, pytest.raises(errors.ConfigurationError, match="facilitator is a URL or a list"):
+        agents.tools(client, buyer, facilitator=None)  # type: ignore[call-overload]
+
+
+def test_a_buyer_that_was_closed_opens_again(seller: Sandbox, buyer: Buyer) -> None:
+    """Its docstring and the manual say so: ``freeze`` is what stops payments."""
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        buyer.close()
+        assert client.get(f"{seller.url}/weather").status_code == 200
+        assert str(buyer.spent()) == "0.01 USD"
+        buyer.freeze("*")
+        buyer.close()
+        with pytest.raises(errors.Frozen):
+            client.get(f"{seller.url}/weather")

@@ -1,0 +1,91 @@
+"""What no payment can reach in a policy is said when it is built; what could never pay at all is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from x402_client import Buyer, Limit, Policy, Wallet, errors, events
+from x402_client.model.budgets import BUDGET_WINDOWS
+
+KEY = "0x" + "46" * 32
+HOST, OTHER, WILD = "api.example.com", "b.example", "*.example.com"
+
+
+def said(**keywords: Any) -> list[str]:
+    return list(Policy(**keywords).remarks)
+
+
+@pytest.mark.parametrize("window", [window.keyword for window in BUDGET_WINDOWS])
+@pytest.mark.parametrize("name", ["per_request", "approve_above"])
+def test_an_amount_of_one_payment_above_a_budget_is_told_for_every_window(name: str, window: str) -> None:
+    [remark] = said(**{name: "2", window: "1"})
+    assert remark.startswith(f"{name} is 2.00 USD, and the budget (")
+    assert "is 1.00 USD: no payment comes so far" in remark
+    assert said(**{name: "1", window: "1"}) == []
+    assert said(**{name: "2 EUR", window: ["1", "9 EUR"]}) == []
+
+
+def test_a_host_is_held_against_its_own_budgets_and_those_of_all() -> None:
+    [own] = said(per_request="9", hosts={HOST: Limit(per_request="2", per_hour="1")})
+    [of_all] = said(per_day="5", hosts={HOST: Limit(per_request="10")})
+    assert own.startswith(f"hosts['{HOST}']: per_request is 2.00 USD, and the budget (hour) is 1.00 USD")
+    assert of_all.startswith(f"hosts['{HOST}']: per_request is 10.00 USD, and the budget (day) is 5.00 USD")
+    assert said(per_request="0.10", hosts={HOST: Limit(per_day="0.05")}) == []
+
+
+EMPTY: dict[str, tuple[dict[str, Any], str]] = {
+    "beside limits for all": ({"per_day": "1", "hosts": {HOST: Limit()}}, "the limits for all hosts alone hold there"),
+    "and nothing limits it": ({"hosts": {HOST: Limit(), OTHER: Limit(per_day="1")}}, "nothing is ever paid there"),
+    "listed, and nothing limits it": (
+        {"only_listed_hosts": True, "hosts": {HOST: Limit(), OTHER: Limit(per_day="1")}},
+        "nothing is ever paid there",
+    ),
+    "below a host that is denied, and nothing limits it": (
+        {"hosts": {HOST: Limit(), WILD: "deny", OTHER: Limit(per_day="1")}},
+        "nothing is ever paid there",
+    ),
+    "listed": ({"per_day": "1", "only_listed_hosts": True, "hosts": {HOST: Limit()}}, ""),
+    "let out of a wider deny": ({"per_day": "1", "hosts": {HOST: Limit(), WILD: "deny"}}, ""),
+    "limited by a wider entry": (
+        {"only_listed_hosts": True, "hosts": {HOST: Limit(), WILD: Limit(per_day="1")}},
+        "",
+    ),
+    "with a ceiling": ({"per_day": "1", "hosts": {HOST: Limit(upto="1")}}, ""),
+    "with a word on sign-ins": ({"per_day": "1", "hosts": {HOST: Limit(sign_in="never")}}, ""),
+}
+
+
+@pytest.mark.parametrize(("keywords", "words"), EMPTY.values(), ids=EMPTY)
+def test_a_limit_that_limits_nothing_is_told_unless_it_lets_a_host_be_paid(
+    keywords: dict[str, Any], words: str
+) -> None:
+    found = said(**keywords)
+    assert len(found) == bool(words)
+    assert all(one.startswith(f"hosts['{HOST}']: ") and words in one for one in found)
+
+
+@pytest.mark.parametrize("hosts", [None, {}, {HOST: "deny"}, {HOST: "deny", WILD: "deny"}], ids=str)
+def test_a_policy_that_could_pay_nothing_at_all_is_refused(hosts: Any, tmp_path: Path) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"nothing would ever be paid\. List one"):
+        Policy(per_day="1", only_listed_hosts=True, hosts=hosts)
+    assert Policy(per_day="1", only_listed_hosts=True, hosts={HOST: Limit()}).only_listed_hosts
+    file = tmp_path / "policy.toml"
+    denied = "".join(f'"{host}" = "deny"\n' for host in hosts or ())
+    file.write_text(f'only_listed_hosts = true\nper_day = "1"\n[hosts]\n{denied}')
+    with pytest.raises(errors.ConfigurationError, match=r"policy\.toml: only_listed_hosts = true pays no host"):
+        Policy.from_file(file)
+    file.write_text(f'only_listed_hosts = true\nper_day = "1"\n[hosts."{HOST}"]\nper_hour = "1"\n')
+    assert Policy.from_file(file).only_listed_hosts
+
+
+def test_a_buyer_shows_it_once_or_tells_who_listens() -> None:
+    policy = Policy(per_request="2", per_day="1")
+    with pytest.warns(UserWarning, match="no payment comes so far") as shown:
+        Buyer(Wallet(evm=KEY), policy, ledger=":memory:")
+    assert [one.filename for one in shown] == [__file__]
+    told: list[events.Event] = []
+    Buyer(Wallet(evm=KEY), policy, ledger=":memory:", on_event=told.append)
+    assert ["no payment comes so far" in str(one) for one in told] == [True]
