@@ -31,7 +31,7 @@ from x402_client import Buyer, Policy, Wallet, errors, outcome
 from x402_client.model.holds import MARGIN
 
 NETWORK, TEST = "eip155:84532", "USD (test)"
-POLICY = Policy(per_request="0.10", per_day="0.09", upto="0.05", http_hosts=["127.0.0.1"])
+POLICY = Policy(per_request="0.09", per_day="0.09", upto="0.05", http_hosts=["127.0.0.1"])
 LEDGERS = ("memory", "sqlite", "redis", pytest.param("postgres", marks=pytest.mark.slow))
 
 #: A case takes a second, and a failure tells what was drawn: none is made smaller.
