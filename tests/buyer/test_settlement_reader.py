@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import anyio
@@ -15,7 +16,7 @@ from x402_client.buyer.settlement_reader import Reader
 from x402_client.chains.rpc import Endpoints
 from x402_client.chains.settlement import ChainReader
 from x402_client.ledgers.conformance.ledger import order, purchase, signed
-from x402_client.model.holds import Hold
+from x402_client.model.holds import CEILING, Hold
 
 
 def expired(name: str = "a", seconds: float = 1_000) -> Hold:
@@ -166,8 +167,54 @@ def test_one_thread_asks_about_one_payment(ask: str, hanging: Hangs) -> None:
         time.sleep(0.01)
 
 
-def test_what_is_known_to_have_settled_is_not_asked_about() -> None:
+@pytest.mark.parametrize("ask", ASK)
+def test_what_is_known_to_have_settled_is_not_asked_about(ask: Any) -> None:
     reader = Says("unknown")
-    assert fate(reader, expired().but(money="spent")) == "open"
+    assert ask(reader, expired().but(money="spent")) == "settled"
+    assert ask(reader, expired(seconds=-100).but(money="spent")) == "open", "it can be presented yet"
     assert not reconciliation.due(expired().but(money="spent"))
     assert reader.asked == 0
+
+
+class Shows(ChainReader):
+    """Shows a charge of a ceiling, by so many witnesses."""
+
+    def __init__(self, charge: int | None, witnesses: int = 2) -> None:
+        network = expired().offer.network
+        super().__init__(Endpoints({network: tuple(f"http://127.0.0.1:{port + 1}/" for port in range(witnesses))}))
+        self._shown = charge
+
+    def charge(self, hold: Hold) -> int | None:
+        return self._shown
+
+    def read(self, hold: Hold) -> Any:
+        return "settled"
+
+
+def ceiling(seconds: float, money: Any = "held") -> Hold:
+    hold = expired(seconds=seconds)
+    assert hold.authorization is not None
+    return hold.but(authorization=replace(hold.authorization, kind=CEILING), money=money)
+
+
+@pytest.mark.parametrize("seconds", [1_000, -100])
+@pytest.mark.parametrize(("witnesses", "told"), [(1, "one_says_charge"), (2, "settled")])
+def test_a_charge_is_known_before_the_expiry_too_and_by_whose_word(seconds: float, witnesses: int, told: str) -> None:
+    hold, reader = ceiling(seconds), Shows(3, witnesses)
+    assert reconciliation.to_ask(reader, [hold], []) == [hold]
+    assert reconciliation.learn(reader, hold) == (hold, told)
+    assert reconciliation.learn(reader, hold)[0].charged == 3
+    for seen in (Reader(reader).see(hold, False), anyio.run(Reader(reader).asee, hold, False)):
+        assert (seen.settled, seen.charged, seen.fate) == (True, 3, told)
+
+
+def test_without_a_charge_only_that_it_settled_is_seen() -> None:
+    hold, reader = ceiling(-100), Shows(None)
+    assert reconciliation.learn(reader, hold) == (hold, "open")
+    for seen in (Reader(reader).see(hold, False), anyio.run(Reader(reader).asee, hold, False)):
+        assert (seen.settled, seen.charged) == (True, None)
+    assert reconciliation.learn(Says("not_settled"), ceiling(1_000, "spent"))[1] == "open", "it was seen to be settled"
+
+
+def test_what_a_call_is_paying_is_left_to_it() -> None:
+    assert reconciliation.to_ask(Shows(3), [ceiling(-100).but(in_flight=True)], []) == []

@@ -72,8 +72,8 @@ def test_spending_is_shown_by_allowance(spent: dict[str, str]) -> None:
     assert (one["allowance"], one["allowances"]) == ("step", ["run-42", "step"])
     assert "allowance step, inside run-42" in lines(in_process(["ledger", "show", listed[0]["hold"]], spent).text)
     exported = in_process(["ledger", "export", "--csv"], spent).text.splitlines()
-    assert exported[0].endswith(",allowance,signed_offer,signed_receipt")
-    assert sorted(line.split(",")[-3] for line in exported[1:]) == ["", "run-42", "step", "step"]
+    assert exported[0].endswith(",allowance,signed_offer,signed_receipt,ceiling,charged")
+    assert sorted(line.split(",")[-5] for line in exported[1:]) == ["", "run-42", "step", "step"]
 
 
 def test_spending_under_those_without_a_name_is_shown_by_the_one_above_that_has_one(

@@ -227,7 +227,7 @@ def test_columns_do_not_change() -> None:
     assert COLUMNS == (
         "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token",
         "network", "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
-        "allowance", "signed_offer", "signed_receipt",
+        "allowance", "signed_offer", "signed_receipt", "ceiling", "charged",
     )  # fmt: skip
     assert row(hold(price="1234567890.000001"))["price"] == "1234567890.000001"
     assert row(hold())["token_amount"] == "0.01"

@@ -6,19 +6,30 @@ import pickle
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.schemes.test_permit2 import EXTRA
-from tests.wire.terms import entry
+from tests.wire.terms import ORIGIN, entry
 from x402_client import Money, Outcome, Policy
 from x402_client.core import asks
 from x402_client.core.delivery import Delivery
 from x402_client.core.digests import NOTHING
 from x402_client.core.drive import run
 from x402_client.core.reclaim import reclaim, reclaim_expired
+from x402_client.errors import (
+    LedgerUnavailable,
+    OverLimit,
+    PaidNotDelivered,
+    PaymentOutcomeUnknown,
+    PaymentRejected,
+)
 from x402_client.events import Concluded, Warned
-from x402_client.model.holds import CEILING, CHARGED, Hold
+from x402_client.model.budgets import GIVEN_BACK
+from x402_client.model.holds import CEILING, CHARGED, Hold, Spending
+from x402_client.model.hosts import Origin
 
-from .scripted_flow import Ground, asking, called, paid
+from .scripted_flow import Ground, asking, called, paid, reply
 
 ALLOWED = Policy(per_request="0.10", per_day="0.05", upto="0.05")
 ENDPOINT = {"rpc": {"base-sepolia": "http://127.0.0.1:9/"}}
@@ -155,3 +166,132 @@ def test_a_ceiling_is_never_paid_ahead() -> None:
     there.scripted[asks.Digest] = NOTHING
     assert run(pay_ahead(call, there.rules), there.answer) is None
     assert there.names == ["LeftAlone", "Digest"]
+
+
+# --- one whose answer was lost
+
+DROP = ConnectionError("the line broke")
+#: What a look sees of a charge, by the word of two witnesses.
+SEEN = asks.Seen(True, None, 7_000, "settled")
+
+
+def lost(there: Ground, **scripted: Any) -> PaymentOutcomeUnknown:
+    with pytest.raises(PaymentOutcomeUnknown) as error:
+        there.pay(called(), first=asking(OFFER), **{"Fetch": (100, 10_000), "Send": DROP, **scripted})
+    return error.value
+
+
+def test_what_is_seen_of_a_lost_one_counts_at_once_and_the_purchase_stays_unresolved() -> None:
+    there = Ground(ALLOWED)
+    error = lost(there, LookNow=SEEN)
+    assert error.hold is not None
+    assert (error.money, error.hold.charge, there.spent) == ("spent", Money("0.007 USD (test)"), 7_000)
+    assert "up to 0.01 USD (test) was presented" in str(error)
+    assert "0.007 USD (test) of it was taken." in str(error)
+    [hold] = there.ledger.holds()
+    assert (hold.state, hold.money, hold.charge, hold.offer.price) == ("signed", "spent", error.hold.charge, CENT)
+    assert [event.settled for event in there.told if isinstance(event, Concluded)] == [True]
+    assert there.all(asks.LookLater) == []
+
+
+def test_what_is_not_seen_yet_is_looked_at_in_the_background() -> None:
+    there = Ground(ALLOWED)
+    error = lost(there)
+    assert (error.money, there.spent) == ("unknown", 10_000)
+    [later] = there.all(asks.LookLater)
+    assert (later.unresolved, later.outcome.hold.id) == (True, error.hold and error.hold.id)
+    assert later.outcome.hold.authorization.header == ("", "")
+
+
+def test_a_ledger_that_fails_at_it_takes_the_place_of_no_end() -> None:
+    there = Ground(ALLOWED)
+    error = lost(there, LookNow=SEEN, Conclude=LedgerUnavailable("disk"))
+    assert (error.money, there.spent) == ("spent", 10_000)
+
+
+@pytest.mark.parametrize("receipt", [{"amount": "7000"}, {"amount": "10000"}, {"amount": "0", "transaction": ""}, {}])
+def test_its_re_presentation_is_a_ceilings_and_counts_nothing_again(receipt: dict[str, Any]) -> None:
+    there = Ground(ALLOWED)
+    lost(there, LookNow=SEEN)
+    found = there.pay(called(), Send=lambda ask: paid(**receipt)).outcome
+    assert found is not None
+    assert (found.money, found.mismatches, found.ceiling) == ("spent", (), CENT)
+    assert found.charged == Money("0.007 USD (test)")
+    Delivery(called(), found, there.answer).done()
+    assert (there.ledger.owed(), there.ledger.holds(), there.spent) == ((), (), 7_000)
+    assert there.all(asks.LookLater) == []
+
+
+asked_again = asking(OFFER)
+
+
+@pytest.mark.parametrize("again", [asked_again, reply(500), reply(404), DROP])
+@pytest.mark.parametrize("policy", [ALLOWED, ALLOWED.but(accept_loss="1")])
+def test_a_known_charge_is_no_loss_before_the_expiry_and_one_after_it(again: Any, policy: Policy) -> None:
+    there = Ground(policy)
+    lost(there, LookNow=SEEN)
+    for _ in range(3):
+        if again in (DROP, asked_again):
+            with pytest.raises((PaymentRejected, PaymentOutcomeUnknown)) as failure:
+                there.pay(called(), first=asking(OFFER), Send=again)
+            assert failure.value.money == "spent"
+        else:
+            outcome = there.pay(called(), first=asking(OFFER), Send=again).outcome
+            assert outcome is not None
+            assert (outcome.money, outcome.charged) == ("spent", Money("0.007 USD (test)"))
+        assert (len(there.ledger.holds()), there.ledger.history(9), there.spent) == (1, (), 7_000)
+    if policy is ALLOWED:
+        with pytest.raises(PaidNotDelivered, match=r"shows that 0\.007 USD \(test\) was paid"):
+            there.pay(called(), first=asking(OFFER), Settlement="settled")
+        assert there.spent == 7_000
+
+
+def test_led_to_another_seller_it_says_that_it_was_paid() -> None:
+    there = Ground(ALLOWED)
+    lost(there, LookNow=SEEN)
+    elsewhere = called(origin=Origin("https", "other.example", 443), came_from=ORIGIN)
+    with pytest.raises(PaymentOutcomeUnknown, match="was led to") as led:
+        there.pay(elsewhere, first=asking(OFFER))
+    assert (led.value.money, "can settle until" in str(led.value)) == ("spent", False)
+
+
+# --- one witness
+
+
+@pytest.mark.parametrize("is_lost", [False, True])
+@given(st.lists(st.integers(1, 10_000), min_size=1, max_size=25))
+def test_one_witness_frees_no_more_than_a_windows_limit(is_lost: bool, charges: list[int]) -> None:
+    """A liar shows a tiny charge of each ceiling, and the seller takes all of it: at most a budget more."""
+    policy = Policy(per_request="0.10", per_day="0.05", upto="0.05")
+    there, freed = Ground(policy), 0
+    for number, charge in enumerate(charges):
+        before = there.spent
+        try:
+            seen = asks.Seen(True, None, charge, "one_says_charge")
+            call = called(f"GET /{number}")
+            said = {"Fetch": (100, 10_000), "LookNow": seen, "Send": DROP if is_lost else lambda ask: paid()}
+            answer = there.pay(call, first=asking(OFFER), **said)
+        except OverLimit:
+            assert before > 40_000
+            continue
+        except PaymentOutcomeUnknown:
+            pass
+        else:
+            assert answer.outcome is not None
+            Delivery(call, answer.outcome, there.answer).done()
+            run(reclaim(answer.outcome.hold.but(charged=charge), "one_says_charge", policy), there.answer)
+        freed += before + 10_000 - there.spent
+        assert there.spent - before in (10_000, charge)
+    assert freed <= 50_000
+
+
+def test_of_one_witness_each_charge_counts_as_much_as_it_frees() -> None:
+    there = Ground(ALLOWED)
+    hold = delivered(there).hold
+    there.scripted[asks.Conclude] = False
+    for charge in (9_000, 4_000, 4_000):
+        assert concluded(there, hold.but(charged=charge), "one_says_charge") == "unknown"
+    del there.scripted[asks.Conclude]
+    assert concluded(there, hold.but(charged=10_000), "one_says_charge") == "settled", "it frees nothing"
+    given_back = there.ledger.spent(Spending("", "day", "USD (test)", f"default{GIVEN_BACK}"))
+    assert (given_back, there.spent) == (1_000 + 6_000, 10_000)

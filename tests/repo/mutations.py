@@ -822,8 +822,8 @@ MUTATIONS = (
     Mutation(
         "a payment is presented more often than is safe",
         "core/present.py",
-        'tries.hold.money == "held" and tries.again < tries.most',
-        'tries.hold.money == "held" and tries.again < 2',
+        "not call.is_over and tries.again < tries.most",
+        "not call.is_over and tries.again < 2",
         (ENDS,),
         unseen=ONE_PAYMENT,
     ),
@@ -990,8 +990,8 @@ MUTATIONS = (
     Mutation(
         "a seller that says no after it was paid is believed about the money",
         "core/present.py",
-        'outcome.money != "spent" and (yield from look_now',
-        'outcome.money == "unknown" and (yield from look_now',
+        '(outcome.money == "spent" and not outcome.hold.is_ceiling)',
+        'outcome.money != "unknown"',
         ("tests/core/test_look_now.py",),
         unseen="Held is true of what is counted: its oracles do not ask who could have known more.",
     ),
@@ -1143,9 +1143,9 @@ MUTATIONS = (
     Mutation(
         "a loss is written off before the payment expired",
         "core/present.py",
-        '    if tries.hold.money != "held":\n        return (yield from _expired',
-        '    if tries.hold.money != "held" or rules.policy.accepts_loss(tries.hold.price):\n'
-        "        return (yield from _expired",
+        "    if call.is_over:\n        return (yield from _expired(call, tries, rules))",
+        "    if call.is_over or rules.policy.accepts_loss(tries.hold.price):\n"
+        "        return (yield from _expired(call, tries, rules))",
         (ENDS, seed("loss", "memory", 2)),
     ),
     Mutation(
@@ -1224,6 +1224,30 @@ MUTATIONS = (
         "if row.hold.is_ceiling:",
         "if False:",
         ("tests/ledgers/test_conformance.py", "tests/core/test_ceilings.py"),
+        unseen=TOO_CAREFUL,
+    ),
+    Mutation(
+        "one endpoint alone may show small charges of ceilings without end",
+        "core/reclaim.py",
+        'if fate == "one_says_charge" and (yield from may_give_back(hold, policy)):',
+        'if fate == "one_says_charge":',
+        ("tests/core/test_ceilings.py",),
+        unseen=WORDS,
+    ),
+    Mutation(
+        "a ceiling whose charge is known is lost before its deadline",
+        "core/flow.py",
+        'call.is_over = fate not in ("open", "live")',
+        'call.is_over = hold.money == "spent" or fate not in ("open", "live")',
+        ("tests/core/test_ceilings.py",),
+        unseen=WORDS,
+    ),
+    Mutation(
+        "a lost ceiling counts whole until its deadline",
+        "buyer/settlement_reader.py",
+        "not is_in_flight(hold) and (due(hold) or _is_open_ceiling(reader, hold))]",
+        "not is_in_flight(hold) and due(hold)]",
+        ("tests/cli/test_ceilings.py",),
         unseen=TOO_CAREFUL,
     ),
     Mutation(

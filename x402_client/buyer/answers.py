@@ -322,7 +322,9 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Reserve: Answers._reserve,
     asks.Claim: Answers._claim,
     asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
-    asks.LookLater: lambda self, ask: self._services.open_amounts.watch(ask.outcome, self._services.tell),
+    asks.LookLater: lambda self, ask: self._services.open_amounts.watch(
+        ask.outcome, self._services.tell, ask.unresolved
+    ),
 }
 
 _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {

@@ -1,7 +1,8 @@
-"""Looks in the background at what was taken of delivered ceilings, so that the rest of them counts no longer.
+"""Looks in the background at what was taken of ceilings, so that the rest of them counts no longer.
 
 The rule: "where a receipt names a transaction the reader is asked in the background, one look for many". One thread of
-a buyer asks about all of them; what it does not learn, ``reconcile`` and the look before an ``OverLimit`` do.
+a buyer asks about all of them, also about those whose answer was lost a moment ago. What it does not learn,
+``reconcile`` and the look before an ``OverLimit`` do.
 """
 
 from __future__ import annotations
@@ -50,14 +51,19 @@ class OpenAmounts:
         self._watched: list[_Watched] = []
         self._thread: threading.Thread | None = None
 
-    def watch(self, outcome: Outcome, tell: Callable[[Event], object]) -> None:
-        """Look at a delivered ceiling, as soon as the chain can tell. Waits for nothing. ``tell`` hears the finding."""
+    def watch(self, outcome: Outcome, tell: Callable[[Event], object], unresolved: bool = False) -> None:
+        """Look at a ceiling, as soon as the chain can tell. Waits for nothing. ``tell`` hears the finding.
+
+        ``unresolved``: its answer was lost. It is looked at soon, as one whose receipt names a transaction; after its
+        expiry the same request asks.
+        """
         hold, charge = outcome.hold, outcome.looked
         if charge is None or hold.authorization is None or not can_look(self._reader, hold):
             return
         named = outcome.receipt is not None and bool(outcome.receipt.transaction)
-        times = _times(hold.authorization.expires, soon=named)
+        times = _soon() if unresolved else _times(hold.authorization.expires, soon=named)
         with self._changed:
+            self._watched = [one for one in self._watched if one.hold.id != hold.id]
             self._watched.append(_Watched(hold, charge, tell, next(times), times))
             self._changed.notify_all()
         self._start()
@@ -122,9 +128,14 @@ class OpenAmounts:
 
 def _times(expires: int, soon: bool) -> Iterator[float]:
     """Give the times of the looks: soon if a transaction is named, and after the expiry."""
-    at = time.time()
-    for pause in _SOON if soon else ():
-        at += pause
-        yield at
+    if soon:
+        yield from _soon()
     for after in _AFTER_EXPIRY:
         yield float(expires + after)
+
+
+def _soon() -> Iterator[float]:
+    at = time.time()
+    for pause in _SOON:
+        at += pause
+        yield at

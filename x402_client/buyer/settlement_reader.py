@@ -22,6 +22,8 @@ AT_ONCE = 2.0
 #: Seconds that further requests do not ask, after one waited in vain: a refusal over a limit has to be quick.
 _REST = 60.0
 _SLOW = 1.0
+#: Answers that may give budget back, as a charge of a ceiling does.
+_MAKE_ROOM = ("not_settled", "one_says_not")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Reconciled:
         settled: Payments that settled. They are spent.
         unknown: Payments of which the chain could not be asked, or could not tell.
         live: Payments that have not expired by the chain's own clock.
-        not_expired: Unresolved payments that have not expired by this machine's clock. The chain was not asked.
+        not_expired: Unresolved payments that have not expired by this machine's clock. The chain was asked about
+            ceilings alone, and showed nothing of these.
         in_flight: Payments that a call is making at this moment. They count, and the chain was not asked.
     """
 
@@ -59,10 +62,12 @@ class Reconciled:
             hold: The payment.
             answer: The chain's answer about it.
         """
+        others = tuple(one for one in self.not_expired if one.id != hold.id)
         if answer == "not_settled":
-            return replace(self, released=(*self.released, hold.but(state="released", money="untouched")))
+            released = (*self.released, hold.but(state="released", money="untouched"))
+            return replace(self, released=released, not_expired=others)
         found = hold.but(money="spent" if answer == "settled" else hold.money)
-        return replace(self, **{answer: (*getattr(self, answer), found)})
+        return replace(self, **{answer: (*getattr(self, answer), found)}, not_expired=others)
 
 
 class Reader:
@@ -79,15 +84,15 @@ class Reader:
         self._looks = Looks()
 
     def fate(self, hold: Hold) -> Fate:
-        """Return the fate of one payment."""
+        """Return the fate of one payment. Of one that is known as settled, nothing is asked."""
         if not due(hold):
-            return "open"
+            return "settled" if _is_over(hold) else "open"
         return fate_of(self.reader, hold, self._answer(hold, time.monotonic() + PATIENCE))
 
     async def afate(self, hold: Hold) -> Fate:
         """Async twin of ``fate``."""
         if not due(hold):
-            return "open"
+            return "settled" if _is_over(hold) else "open"
         return fate_of(self.reader, hold, await self._aanswer(hold, PATIENCE))
 
     def fates(self, holds: Iterable[Hold]) -> list[tuple[Hold, Fate]]:
@@ -121,10 +126,15 @@ class Reader:
         """Look at the chain at once, for a short time. Where nothing can be asked, it takes none."""
         until = time.monotonic() + AT_ONCE
         balance = self._begin_balance(hold) if funds else None
-        settled = can_look(self.reader, hold) and self._answer(hold, until) == "settled"
+        seen = Seen(False)
+        if can_look(self.reader, hold):
+            seen = _seen(*self._told(hold, until))
+            if hold.is_ceiling and not seen.settled:  # taken, it may be, and nothing shows how much of it
+                seen.settled = self._answer(hold, until) == "settled"
         if balance is not None:
             balance.over.wait(max(0.0, until - time.monotonic()))
-        return Seen(settled, balance.answer if balance is not None else None)
+            seen.balance = balance.answer
+        return seen
 
     async def asee(self, hold: Hold, funds: bool) -> Seen:
         """Async twin of ``see``."""
@@ -132,11 +142,16 @@ class Reader:
 
         until = time.monotonic() + AT_ONCE
         balance = self._begin_balance(hold) if funds else None
-        settled = can_look(self.reader, hold) and await self._aanswer(hold, AT_ONCE) == "settled"
+        seen = Seen(False)
+        if can_look(self.reader, hold):
+            seen = _seen(*(await self._atold(hold, AT_ONCE)))
+            if hold.is_ceiling and not seen.settled and not is_async(self.reader.read):
+                seen.settled = await self._aanswer(hold, max(0.0, until - time.monotonic())) == "settled"
         if balance is not None:
             with anyio.move_on_after(max(0.0, until - time.monotonic())):
                 await ended(balance)
-        return Seen(settled, balance.answer if balance is not None else None)
+            seen.balance = balance.answer
+        return seen
 
     def _begin_balance(self, hold: Hold) -> Any:
         read_balance = self._balance
@@ -191,13 +206,17 @@ class Reader:
 
     def _rest_after(self, started: float, found: list[tuple[Hold, Fate]]) -> None:
         slow = time.monotonic() - started > _SLOW
-        if slow and not any(answer in ("not_settled", "one_says_not") for _, answer in found):
+        if slow and not any(answer in _MAKE_ROOM or hold.charged is not None for hold, answer in found):
             self._resting_until = time.monotonic() + _REST
 
 
 def _keep(found: list[tuple[Hold, Fate]], hold: Hold, fate: Fate) -> None:
     if fate not in ("unknown", "early", "open"):
         found.append((hold, fate))
+
+
+def _seen(hold: Hold, fate: Fate) -> Seen:
+    return Seen(fate in ("settled", "one_says_charge"), None, hold.charged, fate)
 
 
 def can_look(reader: Any, hold: Hold) -> bool:
@@ -214,19 +233,19 @@ def fate_of(reader: Any, hold: Hold, answer: Settled) -> Fate:
     """
     if answer == "unknown":
         return "early" if expired_recently(hold) else "unknown"
-    chain = _chain_reader(reader) if answer == "not_settled" else None
-    return "one_says_not" if chain is not None and chain.is_one_witness(hold) else answer
+    return "one_says_not" if answer == "not_settled" and _is_one_witness(reader, hold) else answer
 
 
 def learn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
     """Return a hold and its fate, as a sync reader tells them now: of a ceiling, with what was taken of it.
 
-    A used nonce with its transfer is final at once, also before the expiry.
+    A used nonce with its transfer is final at once, also before the expiry. That only a part was taken is "not settled"
+    for the rest: so a single witness's word for it is bounded like that.
     """
     charged = read_charge(reader, hold) if hold.is_ceiling else None
     if charged is not None:
-        return hold.but(charged=charged), "settled"
-    if not has_expired(hold):
+        return hold.but(charged=charged), "one_says_charge" if _is_one_witness(reader, hold) else "settled"
+    if not has_expired(hold) or _is_settled(hold):
         return hold, "open"
     return hold, fate_of(reader, hold, read(reader, hold))
 
@@ -252,12 +271,18 @@ def read_charge(reader: Any, hold: Hold) -> int | None:
 
 
 def to_ask(reader: Any, holds: Iterable[Hold], owed: Iterable[Hold]) -> list[Hold]:
-    """Return what the chain is asked about: expired payments without an answer, and the open amounts it can tell of.
+    """Return what the chain is asked about: expired payments without an answer, and the ceilings it can tell of.
 
-    What a call is paying at this moment is left to that call: a ledger concludes only what no attempt presents.
+    A ceiling is asked about before its expiry, too, whether it was delivered or not. What a call is paying at this
+    moment is left to that call: a ledger concludes only what no attempt presents.
     """
-    waiting = [hold for hold in holds if due(hold) and not is_in_flight(hold)]
+    waiting = [hold for hold in holds if not is_in_flight(hold) and (due(hold) or _is_open_ceiling(reader, hold))]
     return [*waiting, *(hold for hold in owed if can_look(reader, hold))]
+
+
+def _is_open_ceiling(reader: Any, hold: Hold) -> bool:
+    """Return True for an unresolved ceiling of which a look at the chain may show what was taken."""
+    return hold.state == "signed" and hold.is_ceiling and can_look(reader, hold)
 
 
 def has_expired(hold: Hold) -> bool:
@@ -271,6 +296,15 @@ def due(hold: Hold) -> bool:
     The local clock decides when to ask, never the answer.
     """
     return hold.state == "signed" and hold.money != "spent" and has_expired(hold)
+
+
+def _is_settled(hold: Hold) -> bool:
+    """Return True for an unresolved payment that is known as settled: nothing that is told later takes that back."""
+    return hold.state == "signed" and hold.money == "spent"
+
+
+def _is_over(hold: Hold) -> bool:
+    return _is_settled(hold) and has_expired(hold)
 
 
 def is_in_flight(hold: Hold) -> bool:
@@ -334,6 +368,11 @@ def _chain_reader(reader: Any) -> Any:
     from ..chains.settlement import ChainReader  # a face alone does without
 
     return reader if isinstance(reader, ChainReader) else None
+
+
+def _is_one_witness(reader: Any, hold: Hold) -> bool:
+    chain = _chain_reader(reader)
+    return chain is not None and bool(chain.is_one_witness(hold))
 
 
 def _goes_by_the_chain(reader: Any, hold: Hold) -> bool:

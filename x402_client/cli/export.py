@@ -23,7 +23,7 @@ from .vocabulary import answer_of, is_test, state_of
 COLUMNS = (
     "time", "hold", "state", "money", "method", "url", "host", "price", "currency", "token_amount", "token", "network",
     "asset", "pay_to", "payer", "nonce", "expires", "transaction", "purse", "answer", "test_money",
-    "allowance", "signed_offer", "signed_receipt",
+    "allowance", "signed_offer", "signed_receipt", "ceiling", "charged",
 )  # fmt: skip
 #: A spreadsheet takes a cell that begins like this for a formula, and sellers choose the text of some cells.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -57,6 +57,8 @@ def row(hold: Hold) -> dict[str, Any]:
         "allowance": words(hold.allowance or "", 200),
         "signed_offer": evidence(offer.signed),
         "signed_receipt": evidence(hold.receipt.signed if hold.receipt else None),
+        "ceiling": number(offer.price) if offer.is_ceiling and offer.price is not None else "",
+        "charged": number(hold.charge) if hold.charge is not None else "",
     }
 
 

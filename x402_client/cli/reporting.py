@@ -23,7 +23,7 @@ from .money_labels import network_name
 from .own_words import in_own_words
 from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
-from .vocabulary import advice
+from .vocabulary import advice, amount_of
 
 #: How this command presents a payment again.
 SAME_COMMAND = "Run the same command again"
@@ -75,9 +75,9 @@ class Watching:
         if self.quiet:
             return
         if self.presented is not None and self.presented.id == event.hold.id:
-            say(f"No content came. Presenting the same payment of {event.hold.price} again; nothing more is paid.")
+            say(f"No content came. Presenting the same payment of {amount_of(event.hold)} again; nothing more is paid.")
         elif event.again:
-            say(f"Presenting an earlier payment of {event.hold.price} again; nothing more is paid.")
+            say(f"Presenting an earlier payment of {amount_of(event.hold)} again; nothing more is paid.")
         elif self._gave_back:
             say(f"Presenting a new payment of {event.hold.price}.")
         self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
@@ -187,14 +187,16 @@ class Report:
             return
         offer, price = paid.offer, paid.hold.price
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
-        cost = f"up to {price}" if offer.is_ceiling else f"{price}"
+        cost = f"{price}" if paid.ceiling is None else f"up to {paid.ceiling}"
         bought = f"{cost} ({token} on {network_name(offer.network, price)}) to {words(offer.pay_to, 60)}"
         left = f" Left: {left_in_words(self.left)}." if self.left else ""
         for doubt in self.doubts():
             say(doubt, "yellow")
         if offer.is_ceiling and paid.money != "unknown":
             said = "" if paid.claimed is None else f" The seller says that it took {paid.claimed}."
-            say(f"Paid {bought}.{said} All of it counts until the chain shows what was taken.{left}", "green")
+            counts = "All of it counts until the chain shows what was taken."
+            counts = counts if paid.charged is None else f"{paid.charged} of it counts: so much was taken by the chain."
+            say(f"Paid {bought}.{said} {counts}{left}", "green")
         elif paid.money == "spent":
             first = ", before it delivered" if offer.upfront else ""
             say(f"Paid {bought}{first}.{left}", "green")
@@ -260,6 +262,7 @@ def payment(hold: Hold) -> dict[str, Any]:
         "pay_to": offer.pay_to,
         "upfront": offer.upfront,
         "ceiling": offer.is_ceiling,
+        "charged": None if hold.charge is None else number(hold.charge),
         "nonce": hold.nonce,
         "again": hold.tries > 0,
     }

@@ -53,14 +53,19 @@ def is_test(hold: Hold) -> bool:
     return takes_play_keys(hold.offer.network)
 
 
+def amount_of(hold: Hold) -> str:
+    """Return the price. Of a ceiling any part may be taken, until the chain shows what was."""
+    return f"up to {hold.price}" if hold.is_ceiling else f"{hold.price}"
+
+
 def price_of(hold: Hold) -> str:
-    """Return the price. One in test money says so."""
-    return f"{hold.price}" + (f", {TEST_MONEY}" if is_test(hold) and "(test)" not in hold.price.currency else "")
+    """Return the price, or the ceiling while the chain shows no charge. One in test money says so."""
+    return amount_of(hold) + (f", {TEST_MONEY}" if is_test(hold) and "(test)" not in hold.price.currency else "")
 
 
 def short_price_of(hold: Hold) -> str:
     """Return the price for a narrow column."""
-    return f"{hold.price}" + (f", {TEST}" if is_test(hold) and "(test)" not in hold.price.currency else "")
+    return amount_of(hold) + (f", {TEST}" if is_test(hold) and "(test)" not in hold.price.currency else "")
 
 
 def short_ids(holds: Iterable[Hold]) -> dict[str, str]:

@@ -155,15 +155,20 @@ class Settlement(Ask["Fate"]):
 class Seen:
     """The chain's answer at once: True if the payment settled, and the payer's balance in the token's smallest unit.
 
-    None as a balance: it was not asked for, or could not be told in time.
+    None as a balance: it was not asked for, or could not be told in time. ``charged`` is what was taken of a ceiling,
+    in the same unit, and ``fate`` says by whose word; None: it is not known.
     """
 
-    __slots__ = ("balance", "settled")
+    __slots__ = ("balance", "charged", "fate", "settled")
     balance: int | None
     settled: bool
+    charged: int | None
+    fate: Fate
 
-    def __init__(self, settled: bool, balance: int | None = None) -> None:
-        self.settled, self.balance = settled, balance
+    def __init__(
+        self, settled: bool, balance: int | None = None, charged: int | None = None, fate: Fate = "unknown"
+    ) -> None:
+        self.settled, self.balance, self.charged, self.fate = settled, balance, charged, fate
 
 
 class LookNow(Ask[Seen]):
@@ -181,12 +186,13 @@ class LookNow(Ask[Seen]):
 
 
 class LookLater(Ask[None]):
-    """Look in the background at what was taken of a delivered ceiling. No caller waits for it."""
+    """Look in the background at what was taken of a ceiling. No caller waits for it."""
 
-    __slots__ = ("outcome",)
+    __slots__ = ("outcome", "unresolved")
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, unresolved: bool = False) -> None:
         self.outcome: Outcome = outcome
+        self.unresolved: bool = unresolved
 
 
 class Conclude(Ask[bool]):

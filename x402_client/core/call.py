@@ -140,6 +140,8 @@ class Call:
     signing: bool = False
     #: What an earlier payment of this purchase ended in, if the policy accepted its loss: once in a call.
     accepted_loss: X402Error | None = None
+    #: True if the payment at hand expired: it is presented for the content alone.
+    is_over: bool = False
     #: True if the payment at hand expired a short time ago: the chain may yet prove it unused.
     expired_recently: bool = False
     #: True if the payment at hand expired by our clock, and the chain's own says that it did not.

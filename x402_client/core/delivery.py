@@ -13,6 +13,7 @@ from ..errors import X402Error
 from ..model.holds import Attempt, Hold, Outcome
 from ..wire.tool_answers import ToolAnswer
 from . import interruptions
+from .amounts import asked_of
 from .asks import Ask, Claim, Close, LookLater, Tell
 from .call import Call, Ending
 from .drive import Flow, arun, run
@@ -52,8 +53,15 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
         call.attempt.end()
         raise
     yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
-    if outcome.looked is not None:
+    if outcome.looked is not None and outcome.looked.on_chain is None:
         yield from LookLater(outcome)
+
+
+def _broken(outcome: Outcome, failure: Exception) -> Flow[None]:
+    """Keep what is known of a payment whose answer broke off, and look later at what was taken of a ceiling."""
+    yield from note_break(outcome, failure)
+    if outcome.looked is not None and outcome.looked.on_chain is None:
+        yield from LookLater(outcome, unresolved=True)
 
 
 class Resolution:
@@ -110,7 +118,7 @@ def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
     """Put the outcome on a library's own error in the middle of a paid body, for ``outcome(error)``, and a note."""
     with contextlib.suppress(AttributeError, TypeError):  # an exception may have slots
         failure.outcome = outcome  # type: ignore[attr-defined]
-    price, host = outcome.hold.price, outcome.hold.host
+    price, host = asked_of(outcome.hold), outcome.hold.host
     known = "was paid" if outcome.money == "spent" else "was presented, and may be paid,"
     then = "The same request presents the same payment again, never a second one."
     failure.add_note(f"{price} {known} to {host} for this answer. {then}")
@@ -197,7 +205,7 @@ class Delivery:
         if isinstance(failure, Exception):
             tell_of_the_money(failure, self.outcome)
             if not self._resolution.resolved:
-                self._resolution.run(note_break(self._resolution.outcome, failure))
+                self._resolution.run(_broken(self._resolution.outcome, failure))
         interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 

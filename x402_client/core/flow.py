@@ -26,6 +26,7 @@ from ..policy.choice import Mandate, admit_terms, choose, pick
 from ..policy.no_choice import refuse
 from ..policy.policy import admit
 from ..wire.write import refusal_body
+from .amounts import has_ceiling
 from .asks import (
     Approve,
     Claim,
@@ -38,12 +39,13 @@ from .asks import (
 )
 from .authorizing import give_back, record
 from .call import Call
+from .chain_looks import charged, look_now
 from .drive import Flow
 from .joining import join
 from .last_answer import noted
 from .no_content import paid_before
 from .other_offers import another, patiently_signed
-from .present import led_elsewhere, look_now, present, read, terms
+from .present import led_elsewhere, present, read, terms
 from .purchase_name import PaidByItself, check_quoted, known_purchase
 from .reclaim import may_give_back
 from .reserving import patiently, reserve
@@ -63,7 +65,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             call.attempt.end()
             return first
         if call.paid is not None:
-            raise (yield from noted((yield from _paid_before(call, call.paid)), first.status))
+            raise (yield from noted((yield from _paid_before(call, call.paid, rules)), first.status))
         yield from _admit(call, quote, rules)
         if isinstance(quote, Quote) and quote.sign_in is not None:
             quote, opened = yield from sign_in(call, quote, rules)
@@ -158,6 +160,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
     Return a reply instead if an overdue call of the same request was joined and its payment brought the content.
     """
     for _ in range(_DEAD):
+        call.is_over = False
         try:
             sound, offer = _decide(call, quote, rules)
         except (QuoteError, PaymentRefused):
@@ -195,16 +198,19 @@ _MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held", "settled": "sp
 def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     """Return an unresolved hold with what is known of its money.
 
-    Return None if the chain proves it unused. It was given back then.
+    Return None if the chain proves it unused. It was given back then. A ceiling may be known as spent and not have
+    expired: until then its end is that of a payment which can settle yet.
     """
-    if hold.money == "spent":
+    call.is_over = True
+    if hold.money == "spent" and not has_ceiling(hold):
         return hold
     fate = yield from Settlement(hold.shown)
     if fate == "one_says_not" and (yield from may_give_back(hold, rules.policy)):
         fate = "not_settled"
     if fate != "not_settled":
         call.expired_recently, call.is_live = fate == "early", fate == "live"
-        return hold.but(money=_MONEY.get(fate, "unknown"))
+        call.is_over = fate not in ("open", "live")
+        return hold if hold.money == "spent" else hold.but(money=_MONEY.get(fate, "unknown"))
     call.attempt.end()  # a ledger concludes only what no attempt presents
     call.attempt = Attempt()
     if (yield from Conclude(hold, False)):
@@ -317,6 +323,7 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
     return quote, hold.but(offer=_chosen(call, quote, mandate, rules))
 
 
-def _paid_before(call: Call, hold: Hold) -> Flow[PaymentRejected]:
+def _paid_before(call: Call, hold: Hold, rules: Rules) -> Flow[PaymentRejected]:
     call.attempt.end()
-    return paid_before(call, hold, (yield from look_now(hold)).settled)
+    seen = yield from look_now(hold, rules)
+    return paid_before(call, charged(hold, seen), seen.settled)

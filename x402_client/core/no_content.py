@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import MoneyState, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected
 from ..model.holds import MARGIN, Hold, moment
 from . import interruptions
+from .amounts import asked_of, taken
 from .last_answer import named, with_last
 from .next_step import next_step
 
@@ -28,11 +29,11 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
     money: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
     advice = next_step(with_last(hold, money, *tries.last, short, seen.settled))
     quoted = f' It says: "{said}".' if said else ""
-    text = f"{call.origin} asked for payment again after {hold.price} was presented.{quoted} "
+    text = f"{call.origin} asked for payment again after {asked_of(hold)} was presented.{quoted} "
     if advice.case == "short":
         text += f"{what_is_short(hold, seen.balance)} {still_counted(call, hold)} {advice.todo}"
     elif seen.settled:
-        text += f"{advice}"
+        text += f"{taken(hold)}{advice}"
     else:
         text += f"{still_counted(call, hold)} {_taken_first(hold)}{advice}"
     text += interruptions.remark(hold)
@@ -52,8 +53,8 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
     money: MoneyState = "spent" if seen.settled else "unknown"
     advice = next_step(with_last(hold, money, *tries.last, by_chain=seen.settled))
     error = PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
-        f"{then}{patience} {'' if seen.settled else unknown}{advice}{interruptions.remark(hold)}",
+        f"{asked_of(hold)} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
+        f"{then}{patience} {taken(hold) if seen.settled else unknown}{advice}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
@@ -66,15 +67,20 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
 
 def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
     """Return the error for a call that was led away from the payee of its unresolved payment."""
-    advice = next_step(with_last(hold, "unknown"))
-    return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
-        "payment is shown to the origin that asked for it alone, and no second one is signed: nothing was sent. The "
-        f"payment can settle until {_until(call, hold)}. {advice}",
+    is_paid = hold.money == "spent"
+    advice = next_step(with_last(hold, "spent" if is_paid else "unknown", by_chain=is_paid))
+    known = taken(hold) if is_paid else f"The payment can settle until {_until(call, hold)}. "
+    error = PaymentOutcomeUnknown(
+        f"{asked_of(hold)} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
+        f"payment is shown to the origin that asked for it alone, and no second one is signed: nothing was sent. "
+        f"{known}{advice}",
         hold=hold.shown,
         offer=hold.offer,
         wait_until=expiry(hold),
     )
+    if is_paid:
+        error.money = "spent"
+    return error
 
 
 def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
@@ -82,7 +88,7 @@ def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
     stays = "" if settled else f"{still_counted(call, hold)} "
     advice = next_step(with_last(hold, "spent" if settled else "held", 402, by_chain=settled))
     error = PaymentRejected(
-        f"This call paid {hold.price} to {hold.host} before it was redirected, and {call.origin} asks for payment "
+        f"This call paid {asked_of(hold)} to {hold.host} before it was redirected, and {call.origin} asks for payment "
         f"again; one call pays at most once. Nothing more was signed. {stays}{advice}",
         hold=hold.shown,
         offer=hold.offer,
@@ -100,9 +106,9 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just)
     stays = "" if just else "It stays counted. "
     return PaymentOutcomeUnknown(
-        f"{hold.price} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and brought "
-        f"{_brought(call, tries)} now. We could not find out on {hold.offer.network} if it settled. {stays}{advice} "
-        f"Policy(accept_loss=...) gives small amounts up by itself.{interruptions.remark(hold)}",
+        f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
+        f"brought {_brought(call, tries)} now. We could not find out on {hold.offer.network} if it settled. "
+        f"{stays}{advice} Policy(accept_loss=...) gives small amounts up by itself.{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -116,8 +122,9 @@ def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     transaction = named(tries.transaction, hold)
     too = f" The seller named the transaction {transaction}." if transaction else ""
     advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
+    paid = asked_of(hold) if hold.charge is None else f"{hold.charge}"
     return PaidNotDelivered(
-        f"{hold.offer.network} shows that {hold.price} was paid to {hold.purchase.origin}, and the same request "
+        f"{hold.offer.network} shows that {paid} was paid to {hold.purchase.origin}, and the same request "
         f"brought {_brought(call, tries)}.{too} {advice.todo}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,

@@ -15,7 +15,8 @@ from ..model.holds import Attempt, Hold, Outcome
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
-from .asks import Ask, Claim, Conclude, Failed, LookNow, Pause, Peek, Reply, Seen, Send, Tell, WriteOff
+from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
+from .chain_looks import charged, look_now
 from .drive import Flow
 from .last_answer import note_answer, noted, shown_by_chain
 from .levels import left_in, tell_levels
@@ -51,8 +52,8 @@ def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | N
 def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
     """Return the answer that the caller gets.
 
-    ``hold.money`` tells what the chain said of a payment that was made before. "held": it can settle yet; "spent": it
-    did; "unknown": it expired, and no reader can tell.
+    ``hold.money`` tells what the chain said of a payment that was made before. "spent": it settled; "held": it can yet;
+    "unknown": it expired, and no reader can tell. ``call.is_over`` is True if it expired.
     """
     tries = Tries(hold)
     if call.running is not None:
@@ -71,7 +72,7 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     The rule: "A hold is presented only to its payee's origin, under any path".
     """
     call.attempt.end()
-    if hold.money != "held":
+    if call.is_over:
         return (yield from _expired(call, Tries(hold, terms=quote, elsewhere=True), rules))
     raise (yield from noted(led_away(call, hold), None, f"a redirect to {call.origin}"))
 
@@ -97,8 +98,8 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         tries.fail(failure)
         yield from Tell(events.Unknown(call.method, call.url, shown, type(failure).__name__))
         return None
-    judged = _weighed(tries, judge(reply, hold, shown, rules.bounds, rules.means.same_account))
-    reply.outcome = yield from heard(call, reply, judged, hold, rules)
+    judged = judge(reply, hold, shown, rules.bounds, rules.means.same_account)
+    reply.outcome = yield from heard(call, reply, _weighed(tries, judged), hold, rules)
     yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
     if reply.status == 402:
         # What is broadcast and not confirmed may take a moment: the same payment is presented, never another.
@@ -107,8 +108,8 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         tries.terms = yield from _refused_terms(call, reply, hold, rules)
         return None
     # 401 and 407 are for the library's own auth flow, which sends the request again.
-    if reply.status < 400 or reply.status in _AUTH or (hold.money == "held" and reply.outcome.money == "spent"):
-        return (yield from _handed_over(call, reply, hold))
+    if reply.status < 400 or reply.status in _AUTH or (not call.is_over and judged.money == "spent"):
+        return (yield from _handed_over(call, reply, hold, rules))
     tries.most = 1 if reply.status < 500 else 2
     return (yield from _keep(call, tries, reply, rules))
 
@@ -156,11 +157,11 @@ def _paid_by_chain(outcome: Outcome) -> Outcome:
     return replace(outcome, money="spent", hold=shown_by_chain(outcome.hold))
 
 
-def _handed_over(call: Call, reply: Reply, hold: Hold) -> Flow[Reply]:
+def _handed_over(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Reply]:
     if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
         if reply.status >= 400:
-            yield from _look(reply)
+            yield from _look(reply, rules)
         yield from note_answer(reply, hold)
         # The library's own auth may yet bring the content after a 401 or 407.
         if reply.status >= 400 and reply.status not in _AUTH:
@@ -174,32 +175,28 @@ def _tell_undelivered(call: Call, reply: Reply) -> Flow[None]:
     yield from Tell(events.NotDelivered(call.method, call.url, reply.status, reply.outcome))
 
 
-def _look(reply: Reply) -> Flow[None]:
+def _look(reply: Reply, rules: Rules) -> Flow[None]:
     """Look at the chain where an answer does not settle it: a no of the seller's proves nothing about the money.
 
-    It changes ``.money`` and nothing else.
+    It changes ``.money``, and of a ceiling ``.charged``.
     """
     outcome = reply.outcome
-    if outcome is not None and outcome.money != "spent" and (yield from look_now(outcome.hold)).settled:
+    if outcome is None or (outcome.money == "spent" and not outcome.hold.is_ceiling):
+        return
+    seen = yield from look_now(outcome.hold, rules)
+    if outcome.looked is not None and seen.charged is not None:
+        outcome.looked.on_chain = charged(outcome.hold, seen).charge
+    if seen.settled:
         reply.outcome = _paid_by_chain(outcome)
-
-
-def look_now(hold: Hold, funds: bool = False) -> Flow[Seen]:
-    """Ask the chain at once what became of a payment."""
-    try:
-        return (yield from LookNow(hold, funds))
-    except Exception:  # no look may take the place of the end that it is about
-        return Seen(False)
 
 
 def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | None]:
     """Keep an answer, with its body, in case nothing better comes. One that is too large is handed over now."""
-    alive = tries.hold.money == "held"
-    if alive and not _may_repeat(call, tries, rules):
-        return (yield from _handed_over(call, reply, tries.hold))
+    if not call.is_over and not _may_repeat(call, tries, rules):
+        return (yield from _handed_over(call, reply, tries.hold, rules))
     try:
-        if (yield from Peek(reply)) is None and alive:
-            return (yield from _handed_over(call, reply, tries.hold))
+        if (yield from Peek(reply)) is None and not call.is_over:
+            return (yield from _handed_over(call, reply, tries.hold, rules))
     except Exception as failure:
         tries.fail(failure)
         return None
@@ -211,7 +208,7 @@ def _may_repeat(call: Call, tries: Tries, rules: Rules) -> bool:
     """Return True if one call may present again: an idempotent request, or one the seller promised to recognise."""
     signed = tries.hold.authorization
     safe = call.method in rules.repeat or (signed is not None and "payment_id" in signed.evidence)
-    return safe and tries.hold.money == "held" and tries.again < tries.most
+    return safe and not call.is_over and tries.again < tries.most
 
 
 def _claim_again(call: Call, tries: Tries) -> Flow[bool]:
@@ -238,11 +235,11 @@ def _claim_again(call: Call, tries: Tries) -> Flow[bool]:
 def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     """Return or raise what the caller gets when no presentation brought the content."""
     call.attempt.end()
-    if tries.hold.money != "held":
+    if call.is_over:
         return (yield from _expired(call, tries, rules))
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
-        yield from _look(tries.kept)
+        yield from _look(tries.kept, rules)
         yield from note_answer(tries.kept, tries.hold)
         yield from _tell_undelivered(call, tries.kept)
         return tries.kept
@@ -250,7 +247,8 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     from .empty_wallet import is_short, may_mean_no_funds
 
     funds = tries.failure is None and may_mean_no_funds(tries.reason)
-    seen = yield from look_now(tries.hold.shown, funds)
+    seen = yield from look_now(tries.hold.shown, rules, funds)
+    tries.hold = charged(tries.hold, seen)
     if tries.failure is not None:
         raise (yield from noted(outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
     short = not seen.settled and is_short(tries.hold, tries.reason, seen.balance)
@@ -259,6 +257,9 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     """End a payment that cannot settle any more and was presented for the content alone."""
+    if tries.hold.is_ceiling:
+        seen = yield from look_now(tries.hold.shown, rules)
+        tries.hold = charged(tries.hold, seen).but(money="spent" if seen.settled else tries.hold.money)
     hold = tries.hold
     error: X402Error = never_known(call, tries)
     if hold.money == "spent":
@@ -266,7 +267,8 @@ def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
         if (yield from _written(call, Conclude(hold, True))):
             yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
-    may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(hold.price)
+    lost = hold.price if hold.charge is None else hold.charge
+    may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(lost)
     accepted = may_lose and tries.terms is not None
     if not accepted or not (yield from _written(call, WriteOff(hold))):
         raise (yield from noted(error, *tries.last)) from tries.failure

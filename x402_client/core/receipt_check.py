@@ -14,6 +14,7 @@ from ..model.statements import Statement
 from ..wire.bounds import Bounds
 from ..wire.leaks import repeated
 from ..wire.read import read_receipt
+from .amounts import has_ceiling
 from .asks import Reply
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ def judge(reply: Reply, hold: Hold, shown: Hold, bounds: Bounds, same: SameAccou
         found = _without_payment(found, hold, hold.authorization, same)
     mismatches = tuple(_mismatches(found, hold, same)) if found else ()
     money = _money(reply.status, found, mismatches, hold)
-    looked = Charge() if hold.is_ceiling else None
+    looked = Charge() if has_ceiling(hold) else None
+    if looked is not None:
+        looked.on_chain = hold.charge
     return Outcome(money, shown.but(money=money), hold.offer, found, mismatches, looked=looked)
 
 
@@ -93,7 +96,7 @@ def _money(status: int, found: Receipt | None, mismatches: tuple[str, ...], hold
 
 def _took_nothing(found: Receipt, hold: Hold) -> bool:
     """Return True for a charge of zero, which never touches the chain: the signature lives until its deadline."""
-    return hold.is_ceiling and found.amount == 0
+    return has_ceiling(hold) and found.amount == 0
 
 
 def _mismatches(found: Receipt, hold: Hold, same: SameAccount) -> Iterator[str]:
@@ -106,7 +109,7 @@ def _mismatches(found: Receipt, hold: Hold, same: SameAccount) -> Iterator[str]:
         yield f"it names payer {found.payer}; {signed.payer} signed"
     if found.amount is None:
         return
-    if hold.is_ceiling and found.amount > offer.amount:
+    if has_ceiling(hold) and found.amount > offer.amount:
         yield f"it names an amount of {found.amount}; the ceiling of {offer.amount} was signed"
-    if not hold.is_ceiling and found.amount != offer.amount:
+    if not has_ceiling(hold) and found.amount != offer.amount:
         yield f"it names an amount of {found.amount}; {offer.amount} was signed"

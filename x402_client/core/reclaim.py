@@ -1,4 +1,4 @@
-"""Tells the ledger what the chain says about an expired payment: unused budget is given back."""
+"""Tells the ledger what the chain says about a payment: unused budget is given back, and the rest of a ceiling."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ..errors import AlreadyPaid, X402Error
 from ..events import Concluded
 from ..model.budgets import GIVEN_BACK, Cap
 from ..model.holds import Attempt, Authorization, Fate, Hold, Order, Purchase, Settled
+from ..model.money import Money
 from ..policy.policy import Policy
 from .asks import Close, Conclude, Expired, Record, Reserve, Tell
 from .drive import Flow
@@ -23,6 +24,8 @@ def reclaim(hold: Hold, fate: Fate, policy: Policy | None = None) -> Flow[Settle
         return "live"
     if fate == "one_says_not" and (yield from may_give_back(hold, policy)):
         fate = "not_settled"
+    if fate == "one_says_charge" and (yield from may_give_back(hold, policy)):
+        fate = "settled"
     if fate not in ("settled", "not_settled") or (yield from Conclude(hold, fate == "settled")) is False:
         return "unknown"
     if fate == "settled" and hold.state == "signed" and is_by_receipt(hold):
@@ -44,12 +47,16 @@ def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
     """Count what the word of a single witness gives back. Return False if that would be too much.
 
     The rule: "A single witness's 'not settled' gives back, in a window, no more than that window's tightest overall
-    limit (without one: ten payments an hour)". It is counted in the ledger, in a purse of its own beside the buyer's.
-    So it holds for all programs that share the ledger, and over restarts. Each hold counts once, by its key.
+    limit (without one: ten payments an hour)". So does its word that less than a ceiling was taken. It is counted in
+    the ledger, in a purse of its own beside the buyer's. So it holds for all programs that share the ledger, and over
+    restarts. Each hold counts once, by its key; a ceiling, once for each charge that was told of it.
     """
+    order = _entry(hold, policy)
+    if not order.price.units:
+        return True
     attempt = Attempt()
     try:
-        taken = yield from Reserve(_entry(hold, policy), attempt)
+        taken = yield from Reserve(order, attempt)
         signed = hold.authorization
         if not isinstance(taken, Hold) or signed is None:
             return False
@@ -69,7 +76,14 @@ def may_give_back(hold: Hold, policy: Policy | None) -> Flow[bool]:
 def _entry(hold: Hold, policy: Policy | None) -> Order:
     caps = policy.overall.caps("", hold.price.currency) if policy is not None else ()
     bought = hold.purchase
-    name = hashlib.sha256(f"one witness {hold.id}".encode()).hexdigest()
+    told = "" if hold.charged is None else f" charge {hold.charged}"
+    name = hashlib.sha256(f"one witness {hold.id}{told}".encode()).hexdigest()
     purse = f"{bought.purse}{GIVEN_BACK}"
     purchase = Purchase(name, name, True, bought.method, bought.url, bought.origin, purse)
-    return Order(purchase, hold.offer, hold.price, caps or _WITHOUT_LIMIT, hold.payer)
+    return Order(purchase, hold.offer, _given_back(hold), caps or _WITHOUT_LIMIT, hold.payer)
+
+
+def _given_back(hold: Hold) -> Money:
+    """Return what is given back of a hold's price: all of it, or what was not taken of a ceiling."""
+    taken = 0 if hold.charged is None or hold.charge is None else hold.charge.units
+    return Money.of_units(max(0, hold.price.units - taken), hold.price.currency)

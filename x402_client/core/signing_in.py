@@ -17,9 +17,10 @@ from ..model.offers import Offer, Quote, SignIn
 from ..model.sign_in import SIGN_IN
 from ..policy.choice import admit_terms
 from .asks import Bought, Claim, Reply, Send, Tell
+from .chain_looks import look_now
 from .drive import Flow
 from .last_answer import note_sign_in
-from .present import look_now, terms
+from .present import terms
 from .purchase_name import known_purchase
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def _outcome(call: Call, network: str, account: str, opened: bool, rules: Rules)
     if hold is None:
         call.attempt.end()
         return _free((yield from known_purchase(call, rules)), network, account)
-    settled = hold.money == "spent" or (yield from look_now(hold.shown)).settled
+    settled = hold.money == "spent" or (yield from look_now(hold.shown, rules)).settled
     return Outcome("spent" if settled else "unknown", hold.shown, hold.offer, signed_in=account)
 
 

@@ -34,8 +34,9 @@ CHARGED = "charged"
 #: A reader's answer about a payment. "live": a chain's own clock is before the expiry, so it can still settle.
 Settled = Literal["settled", "not_settled", "live", "unknown"]
 #: The fate of a payment. "open": by our clock it can still settle. "early": it expired too recently for a proof that
-#: it is unused. "one_says_not": it did not settle, by the word of a single witness.
-Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "live", "unknown"]
+#: it is unused. "one_says_not": it did not settle, by the word of a single witness. "one_says_charge": only a part of
+#: its ceiling was taken, by such a word.
+Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "one_says_charge", "live", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +188,7 @@ class Hold:
     last: LastAnswer | None = field(default=None, repr=False, compare=False)
     in_flight: bool | None = field(default=None, repr=False, compare=False)
     path: tuple[str, ...] = ()
-    #: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
     used: tuple[int, ...] = field(default=(), repr=False, compare=False)
-    #: What the chain shows was taken of a ceiling, in the token's smallest units. A ledger concludes by it.
     charged: int | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
@@ -212,7 +211,9 @@ class Hold:
     @property
     def charge(self) -> Money | None:
         """Return what the chain shows was taken of a ceiling. None: not known."""
-        return None if self.charged is None else _worth(self.offer, self.charged)
+        if self.charged is not None:
+            return _worth(self.offer, self.charged)
+        return self.price if self.authorization is not None and self.authorization.kind == CHARGED else None
 
     @property
     def url(self) -> str:
@@ -305,7 +306,6 @@ class Outcome:
     hold: Hold
     offer: Offer
     receipt: Receipt | None = None
-    #: Disagreements between the receipt and what was signed, one line each.
     mismatches: tuple[str, ...] = ()
     #: Takes the caller's own word: True for ``accept``. It stays in the process that paid.
     own_word: Callable[[bool], bool] | None = field(default=None, repr=False, compare=False)

@@ -53,6 +53,13 @@ def _look(world: World, event: events.Look) -> None:
         world.books.exposed.look(buyer.exposures(), 0)
 
 
+def _reconcile(world: World, event: events.Reconcile) -> None:
+    world.let_go()
+    with contextlib.suppress(errors.X402Error):
+        world.programs[event.program if world.machine.shared else 0].buyer(0).reconcile()
+
+
 ACTS: dict[type[events.Event], Callable[[World, Any], None]] = {
     events.Mark: _mark, events.OpenOtherwise: _open_otherwise, events.WriteOff: _write_off, events.Look: _look,
+    events.Reconcile: _reconcile,
 }  # fmt: skip

@@ -145,8 +145,11 @@ class Chain:
         }
 
     def _logs(self, wanted: dict[str, Any], mood: str) -> list[dict[str, str]]:
-        """Return the token's transfers from one account in a range of blocks. A liar shows none."""
+        """Return the token's transfers from one account in a range of blocks. A liar shows none, or little of each."""
         first, last, payer = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16), wanted["topics"][1][-40:]
+        if mood == "little":
+            mine = [one for one in list(self.payments.values()) if one.ceiling and one.payer[2:].lower() == payer]
+            return [{"data": f"0x{1:064x}", "transactionHash": _hash(one)} for one in mine]
         settled = [one for one in list(self.payments.values()) if one.settled is not None and mood == "true"]
         return [
             {"data": f"0x{one.amount:064x}", "transactionHash": _hash(one)}
@@ -168,6 +171,8 @@ class Chain:
         return f"0x{bits:064x}"
 
     def _shows(self, payment: Payment | None, block: int, mood: str) -> bool:
+        if mood == "little" and payment is not None and payment.ceiling:
+            return not self.foreign
         used = payment is not None and payment.settled is not None and payment.settled <= block - _BLOCK + 1
         return used and mood == "true" and not self.foreign
 

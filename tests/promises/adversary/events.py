@@ -158,7 +158,7 @@ class Empty(Written):
 
 @dataclass(frozen=True, repr=False)
 class Endpoint(Written):
-    """One of the chain's endpoints changes: true, silent, garbage, lies."""
+    """One of the chain's endpoints changes: true, silent, garbage, lies; little: it shows little taken of ceilings."""
 
     which: int = 0
     mood: str = "true"
@@ -195,6 +195,13 @@ class LetGo(Written):
 
 
 @dataclass(frozen=True, repr=False)
+class Reconcile(Written):
+    """A program asks the chain what became of its payments."""
+
+    program: int = 0
+
+
+@dataclass(frozen=True, repr=False)
 class Look(Written):
     """A program looks at what its wallet's permits and allowances could still take."""
 
@@ -203,7 +210,9 @@ class Look(Written):
 
 _Taken: TypeAlias = Keep | PutBack | GoOn | Clone | LoseLog | Evict | Empty | Restart
 _Allowing: TypeAlias = Mark | OpenOtherwise | LetGo
-Event: TypeAlias = Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | Look | _Taken | _Allowing
+Event: TypeAlias = (
+    Call | Together | Wait | Skew | SettleLate | Endpoint | WriteOff | Reconcile | Look | _Taken | _Allowing
+)
 
 
 @dataclass(frozen=True, repr=False)
@@ -287,6 +296,6 @@ NAMES: dict[str, Any] = {
     kind.__name__: kind
     for kind in (
         Plan, Call, Together, Wait, Skew, SettleLate, Restart, Keep, PutBack, GoOn, Clone, LoseLog, Evict, Empty,
-        Endpoint, WriteOff, Look, Mark, OpenOtherwise, LetGo, Allowed, Setting, Script,
+        Endpoint, WriteOff, Reconcile, Look, Mark, OpenOtherwise, LetGo, Allowed, Setting, Script,
     )
 }  # fmt: skip

@@ -59,6 +59,7 @@ THEMES = {
     "away": "a seller that listens no more",
     "allowances": "budgets within the budget, in a tree, and purchases that go on under another one",
     "ceilings": "Permit2, and ceilings of which a part is taken, or nothing, or all of it later",
+    "lost ceilings": "ceilings whose answers are lost, looks before their deadline, and an endpoint that shows little",
     "loop": "a policy that pays for one request only so often",
     "sign in": "challenges to sign in, sound and hostile, beside a price and instead of one",
     "permits": "Permit2 with permits that sellers submit, and that nobody but Permit2 and the payment may use",
@@ -172,7 +173,7 @@ class Drawing:
             read=60 if abandons else 400,
             settle=8_000 if abandons else 400,
             foreign="foreign" in self.about,
-            alone="witness" in self.about,
+            alone="witness" in self.about or self.chance("lost ceilings", 0.4),
             reader="reader" in self.about and not self.about & {"skew", "early"},
             must="must" in self.about,
             tree=self.tree,
@@ -227,6 +228,8 @@ class Drawing:
         """Draw what a 402 says."""
         if self.chance("permits", 0.8):
             return str(_weighted(self.rng, _SPONSORED))
+        if self.chance("lost ceilings", 0.85):
+            return "upto"
         if self.chance("ceilings", 0.7):
             return self.rng.choice(("upto", "upto", "permit2"))
         if self.chance("both", 0.5):
@@ -313,7 +316,7 @@ class Drawing:
             pays = (*pays[:-1], "302")
         settles, receipt = _weighted(rng, _SETTLES), _weighted(rng, _RECEIPTS)
         after = tuple(_weighted(rng, _AFTER) for _ in range(rng.choice((1, 2)))) if "paid lead" in self.about else ()
-        charge = rng.choice((0, 1, 3_000, 10_000)) if "ceilings" in self.about else 3_000
+        charge = rng.choice((0, 1, 3_000, 10_000)) if self.about & {"ceilings", "lost ceilings"} else 3_000
         return self.beside(Plan(lead, self.terms(), pays, settles, receipt, after or ("goods",), charge))
 
     def beside(self, plan: Plan) -> Plan:

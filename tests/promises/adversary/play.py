@@ -356,7 +356,7 @@ class World:
 
     def _endpoint(self, event: events.Endpoint) -> None:
         self.chain.moods[event.which] = event.mood
-        self.books.endpoint_lied = self.books.endpoint_lied or event.mood == "lies"
+        self.books.endpoint_lied = self.books.endpoint_lied or event.mood in ("lies", "little")
 
     def _letgo(self, event: events.LetGo) -> None:
         self.let_go()

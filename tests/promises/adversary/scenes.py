@@ -23,6 +23,7 @@ from .events import (
     OpenOtherwise,
     Plan,
     PutBack,
+    Reconcile,
     Restart,
     SettleLate,
     Skew,
@@ -236,6 +237,19 @@ def _permits(draw: Drawing) -> list[Event]:
     return [lost, look, late, rng.choice((draw.again(), draw.call(other=True))), look]
 
 
+def _lost_ceilings(draw: Drawing) -> list[Event]:
+    """Lose the answers to ceilings. Look before their deadline, perhaps by one endpoint that shows little of each."""
+    rng, program = draw.rng, draw.rng.randrange(2) if draw.shared else 0
+    look, late = Reconcile(program), SettleLate()
+    lost = [draw.call(failing=True) for _ in range(rng.choice((1, 1, 2, 3)))]
+    little = [Endpoint(0, "little")] if rng.random() < 0.4 else []
+    chances: tuple[list[Event], ...] = (
+        [], [look], [look], [late, look], [look, late], [late], [Wait(61), look], [Wait(700), look], [Restart(program)],
+    )  # fmt: skip
+    again = replace(draw.again(), plan=Plan(terms="upto", pays=(rng.choice(("goods", "402", "drop", "500")),)))
+    return [*little, *lost, *rng.choice(chances), again, look, draw.call(other=True)]
+
+
 #: Themes, how often they come up where a script is about them, and their scene. The first that comes up is drawn.
 SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("clone", 0.3, _clone), ("lose log", 0.25, _lose_log),
@@ -244,4 +258,5 @@ SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
     ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
     ("allowances", 0.3, _allowances), ("sign in", 0.35, _sign_in), ("permits", 0.45, _permits),
+    ("lost ceilings", 0.5, _lost_ceilings),
 )  # fmt: skip

@@ -146,12 +146,9 @@ def _delivered(response: Any, money: str = "spent") -> None:
 
 
 def _settled(payer: Payer, *, is_open: bool = False) -> None:
-    """See the price or charge once, and the same in the ledger once the chain was asked.
-
-    A payment that is open counts whole until its deadline.
-    """
+    """See the price or charge once, and the same in the ledger once the chain was asked: also if no content came."""
     payer.buyer.reconcile()
-    payer.expect("after", counted=payer.way.reserved if is_open else None)
+    payer.expect("after")
     if bool(holds := payer.buyer.holds()) != is_open:
         raise Wrong(f"the ledger holds {holds}")
 

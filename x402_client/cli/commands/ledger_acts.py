@@ -57,11 +57,11 @@ def reconcile(
 ) -> None:
     """Ask the chains about every expired payment without an answer; what did not settle is given back.
 
-    They are asked, too, what sellers took of each ceiling that was delivered; the rest of it is given back.
+    They are asked, too, what sellers took of each ceiling, expired or not; the rest of it is given back.
     """
     rules = policy_of(Choices(policy))
     reader = ChainReader(Endpoints(settings.endpoints(endpoints(tuple(rpc or ())), rules.http_hosts)))
-    result = Reconciled()
+    result, answered = Reconciled(), set[str]()
     with acting(ledger, purse, "no chain was asked") as found:
         waiting = found.kept_holds()
         owed = call_ledger(found.port, owed_in, purse)
@@ -72,8 +72,9 @@ def reconcile(
                 told, fate = learn(reader, hold)
                 if fate != "open":
                     result = result.with_one(told, run(reclaim(told, fate, rules), ledger_answers(found.port)))
+                    answered.add(hold.id)
                 shown.advance(shown.task_ids[0])
-    _tell_reconciled(result, [hold.told for hold in waiting if hold not in holds], as_json)
+    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], as_json)
 
 
 @command
@@ -294,12 +295,12 @@ _COUNTED = {
 
 def _said(name: str, hold: Hold) -> str:
     """Return what the chain says of a payment: of a ceiling, what was taken of it."""
-    if hold.charge is not None:
+    if hold.charge is not None and name == "settled":
         return f"{hold.charge} of it was taken; the rest is given back"
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
-    if name == "unknown" and signed is not None and time.time() < signed.expires + MARGIN:
+    if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
             "expired just now, and the chain's confirmed blocks have to pass that time; ask again in a moment, and "
@@ -321,7 +322,7 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            then = f". {advice(hold).todo}" if name == "settled" and hold.charge is None else ""
+            then = f". {advice(hold).todo}" if name == "settled" and hold.state == "signed" else ""
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]

@@ -211,7 +211,7 @@ def _draw_open(found: Standing) -> None:
     if found.owed:
         _section("Ceilings that count whole", [])
         for hold in found.owed[:_LISTED]:
-            show(f"  {hold.id}  up to {vocabulary.price_of(hold)}  {hold.url}")
+            show(f"  {hold.id}  {vocabulary.price_of(hold)}  {hold.url}")
         show(f"  next: {ledger_command('reconcile')} asks what was taken{_more(len(found.owed))}", "cyan")
 
 

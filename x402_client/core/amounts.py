@@ -1,0 +1,20 @@
+"""Writes what a payment asked for and what was taken, for messages: of a ceiling these are two amounts."""
+
+from __future__ import annotations
+
+from ..model.holds import Hold
+
+
+def has_ceiling(hold: Hold) -> bool:
+    """Return True if a price is or was a ceiling: also if the chain showed what was taken of it."""
+    return hold.is_ceiling or hold.charge is not None
+
+
+def asked_of(hold: Hold) -> str:
+    """Return the price of a payment, or the ceiling: of that, the seller may take any part."""
+    return f"up to {hold.offer.price}" if has_ceiling(hold) else f"{hold.price}"
+
+
+def taken(hold: Hold) -> str:
+    """Return what the chain shows was taken of a ceiling, for a message. "": it was none, or that is not known."""
+    return "" if hold.charge is None else f"{hold.charge} of it was taken. "
