@@ -262,8 +262,9 @@ MUTATIONS = (
     Mutation(
         "a server's eviction policy is looked at once: Redis",
         "ledgers/served/trust.py",
-        "self.store.check((yield from protocol.ServerInfo()), first)",
-        "if first:\n            self.store.check((yield from protocol.ServerInfo()), first)",
+        "        facts = yield from protocol.ServerInfo()\n        self.store.check(facts, self._looked_at is None)",
+        "        facts = (yield from protocol.ServerInfo()) if self._looked_at is None else None\n"
+        "        if facts:\n            self.store.check(facts, self._looked_at is None)",
         ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict", seed("evict", "redis", 39)),
     ),
     Mutation(
