@@ -106,12 +106,13 @@ def test_whatever_step_an_asynchronous_standby_lacks_it_is_noticed(
         ledger.release(hold)
     behind.catch_up()
     behind.cut()
-    {
+    steps: dict[str, Callable[[], object]] = {
         "reserved": lambda: ledger.reserve(order(purchase("lost")), attempt),
         "signed": lambda: ledger.record(hold, signed()),
         "delivered": lambda: ledger.close(hold, "spent", RECEIPT),
         "released": lambda: ledger.release(hold),
-    }[what]()
+    }
+    steps[what]()
     behind.fail_over()
     assert "older state" in refused(lambda: ledger.reserve(order(purchase("next")), Attempt()))
     assert "older state" in refused(lambda: other.reserve(order(), Attempt()))
