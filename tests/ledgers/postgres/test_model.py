@@ -13,16 +13,12 @@ from hypothesis.stateful import rule, run_state_machine_as_test
 from tests.ledgers.twins import Twins
 from x402_client.ledgers.postgres import PostgresLedger
 
+from .clocks import START, turned
 from .server import Server
 
 pytestmark = pytest.mark.slow
 
-_CLOCK = """
-    CREATE TABLE IF NOT EXISTS public.clock (at bigint);
-    CREATE OR REPLACE FUNCTION x402.clock_now() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT at FROM public.clock'
-"""
 _NOW = "SELECT greatest(at, (SELECT max(latest) FROM x402.accounts WHERE purse = 'default' AND name = '')) FROM clock"
-_START = 1_700_000_000_000_000
 
 
 class PostgresTwins(Twins):
@@ -34,7 +30,7 @@ class PostgresTwins(Twins):
     def open(self) -> PostgresLedger:
         self.server.empty()
         self.connection = self.server.connect()
-        self.do(f"DELETE FROM clock; INSERT INTO clock VALUES ({_START})")
+        self.do(f"DELETE FROM clock; INSERT INTO clock VALUES ({START})")
         return PostgresLedger(self.server.url())
 
     def do(self, query: str) -> None:
@@ -61,9 +57,8 @@ class PostgresTwins(Twins):
 @pytest.fixture
 def running() -> Iterator[None]:
     server = PostgresTwins.server = Server("fsync=off")
-    PostgresLedger(server.url()).migrate()
-    server.do(_CLOCK)
-    yield
+    with turned(server):
+        yield
     server.remove()
 
 
