@@ -1513,7 +1513,7 @@ MUTATIONS = (
         POSTGRES.format("steps"),
         "t.now) > (cap ->> 2)::numeric OR",
         "t.now) > (cap ->> 2)::numeric + 1 OR",
-        (f"{IN_POSTGRES}::test_a_budget_is_spent_to_the_last_millionth_and_not_beyond",),
+        (f"{IN_POSTGRES}::test_a_budget_that_is_a_millionth_too_small_refuses_in_every_window",),
         unseen=NOT_KEPT,
     ),
     Mutation(
