@@ -1698,6 +1698,13 @@ MUTATIONS = (
         "  RETURN CASE WHEN newest < known THEN 'older' ELSE 'twin' END;",
         "  RETURN 'fine';",
         (f"{POSTGRES_TESTS}/test_rollback.py",),
+        (
+            (
+                POSTGRES.format("programs"),
+                "    IF known > p.pruned THEN RETURN 'older'; END IF;",
+                "    IF known > p.pruned THEN RETURN 'fine'; END IF;",
+            ),
+        ),
         unseen=NOT_KEPT,
     ),
     Mutation(

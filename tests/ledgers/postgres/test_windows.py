@@ -11,7 +11,7 @@ import pytest
 from x402_client.ledgers.conformance.ledger import cap, order, purchase, signed
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.model.budgets import WINDOWS
-from x402_client.model.holds import Attempt, Spending
+from x402_client.model.holds import Attempt, Hold, Spending
 
 from .clocks import START, turned
 from .server import Server
@@ -48,6 +48,7 @@ def test_a_payment_counts_for_its_window_and_at_most_a_sixtieth_longer(
         else:
             asked = order(purchase(f"{number}"), cap(10**9, window), price=f"0.00000{drawn.randrange(1, 9)}")
             hold = ledger.reserve(asked, attempt)
+            assert isinstance(hold, Hold)
             latest = max(latest, at)
             counted[hold.id] = (latest, asked.price.units)
             open_holds.append(hold)
