@@ -1740,10 +1740,10 @@ MUTATIONS = (
         unseen=TIME,
     ),
     Mutation(
-        "a call gets its connection before those that wait: PostgreSQL",
+        "the latest call gets a connection first: PostgreSQL",
         "ledgers/fair_lock.py",
-        "            if self._free and not self._waiting:\n",
-        "            if self._free:\n",
+        "self._waiting.popleft().release()",
+        "self._waiting.pop().release()",
         (
             "tests/ledgers/test_fair_lock.py",
             f"{POSTGRES_TESTS}/test_connections.py",
