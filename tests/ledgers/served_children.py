@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
+from collections.abc import Awaitable, Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from x402_client.errors import OverLimit
+from x402_client.errors import LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, at_once, cap, order, purchase, signed
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger
@@ -116,4 +118,49 @@ def crowd(url: str, name: int, most: int, pipe: Connection) -> None:
     except BaseException as failure:
         pipe.send(repr(failure))
         raise
+    ledger.close_ledger()
+
+
+def persists(url: str, name: int, most: int, rounds: int, pipe: Connection) -> None:
+    """Sixty-four tasks buy one thing after the other, and repeat each step whose server is away.
+
+    Tells "going" after the first round, and in the end how many were delivered, or the message of a refusal that stays.
+    """
+    ledger = ledger_at(url)
+    wide, until = ledger.asynchronous, time.monotonic() + 100
+
+    async def surely(step: Callable[[], Awaitable[Any]]) -> Any:
+        while True:
+            try:
+                found = await step()
+                if not isinstance(found, Busy):
+                    return found
+            except LedgerUnavailable as failure:
+                if "older state" in str(failure) or time.monotonic() > until:
+                    raise
+            await asyncio.sleep(0.05)
+
+    async def buy(which: str) -> int:
+        attempt, made = Attempt(), signed(which)
+        try:
+            hold = await surely(lambda: wide.reserve(order(purchase(which), cap(most)), attempt))
+        except OverLimit:
+            return 0
+        hold = await surely(lambda: wide.record(hold, made))
+        await surely(lambda: wide.close(hold, "spent", RECEIPT))
+        return 1
+
+    async def all_of_them() -> int:
+        found = 0
+        for turn in range(rounds):
+            found += sum(await asyncio.gather(*(buy(f"{name} {turn} {task}") for task in range(64))))
+            if not turn:
+                pipe.send("going")
+        await wide.close_ledger()
+        return found
+
+    try:
+        pipe.send(asyncio.run(all_of_them()))
+    except LedgerUnavailable as failure:
+        pipe.send(str(failure))
     ledger.close_ledger()

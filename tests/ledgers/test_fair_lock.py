@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from x402_client.errors import LedgerUnavailable
+from x402_client.ledgers.fair_lock import FairLock
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite import file as sqlite_file
-from x402_client.ledgers.sqlite.fair_lock import FairLock
 from x402_client.ledgers.sqlite.file import LedgerFile
 
 

@@ -57,6 +57,11 @@ REDIS_STEPS, REDIS_PROGRAMS = "ledgers/redis/steps.lua", "ledgers/redis/programs
 REDIS_ALLOWANCES = "ledgers/redis/allowances.lua"
 IN_MEMORY, IN_A_FILE = "tests/ledgers/test_conformance.py", "tests/ledgers/test_conformance.py"
 IN_REDIS = "tests/ledgers/redis/test_conformance.py"
+POSTGRES = "ledgers/postgres/sql/{}.sql"
+POSTGRES_TESTS = "tests/ledgers/postgres"
+IN_POSTGRES = f"{POSTGRES_TESTS}/test_conformance.py::TestSync"
+POSTGRES_WINDOWS = f"{POSTGRES_TESTS}/test_windows.py"
+POSTGRES_PROCESSES = f"{POSTGRES_TESTS}/test_processes.py"
 KILLED = "tests/promises/test_killed.py::test_killed_at_any_moment"
 AGAIN = "tests/promises/test_repeated_requests.py::test_the_same_request_presents_the_same_payment"
 OVERDUE = "tests/promises/test_overdue_calls.py"
@@ -104,6 +109,7 @@ ACCEPTED = "The user accepts such losses; its oracles hold what expired to be lo
 ANY_2XX = "Any 2xx that was read is a delivery to its oracles, wherever a redirect led."
 ANY_S = "Its chain takes such signatures."
 MOMENT = "It takes two calls at one moment: its scripts have them, and meet it now and then only."
+NOT_KEPT = "On PostgreSQL it plays new scripts for a time, and keeps none: its seeds are of memory, a file and Redis."
 RARE = "It takes two purchases whose names begin alike, one of thousands of millions."
 
 
@@ -263,8 +269,9 @@ MUTATIONS = (
     Mutation(
         "a server's eviction policy is looked at once: Redis",
         "ledgers/served/trust.py",
-        "self.store.check((yield from protocol.ServerInfo()), first)",
-        "if first:\n            self.store.check((yield from protocol.ServerInfo()), first)",
+        "        facts = yield from protocol.ServerInfo()\n        self.store.check(facts, self._looked_at is None)",
+        "        facts = (yield from protocol.ServerInfo()) if self._looked_at is None else None\n"
+        "        if facts:\n            self.store.check(facts, self._looked_at is None)",
         ("tests/ledgers/redis/test_layouts.py::test_a_server_that_begins_to_evict", seed("evict", "redis", 39)),
     ),
     Mutation(
@@ -1574,9 +1581,270 @@ MUTATIONS = (
     Mutation(
         "a program takes an old token for the newer: PostgreSQL",
         "ledgers/postgres/sql/programs.sql",
-        "    RETURN '';\n",
-        "    RETURN g.life;\n",
+        "AND lease THEN RETURN ''; END IF;",
+        "AND lease THEN RETURN (SELECT p.life FROM programs p WHERE p.purse = t.purse AND p.owner = t.owner); END IF;",
         ("tests/ledgers/postgres/test_one_step.py",),
+        unseen=TIME,
+    ),
+    Mutation(
+        "two steps of a purse count at once: PostgreSQL",
+        POSTGRES.format("programs"),
+        "    SELECT * INTO p FROM purses WHERE purse = in_purse FOR UPDATE;\n  ELSE",
+        "    SELECT * INTO p FROM purses WHERE purse = in_purse;\n  ELSE",
+        (
+            f"{IN_POSTGRES}::test_threads_under_one_key_pay_once",
+            f"{IN_POSTGRES}::test_threads_spend_a_budget_exactly",
+        ),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a budget's last millionth cannot be spent: PostgreSQL",
+        POSTGRES.format("steps"),
+        "t.now) > (cap ->> 2)::numeric OR",
+        "t.now) >= (cap ->> 2)::numeric OR",
+        (f"{IN_POSTGRES}::test_a_budget_is_spent_to_the_last_millionth_and_not_beyond",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a budget is spent beyond its last millionth: PostgreSQL",
+        POSTGRES.format("steps"),
+        "t.now) > (cap ->> 2)::numeric OR",
+        "t.now) > (cap ->> 2)::numeric + 1 OR",
+        (f"{IN_POSTGRES}::test_a_budget_that_is_a_millionth_too_small_refuses_in_every_window",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a window forgets its oldest bucket: PostgreSQL",
+        POSTGRES.format("sums"),
+        "        AND number >= (now - w.length) / (w.length / 60) ORDER BY number LIMIT 1\n",
+        "        AND number > (now - w.length) / (w.length / 60) ORDER BY number LIMIT 1\n",
+        (POSTGRES_WINDOWS,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a window is pruned to its latest bucket: PostgreSQL",
+        POSTGRES.format("sums"),
+        "      AND s.number < (now - w.length) / (w.length / 60);\n  END IF;",
+        "      AND s.number < now / (w.length / 60);\n  END IF;",
+        (POSTGRES_WINDOWS,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a server's clock that goes back empties a window: PostgreSQL",
+        POSTGRES.format("programs"),
+        "  SELECT greatest(clock, max(latest)) FROM",
+        "  SELECT greatest(clock, 0 * max(latest)) FROM",
+        (POSTGRES_WINDOWS,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "what is given back stays in the sums of later buckets: PostgreSQL",
+        POSTGRES.format("sums"),
+        "> at / (w.length / 60);\nEND $$;\n\n-- The rule: ",
+        "> at / (w.length / 60) AND false;\nEND $$;\n\n-- The rule: ",
+        (POSTGRES_WINDOWS,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "another wallet's payment is presented: PostgreSQL",
+        POSTGRES.format("holds"),
+        "  SELECT in_payer = '' OR asked",
+        "  SELECT true OR in_payer = '' OR asked",
+        (f"{IN_POSTGRES}::test_a_key_of_another_wallet_is_neither_presented_nor_paid_again",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a program that may have died is taken for alive: PostgreSQL",
+        POSTGRES.format("holds"),
+        "  IF t.since <= 0 THEN RETURN 'doubt'; END IF;",
+        "  IF t.since <= 0 THEN RETURN 'busy'; END IF;",
+        (POSTGRES_PROCESSES,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "what another program presents is taken from it: PostgreSQL",
+        POSTGRES.format("holds"),
+        "THEN 'busy' ELSE 'doubt' END;",
+        "THEN 'busy' ELSE 'free' END;",
+        (POSTGRES_PROCESSES,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a lease never ends: PostgreSQL",
+        POSTGRES.format("holds"),
+        "  IF coalesce(ends, 0) <= t.clock THEN RETURN 'free'; END IF;\n",
+        "",
+        (POSTGRES_PROCESSES,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "unsigned holds of living programs are given back: PostgreSQL",
+        POSTGRES.format("holds"),
+        "AND held.state = 'reserved' AND g.lease_until <= t.clock AND",
+        "AND held.state = 'reserved' AND",
+        (
+            POSTGRES_PROCESSES,
+            f"{IN_POSTGRES}::test_a_hold_counts_from_the_start_in_every_window",
+        ),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "what is in flight is given back: PostgreSQL",
+        POSTGRES.format("steps"),
+        "  IF h.state <> 'signed' OR standing(t, h.owner) <> 'free' THEN RETURN",
+        "  IF h.state <> 'signed' THEN RETURN",
+        (f"{IN_POSTGRES}::test_nothing_is_concluded_while_it_is_in_flight",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a charge is taken off twice before a delivery: PostgreSQL",
+        POSTGRES.format("steps"),
+        "asked ->> 'units' <> '' AND h.units::text = asked ->> 'before' THEN",
+        "asked ->> 'units' <> '' THEN",
+        (f"{IN_POSTGRES}::test_a_charge_that_two_programs_see_before_the_delivery_is_taken_off_once",),
+        ((POSTGRES.format("steps"), "AND NOT h.charged AND asked", "AND asked"),),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a charge is taken off twice after a delivery: PostgreSQL",
+        POSTGRES.format("steps"),
+        " OR e.units::text <> asked ->> 'before' THEN",
+        " THEN",
+        (f"{IN_POSTGRES}::test_a_charge_is_taken_off_once",),
+        ((POSTGRES.format("steps"), "AND purse = t.purse AND owed FOR UPDATE;", "AND purse = t.purse FOR UPDATE;"),),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a hold is given back in one account only: PostgreSQL",
+        POSTGRES.format("holds"),
+        "take_back(h.accounts, h.units, 1, h.created)",
+        "take_back(h.accounts[1:1], h.units, 1, h.created)",
+        (f"{IN_POSTGRES}::test_a_payment_counts_in_each_of_its_accounts_and_in_no_other",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a charge frees the rest in one account only: PostgreSQL",
+        POSTGRES.format("steps"),
+        "take_back(e.accounts, (asked ->> 'rest')",
+        "take_back(e.accounts[1:1], (asked ->> 'rest')",
+        (f"{IN_POSTGRES}::test_a_charge_frees_the_rest_in_every_account_and_window",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a freeze stops no signature: PostgreSQL",
+        POSTGRES.format("steps"),
+        "coalesce(frozen_for(t, asked), allowance_refusal(t, texts(h.path::jsonb)))",
+        "allowance_refusal(t, texts(h.path::jsonb))",
+        (f"{IN_POSTGRES}::test_freezing_stops_all_payments",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a freeze stops no reservation: PostgreSQL",
+        POSTGRES.format("holds"),
+        "  RETURN coalesce(frozen_for(t, asked), meet(t, asked));",
+        "  RETURN meet(t, asked);",
+        (f"{IN_POSTGRES}::test_freezing_stops_all_payments",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a key that was delivered buys again: PostgreSQL",
+        POSTGRES.format("holds"),
+        "    AND (state = 'delivered' OR NOT asked",
+        "    AND (false OR NOT asked",
+        (f"{IN_POSTGRES}::test_a_key_that_was_paid_tells_its_allowance",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a key is any request's: PostgreSQL",
+        POSTGRES.format("holds"),
+        "  IF is_keyed AND NOT asked -> 'requests' ? h.request THEN",
+        "  IF false THEN",
+        (f"{IN_POSTGRES}::test_a_key_names_one_request",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a reservation that is sent twice counts twice: PostgreSQL",
+        POSTGRES.format("holds"),
+        "    IF h.id IS NOT NULL THEN RETURN take(t, h); END IF;\n    answer",
+        "    answer",
+        (f"{POSTGRES_TESTS}/test_failures.py",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a step whose answer was lost wrote nothing: PostgreSQL",
+        "ledgers/postgres/connections.py",
+        "            note_lost(ask, failure)\n            self.drop(line)",
+        "            self.drop(line)",
+        ("tests/promises/test_lost_ledger_answers.py",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "others go on once a loss is known: PostgreSQL",
+        POSTGRES.format("programs"),
+        "  IF judged = 'older' THEN UPDATE purses SET older = true WHERE purse = p.purse AND NOT older; END IF;\n",
+        "",
+        (
+            f"{POSTGRES_TESTS}/test_rollback.py",
+            f"{POSTGRES_TESTS}/test_failover.py",
+        ),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a program goes on from an older state: PostgreSQL",
+        POSTGRES.format("programs"),
+        "  RETURN CASE WHEN newest < known THEN 'older' ELSE 'twin' END;",
+        "  RETURN 'fine';",
+        (f"{POSTGRES_TESTS}/test_rollback.py",),
+        (
+            (
+                POSTGRES.format("programs"),
+                "    IF known > p.pruned THEN RETURN 'older'; END IF;",
+                "    IF known > p.pruned THEN RETURN 'fine'; END IF;",
+            ),
+        ),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "another ledger in its place is believed: PostgreSQL",
+        POSTGRES.format("programs"),
+        "    PERFORM report_loss(p.purse, asked);\n    RETURN '[\"other\"]';",
+        "    RETURN NULL;",
+        (f"{POSTGRES_TESTS}/test_rollback.py::test_an_emptied_server_is_refused",),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "a frozen parent stops no child: PostgreSQL",
+        POSTGRES.format("allowances"),
+        "  FOREACH each IN ARRAY path LOOP",
+        "  FOREACH each IN ARRAY path[cardinality(path):] LOOP",
+        (IN_POSTGRES,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "an account that is new starts at zero: PostgreSQL",
+        POSTGRES.format("sums"),
+        "      PERFORM start_from_hosts(in_purse, each, pattern, now);",
+        "      NULL;",
+        (IN_POSTGRES,),
+        unseen=NOT_KEPT,
+    ),
+    Mutation(
+        "statements are planned as for small tables: PostgreSQL",
+        POSTGRES.format("steps"),
+        "SET enable_seqscan = off SET jit = off AS",
+        "AS",
+        (f"{POSTGRES_TESTS}/test_cost.py",),
+        unseen=TIME,
+    ),
+    Mutation(
+        "the latest call gets a connection first: PostgreSQL",
+        "ledgers/fair_lock.py",
+        "self._waiting.popleft().release()",
+        "self._waiting.pop().release()",
+        (
+            "tests/ledgers/test_fair_lock.py",
+            f"{POSTGRES_TESTS}/test_connections.py",
+        ),
         unseen=TIME,
     ),
     Mutation(

@@ -40,8 +40,8 @@ def starting() -> Iterator[Callable[..., Server]]:
     """Start servers, and kill them in the end."""
     servers: list[Server] = []
 
-    def start(*settings: str) -> Server:
-        servers.append(Server(*settings))
+    def start(*settings: str, standby_of: Server | None = None) -> Server:
+        servers.append(Server(*settings, standby_of=standby_of))
         return servers[-1]
 
     yield start
@@ -50,16 +50,20 @@ def starting() -> Iterator[Callable[..., Server]]:
 
 
 class Server:
-    """One server. Further words are its settings."""
+    """One server, empty or the standby of another one. Further words are its settings."""
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, standby_of: Server | None = None) -> None:
         self.programs, self.settings, self.port = programs(), settings, free_port()
         self.directory = Path(tempfile.mkdtemp(prefix="x402-postgres-"))  # pytest's are closed to other users
         if _IS_ROOT:
             shutil.chown(self.directory, "postgres", "postgres")
         self.data = self.directory / "data"
-        made = ("--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8", "-U", "postgres", "-D", str(self.data))
-        self.run("initdb", *made)
+        if standby_of is None:
+            made = ("--auth=trust", "--no-sync", "--locale=C", "--encoding=UTF8", "-U", "postgres")
+            self.run("initdb", *made, "-D", str(self.data))
+        else:
+            place = ("-h", "127.0.0.1", "-p", str(standby_of.port), "-U", "postgres")
+            self.run("pg_basebackup", *place, "-R", "-c", "fast", "--no-sync", "-D", str(self.data))
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -116,6 +120,16 @@ class Server:
         self.run("pg_ctl", "stop", "-D", str(self.data), "-m", mode, "-w")
         assert self.process is not None
         self.process.wait(60)
+
+    def kill(self) -> None:
+        """Kill every process of it at once, as when its machine is gone."""
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait(60)
+
+    def promote(self) -> None:
+        """Let a standby take over, and wait until it has."""
+        self.run("pg_ctl", "promote", "-D", str(self.data), "-w")
 
     def signal(self, number: signal.Signals) -> None:
         """Signal the server, and every process of it."""

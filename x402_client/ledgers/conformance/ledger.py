@@ -59,6 +59,13 @@ class Counting(LedgerTestCase):
         assert refused.offer == order().offer
         assert self.spent() == 30_000
 
+    def test_a_budget_that_is_a_millionth_too_small_refuses_in_every_window(self) -> None:
+        attempt = self.attempt()
+        self.reserve(order(purchase("a")), attempt)
+        for window in WINDOWS:
+            expect(OverLimit, partial(self.reserve, order(purchase("b"), cap(19_999, window)), attempt))
+        assert isinstance(self.reserve(order(purchase("b"), *(cap(20_000, name) for name in WINDOWS)), attempt), Hold)
+
     def test_a_refusal_says_when_it_fits_again(self) -> None:
         attempt = self.attempt()
         self.reserve(order(), attempt)

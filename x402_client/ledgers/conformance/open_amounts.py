@@ -96,6 +96,15 @@ class OpenAmounts(LedgerTestCase):
         assert self._owed() == ()
         assert self.spent() == _CHARGE
 
+    def test_a_charge_that_two_programs_see_before_the_delivery_is_taken_off_once(self) -> None:
+        if not self._keeps_them:
+            return
+        self.delivered(order(purchase("another"), price="0.05", amount=_CEILING))
+        hold = self._ceiling()
+        for charge in (_CHARGE, _CHARGE, 0):
+            self._conclude(hold.but(charged=charge), settled=True)
+        assert self.spent() == _CEILING + _CHARGE
+
     def test_an_unresolved_ceiling_that_died_is_given_back_whole(self) -> None:
         hold = self._ceiling()
         assert self._conclude(hold, settled=False)

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from ...core.asks import Ask
 from ...errors import ConfigurationError, LedgerUnavailable
+from ..fair_lock import FairLock
 from ..served import protocol
 from . import migrations
 from .address import Address
@@ -69,7 +70,7 @@ class Connection:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._free = threading.BoundedSemaphore(address.connections)
+        self._free = FairLock(address.connections)
         #: The latest last: the others may be closed by the server as idle.
         self._idle: deque[Any] = deque()
 
@@ -119,8 +120,8 @@ class Connection:
         return wait(answer(line, self.address.timeout), line.pgconn.socket, INTERVAL)
 
     def take(self, timeout: float) -> Any:
-        """Return a connection. None if there is no idle one and ``timeout`` is 0."""
-        if not (self._free.acquire(timeout=timeout) if timeout else self._free.acquire(blocking=False)):
+        """Return a connection, in the order of asking. None if there is no idle one and ``timeout`` is 0."""
+        if not self._free.acquire(timeout):
             if timeout:
                 raise Crowded
             return None

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 from ...errors import LedgerUnavailable
 from ...model.holds import LedgerBusy
+from ..fair_lock import FairLock
 from . import migrations
 from .checkpoints import Checkpoints
 from .clock import Stamp
 from .errors import busy, cause_of, crowded, damaged, explained, locked, missing, still_used, unavailable, without_log
-from .fair_lock import FairLock
 from .lineage import Lineage, Places, leave, left_at, record_opening
 from .log_mark import HERE, LogMark
 from .place import Numbers, check_not_lost, check_not_mounted, in_place, make_private, need_directory

@@ -37,7 +37,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION resolve(h holds, in_state text, in_money text, in_receipt text, in_owed boolean, clock bigint)
-RETURNS text LANGUAGE plpgsql AS $$
+RETURNS past LANGUAGE plpgsql AS $$
 DECLARE
   e past;
 BEGIN
@@ -53,7 +53,7 @@ BEGIN
       SET id = excluded.id, state = excluded.state, request = excluded.request, entry = excluded.entry;
   END IF;
   IF e.number % 64 = 0 THEN PERFORM prune_past(clock); END IF;
-  RETURN shown_past(e);
+  RETURN e;
 END $$;
 
 -- Retention: deletes resolved purchases that are older than the longest window, some at a time. Keys are kept for ever,
@@ -137,7 +137,7 @@ LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (
   SELECT jsonb_build_array('frozen', t.seq, pattern) FROM freezes
-  WHERE pattern = ANY(texts(asked -> 'patterns')) LIMIT 1
+  WHERE EXISTS (SELECT FROM freezes) AND pattern = ANY(texts(asked -> 'patterns')) LIMIT 1
   );
 END $$;
 
@@ -205,23 +205,22 @@ DECLARE
   next_owner text := NULL;
   h holds;
 BEGIN
-  -- A command that is sent twice finds its own claim.
-  SELECT * INTO h FROM holds WHERE purse = t.purse AND purchase = name AND owner = t.owner AND claim = t.token;
-  IF h.id IS NOT NULL THEN RETURN take(t, h); END IF;
-  IF asked ->> 'keyed' = '1' THEN
-    answer := ended_before(t, asked);
+  SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name;
+  IF next_owner IS NOT NULL THEN
+    -- A command that is sent twice finds its own claim.
+    SELECT * INTO h FROM holds WHERE purse = t.purse AND purchase = name AND owner = t.owner AND claim = t.token;
+    IF h.id IS NOT NULL THEN RETURN take(t, h); END IF;
+    answer := CASE WHEN asked ->> 'keyed' = '1' THEN ended_before(t, asked) END;
     IF answer IS NOT NULL THEN RETURN answer; END IF;
   END IF;
-  LOOP
-    SELECT min(owner) INTO next_owner FROM holds
-      WHERE purse = t.purse AND purchase = name AND (next_owner IS NULL OR owner > next_owner);
-    EXIT WHEN next_owner IS NULL;
+  WHILE next_owner IS NOT NULL LOOP
     answer := meet_owner(t, asked, next_owner);
     EXIT WHEN jsonb_typeof(answer) = 'array';
     doubted := coalesce(answer ->> 'doubt', doubted);
+    SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name AND owner > next_owner;
   END LOOP;
   IF jsonb_typeof(answer) = 'array' THEN RETURN answer; END IF;
-  -- Once more, after the open holds: one that was delivered meanwhile is in one place or the other.
+  -- After the open holds: one that was delivered meanwhile is in one place or the other.
   answer := CASE WHEN asked ->> 'keyed' = '1' THEN ended_before(t, asked) END;
   IF answer IS NOT NULL OR doubted IS NULL THEN RETURN answer; END IF;
   UPDATE purses SET doubted = t.seq WHERE purse = t.purse;

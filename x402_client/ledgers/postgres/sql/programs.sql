@@ -97,19 +97,22 @@ CREATE FUNCTION sign_of_life(t turn, asked jsonb) RETURNS text LANGUAGE plpgsql 
 DECLARE
   lease bigint := (asked ->> 'lease')::bigint;
   changes boolean := asked ->> 'rotates' = '1' OR asked ->> 'anew' = '1';
-  g programs;
+  ends bigint;
+  kept text;
 BEGIN
-  SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner;
-  IF g.owner IS NULL THEN
-    INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
-  ELSIF NOT changes AND g.lease_until - t.clock BETWEEN lease * 3 / 4 AND lease THEN
-    RETURN '';
+  IF NOT changes THEN
+    SELECT lease_until INTO ends FROM programs WHERE purse = t.purse AND owner = t.owner;
+    IF ends - t.clock BETWEEN lease * 3 / 4 AND lease THEN RETURN ''; END IF;
   END IF;
-  SELECT * INTO g FROM programs WHERE purse = t.purse AND owner = t.owner FOR UPDATE;
-  IF changes AND NOT is_alone(g.life, asked) THEN RETURN NULL; END IF;
-  IF changes THEN g.life := asked ->> 'step'; END IF;
-  UPDATE programs SET life = g.life, lease_until = clock_now() + lease WHERE purse = t.purse AND owner = t.owner;
-  RETURN g.life;
+  LOOP
+    -- It waits for another step's exchange, and compares with the token that is there then.
+    UPDATE programs p SET life = CASE WHEN changes THEN asked ->> 'step' ELSE p.life END, lease_until = clock_now() + lease
+      WHERE p.purse = t.purse AND p.owner = t.owner AND (NOT changes OR is_alone(p.life, asked)) RETURNING life INTO kept;
+    EXIT WHEN kept IS NOT NULL;
+    INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
+    EXIT WHEN NOT FOUND;
+  END LOOP;
+  RETURN kept;
 END $$;
 
 -- Returns true if another program's lease ran out while it had unsigned holds.
@@ -142,7 +145,7 @@ END $$;
 
 -- Every step of a purse begins here. "life" is NULL if the step only reads: such a step has no number.
 CREATE FUNCTION enter(in_purse text, op text, asked jsonb, OUT t turn, OUT life text, OUT refused jsonb,
-  OUT made boolean) LANGUAGE plpgsql AS $$
+  OUT made boolean, OUT locked boolean) LANGUAGE plpgsql AS $$
 DECLARE
   kept_purse record;
   reads boolean := op IN ('spent', 'holds', 'history', 'owed', 'allowances') AND asked ->> 'rotates' = ''
@@ -154,7 +157,8 @@ BEGIN
   -- is looked at after the wait, because there is no other of its kind.
   SELECT g.life INTO kept FROM programs g WHERE g.purse = in_purse AND g.owner = asked ->> 'owner';
   alone := asked ->> 'rotates' = '1' OR is_alone(kept, asked);
-  SELECT * INTO kept_purse FROM find_purse(in_purse, op, asked, locks_purse(in_purse, op, asked, clock_now()));
+  locked := locks_purse(in_purse, op, asked, clock_now());
+  kept_purse := find_purse(in_purse, op, asked, locked);
   -- A join that is sent twice made the purse, too.
   made := (kept_purse.p).identity = asked ->> 'candidate';
   refused := coalesce(kept_purse.refused, doubt(kept_purse.p, op, asked));

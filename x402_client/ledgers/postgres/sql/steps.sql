@@ -13,8 +13,12 @@ BEGIN
     place := place + 1;
     unit := split_part(cap ->> 0, ':', 1);
     account := substr(cap ->> 0, length(unit) + 2);
-    ids := counting_in(t.purse, account, unit, coalesce(
-      (SELECT c ->> 1 FROM jsonb_array_elements(asked -> 'covering') c WHERE c ->> 0 = account), ''));
+    SELECT array_agg(id) INTO ids FROM accounts
+      WHERE purse = t.purse AND name = account AND (unit = '#' OR currency = unit);
+    IF ids IS NULL THEN
+      ids := counting_in(t.purse, account, unit, coalesce(
+        (SELECT c ->> 1 FROM jsonb_array_elements(asked -> 'covering') c WHERE c ->> 0 = account), ''));
+    END IF;
     IF counted(ids, unit = '#', cap ->> 1, t.now) > (cap ->> 2)::numeric OR (cap ->> 2)::numeric < 0 THEN
       over := over || jsonb_build_array(jsonb_build_array(place, buckets(ids, unit = '#', cap ->> 1, t.now)));
     END IF;
@@ -22,16 +26,29 @@ BEGIN
   RETURN over;
 END $$;
 
-CREATE FUNCTION insert_hold(t turn, facts jsonb, ids bigint[]) RETURNS void
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION insert_hold(t turn, r jsonb, in_host text, in_currency text, in_created bigint, ids bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   INSERT INTO holds (id, purse, purchase, request, keyed, payer, host, currency, units, created, state, money, tries,
       doc, path, signed, nonce, header, owner, claim, accounts)
-    SELECT r ->> 'id', t.purse, r ->> 'purchase', r ->> 'request', r ->> 'keyed' = '1', r ->> 'payer', facts ->> 'host',
-      facts ->> 'currency', (r ->> 'units')::bigint, (r ->> 'created')::bigint, r ->> 'state', r ->> 'money',
-      (r ->> 'tries')::integer, r ->> 'doc', r ->> 'path', r ->> 'signed', r ->> 'nonce', r ->> 'header',
-      t.owner, t.token, ids
-    FROM (SELECT facts -> 'row' AS r) given;
+    VALUES (r ->> 'id', t.purse, r ->> 'purchase', r ->> 'request', r ->> 'keyed' = '1', r ->> 'payer', in_host,
+      in_currency, (r ->> 'units')::bigint, in_created, r ->> 'state', r ->> 'money', (r ->> 'tries')::integer,
+      r ->> 'doc', r ->> 'path', r ->> 'signed', r ->> 'nonce', r ->> 'header', t.owner, t.token, ids);
+END $$;
+
+-- Each name as the stem of an account that counts money, and of one that counts payments.
+CREATE FUNCTION stems_of(names text[], in_currency text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN (SELECT jsonb_agg(stem)::text FROM unnest(names) name, unnest(ARRAY[in_currency || ':' || name, '#:' || name]) stem);
+END $$;
+
+-- What each allowance has counted.
+CREATE FUNCTION used_in(t turn, path text[], asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN (
+  SELECT coalesce(jsonb_agg(a.units::text ORDER BY p.place), '[]') FROM unnest(path) WITH ORDINALITY p (name, place)
+  JOIN accounts a ON a.purse = t.purse AND a.name = p.name AND a.currency = asked ->> 'currency'
+  );
 END $$;
 
 CREATE FUNCTION reserve(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -45,8 +62,6 @@ BEGIN
   answer := coalesce(answer, allowance_refusal(t, path));
   IF answer IS NOT NULL THEN RETURN answer; END IF;
   names := names_of(t.purse, (asked -> 'row' ->> 'stems')::jsonb, asked -> 'covering');
-  -- All that will be counted in is locked at once, in one order.
-  PERFORM FROM accounts WHERE purse = t.purse AND name = ANY(names) ORDER BY id FOR UPDATE;
   PERFORM FROM accounts WHERE purse = t.purse AND name = ANY(names) AND currency = asked ->> 'currency'
     AND units > (asked ->> 'headroom')::numeric;
   IF FOUND THEN RETURN jsonb_build_array('large', t.seq); END IF;
@@ -58,13 +73,11 @@ BEGIN
   IF over <> '[]' THEN RETURN jsonb_build_array('over', t.seq, over); END IF;
   ids := open_accounts(t.purse, names, asked, path, t.now);
   PERFORM count_payment(ids, (asked -> 'row' ->> 'units')::bigint, t.now);
-  PERFORM insert_hold(t, jsonb_set(asked, '{row,created}', to_jsonb(t.now::text)), ids);
+  PERFORM insert_hold(t, asked -> 'row', asked ->> 'host', asked ->> 'currency', t.now, ids);
   IF t.seq % 256 = 0 THEN PERFORM prune_accounts(t); END IF;
-  RETURN jsonb_build_array('new', t.seq, t.now::text, (
-    SELECT jsonb_agg(stem)::text FROM unnest(names) name, unnest(ARRAY[(asked ->> 'currency') || ':' || name, '#:' || name]) stem
-  ), (
-    SELECT coalesce(jsonb_agg(a.units::text ORDER BY p.place), '[]') FROM unnest(path) WITH ORDINALITY p (name, place)
-    JOIN accounts a ON a.purse = t.purse AND a.name = p.name AND a.currency = asked ->> 'currency'));
+  RETURN jsonb_build_array('new', t.seq, t.now::text, CASE
+    WHEN jsonb_array_length((asked -> 'row' ->> 'stems')::jsonb) = 2 * cardinality(names) THEN asked -> 'row' ->> 'stems'
+    ELSE stems_of(names, asked ->> 'currency') END, CASE WHEN path = '{}' THEN '[]' ELSE used_in(t, path, asked) END);
 END $$;
 
 CREATE FUNCTION record_signature(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -112,7 +125,7 @@ BEGIN
   IF h.state IS DISTINCT FROM 'signed' OR standing(t, h.owner) <> 'free' THEN
     RETURN jsonb_build_array('not_open', t.seq);
   END IF;
-  RETURN jsonb_build_array('hold', t.seq, resolve(h, 'written_off', 'spent', NULL, false, t.clock));
+  RETURN jsonb_build_array('hold', t.seq, shown_past(resolve(h, 'written_off', 'spent', NULL, false, t.clock)));
 END $$;
 
 -- "units" is what goes on counting of a ceiling, "before" what the caller knew as counted, "rest" what is given back.
@@ -149,11 +162,12 @@ BEGIN
   RETURN jsonb_build_array('ok', t.seq, '1');
 END $$;
 
-CREATE FUNCTION beat(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+-- What ended after the purse was not locked is left to the next beat: sums change under the lock alone.
+CREATE FUNCTION beat(t turn, asked jsonb, locked boolean) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   p purses;
 BEGIN
-  IF has_ended_owners(t.purse, t.clock) THEN PERFORM reap(t); END IF;
+  IF locked THEN PERFORM reap(t); END IF;
   PERFORM prune_programs(t);
   SELECT * INTO p FROM purses WHERE purse = t.purse;
   RETURN jsonb_build_array('ok', t.seq, CASE WHEN p.doubted > (asked ->> 'seen')::bigint THEN '1' ELSE '' END, (
@@ -194,10 +208,9 @@ BEGIN
     RETURN;
   END IF;
   names := names_of(t.purse, (r ->> 'stems')::jsonb, facts -> 'covering');
-  PERFORM FROM accounts WHERE purse = t.purse AND name = ANY(names) ORDER BY id FOR UPDATE;
   ids := open_accounts(t.purse, names, facts, texts((r ->> 'path')::jsonb), t.now);
   PERFORM count_earlier(ids, (r ->> 'units')::bigint, (r ->> 'created')::bigint, t.now);
-  PERFORM insert_hold(t, facts, ids);
+  PERFORM insert_hold(t, r, facts ->> 'host', facts ->> 'currency', (r ->> 'created')::bigint, ids);
 END $$;
 
 CREATE FUNCTION spent(t turn, asked jsonb) RETURNS jsonb
@@ -233,10 +246,10 @@ DECLARE
   answer jsonb;
   facts jsonb;
 BEGIN
-  SELECT * INTO e FROM enter(in_purse, op, asked);
+  e := enter(in_purse, op, asked);
   IF e.refused IS NOT NULL THEN RETURN e.refused; END IF;
   t := e.t;
-  PERFORM give_up(t, asked -> 'gives');
+  IF asked -> 'gives' <> '[]' THEN PERFORM give_up(t, asked -> 'gives'); END IF;
   CASE op
     WHEN 'reserve' THEN answer := reserve(t, asked);
     WHEN 'claim' THEN answer := coalesce(met(t, asked), jsonb_build_array('none', t.seq));
@@ -251,7 +264,7 @@ BEGIN
     WHEN 'spent' THEN answer := spent(t, asked);
     WHEN 'open_allowance' THEN answer := open_allowance(t, asked);
     WHEN 'mark_allowance' THEN answer := mark_allowance(t, asked);
-    WHEN 'beat' THEN answer := beat(t, asked);
+    WHEN 'beat' THEN answer := beat(t, asked, e.locked);
     WHEN 'leave' THEN answer := leave(t);
     WHEN 'restore' THEN
       FOR facts IN SELECT jsonb_array_elements(asked -> 'rows') LOOP PERFORM write_back(t, facts); END LOOP;
@@ -267,9 +280,11 @@ BEGIN
 END $$;
 
 -- One step of a program: done as a whole or not at all. "written" is the mark of the program's layout and windows,
--- "patience" the milliseconds that it waits for another's lock.
+-- "patience" the milliseconds that it waits for another's lock. A session plans each statement once, mostly while the
+-- tables are small: so it must not take them for small, and compiling such a plan is never worth it.
 CREATE FUNCTION step(in_purse text, op text, said text, written text, patience integer) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   asked jsonb := said::jsonb;
 BEGIN

@@ -7,13 +7,16 @@ from collections import deque
 
 
 class FairLock:
-    """Lock like ``threading.Lock``. A thread that releases it gets it again only after those that wait for it."""
+    """Lock that one thread has at a time, or as many as there are places.
 
-    __slots__ = ("_mutex", "_taken", "_waiting")
+    A thread that releases it gets it again only after those that wait for it.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_free", "_mutex", "_waiting")
+
+    def __init__(self, places: int = 1) -> None:
         self._mutex = threading.Lock()
-        self._taken = False
+        self._free = places
         self._waiting: deque[threading.Lock] = deque()
 
     def __enter__(self) -> None:
@@ -25,8 +28,8 @@ class FairLock:
     def acquire(self, timeout: float = -1) -> bool:
         """Wait for the lock. Return False on time-out. With timeout=0, take it only if free and none waits."""
         with self._mutex:
-            if not (self._taken or self._waiting):
-                self._taken = True
+            if self._free and not self._waiting:
+                self._free -= 1
                 return True
             if timeout == 0:
                 return False
@@ -42,12 +45,12 @@ class FairLock:
         return came or not self._leave(turn)
 
     def release(self) -> None:
-        """Hand the lock to the thread that waits for longest, or free it."""
+        """Hand the lock to the thread that waits for longest, or free a place."""
         with self._mutex:
             if self._waiting:
                 self._waiting.popleft().release()
             else:
-                self._taken = False
+                self._free += 1
 
     def _leave(self, turn: threading.Lock) -> bool:
         """Leave the queue. Return False if the lock was handed over meanwhile."""
