@@ -31,7 +31,8 @@ from x402_client.model.networks import SOLANA_DEVNET
 from x402_client.model.offers import Offer
 from x402_client.model.signing import Signed
 from x402_client.schemes import exact_solana as module
-from x402_client.schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, ExactSolana
+from x402_client.schemes.exact_solana import ExactSolana
+from x402_client.schemes.solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 BUYER, SELLER, FEE_PAYER = (Keypair.from_seed(bytes([n]) * 32) for n in (1, 2, 3))

@@ -72,7 +72,9 @@ def spend(url: str, count: int) -> dict[str, float]:
 def cold(url: str, count: int, many: int) -> dict[str, float]:
     """Tasks that pay on Solana with a client that knows nothing of the chain yet."""
 
-    return wire.freezing(lambda: client("async", url), url + "/free", [wire.paid(url + "/solana")] * (count // many), many)
+    return wire.freezing(
+        lambda: client("async", url), url + "/free", [wire.paid(url + "/solana")] * (count // many), many
+    )
 
 
 if __name__ == "__main__":
