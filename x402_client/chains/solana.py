@@ -17,7 +17,6 @@ from typing import Any, NamedTuple, TypeVar
 from ..errors import ChainUnavailable, X402Error
 from ..guards.forks import in_each_child
 from .rpc import Rpc
-from .solana_address import blockhash_bytes
 
 T = TypeVar("T")
 #: The most seconds that a blockhash's 150 slots have taken in practice.
@@ -118,7 +117,7 @@ class SolanaChain:
         value, height = found.get("blockhash"), found.get("lastValidBlockHeight")
         context = answer.get("context")
         slot = context.get("slot") if isinstance(context, dict) else None
-        if not isinstance(value, str) or blockhash_bytes(value) is None or not isinstance(height, int):
+        if not isinstance(value, str) or not isinstance(height, int):
             raise ChainUnavailable("The endpoint's answer about the latest blockhash makes no sense.")
         self._latest = Blockhash(value, height, asked, slot if type(slot) is int else None)
         return self._latest

@@ -19,7 +19,7 @@ from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
 from ..chains.solana_address import blockhash_bytes, is_address, public_key
 from ..chains.tokens import SHIPPED, wrong_decimals
 from ..core.asks import Ask, Fetch, SignMessage
-from ..errors import InsufficientFunds, SigningError
+from ..errors import ChainUnavailable, InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, quoted
@@ -139,7 +139,8 @@ class ExactSolana:
         memo = None if plain else (theirs or os.urandom(16).hex()).encode()
         token, raw = offer.token, blockhash_bytes(blockhash)
         assert token is not None
-        assert raw is not None
+        if raw is None:  # a seller's hint was looked at before
+            raise ChainUnavailable("The endpoint's latest blockhash is none.", offer=offer)
         fee_payer = offer.extra["feePayer"]
         return Layout(
             Accounts(fee_payer, self.payer, offer.pay_to, token.address, mint.program, mint.decimals),

@@ -7,9 +7,8 @@ kept around those places, and the next payment fills them in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..chains.solana_address import public_key
 
@@ -30,8 +29,7 @@ _U64 = 8
 _TAIL = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Accounts:
+class Accounts(NamedTuple):
     """Accounts of a payment, with the token's decimals: what payments to one seller have in common."""
 
     fee_payer: str
@@ -42,8 +40,7 @@ class Accounts:
     decimals: int
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Parts of one payment's message. ``blockhash`` is 32 bytes."""
 
     accounts: Accounts
