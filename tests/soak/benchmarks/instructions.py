@@ -113,7 +113,7 @@ def measure(count: int = _COUNT, official: bool = False) -> Counts:
     """Count everything, with as many processes at once as there are cores."""
     with Worker("seller") as seller, ThreadPoolExecutor(os.cpu_count()) as pool:
         url = seller.ask("start", 0.0)
-        found = dict(zip(COLOURS, pool.map(partial(counted, url=url, count=count), COLOURS), strict=True))
+        found: Counts = dict(zip(COLOURS, pool.map(partial(counted, url=url, count=count), COLOURS), strict=True))
         if official:
             count_theirs = partial(counted, url=url, count=count, cases=OFFICIAL, python=official_python())
             for colour, theirs in zip(OFFICIAL_COLOURS, pool.map(count_theirs, OFFICIAL_COLOURS), strict=True):
