@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
+from dataclasses import FrozenInstanceError, dataclass, field, fields, make_dataclass, replace
 from typing import Any
 
 import pytest
@@ -27,6 +27,9 @@ class Slow:
     four: list[int] = field(default_factory=list)
     five: Any = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "five", (self.one, self.five))
+
 
 @quick_init
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,9 @@ class Quick:
     three: str = "3"
     four: list[int] = field(default_factory=list)
     five: Any = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "five", (self.one, self.five))
 
 
 NAMES = [one.name for one in fields(Slow)]
@@ -61,6 +67,13 @@ def test_it_takes_and_makes_the_same(values: list[Any], named: dict[str, Any]) -
 
 def test_a_default_that_is_made_is_made_for_each() -> None:
     assert Quick(1, 2).four is not Quick(1, 2).four
+
+
+@pytest.mark.parametrize("odd", [field(kw_only=True), field(init=False, default=1)])
+def test_it_refuses_fields_that_are_not_plain(odd: Any) -> None:
+    made = make_dataclass("Odd", [("one", int, odd)], frozen=True, slots=True)
+    with pytest.raises(TypeError, match="Odd.one"):
+        quick_init(made)
 
 
 def test_it_stays_frozen() -> None:

@@ -43,7 +43,11 @@ def quick_init(cls: type[T]) -> type[T]:
             takes.append(f"{name}=_default_{name}")
         else:
             takes.append(name)
+        if one.kw_only or not one.init:
+            raise TypeError(f"quick_init takes plain fields; {cls.__name__}.{name} is none.")
         sets.append(f"    _set_{name}(self, {value})\n")
+    if hasattr(cls, "__post_init__"):
+        sets.append("    self.__post_init__()\n")
     exec(f"def __init__({', '.join(takes)}):\n{''.join(sets)}", names)  # noqa: S102  # as dataclasses does, of names in our own code
     init, old = names["__init__"], vars(cls)["__init__"]
     init.__qualname__, init.__module__, init.__annotations__ = old.__qualname__, cls.__module__, old.__annotations__
