@@ -15,7 +15,6 @@ from .budgets import Cap
 from .hosts import Origin
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
-from .quick_init import quick_init
 from .spending import LedgerBusy as LedgerBusy
 from .spending import Spending as Spending
 
@@ -88,7 +87,6 @@ def payer_name(address: str) -> str:
     return address.lower() if address[:2] in ("0x", "0X") else address
 
 
-@quick_init
 @dataclass(frozen=True, slots=True)
 class Authorization:
     """The record of a signature that can move money. The header is worth money until it expires, so it is never shown.
@@ -145,7 +143,6 @@ class LastAnswer(NamedTuple):
     short: bool = False
 
 
-@quick_init
 @dataclass(frozen=True, slots=True)
 class Hold:
     """Our reservation of budget for one purchase, with its state and its payment.
@@ -282,7 +279,6 @@ class Charge:
         self.on_chain: Money | None = None
 
 
-@quick_init
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The outcome that a paid response carries: what happened to the money, and the seller's receipt.

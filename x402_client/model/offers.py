@@ -10,11 +10,9 @@ from typing import Any
 
 from .money import Money, Token
 from .networks import caip2, short_name
-from .quick_init import quick_init
 from .statements import Statement
 
 
-@quick_init
 @dataclass(frozen=True, slots=True)
 class Offer:
     """One way to pay that the server named, and what the policy made of it.
@@ -150,7 +148,6 @@ class SignIn:
         return line(f"<SignIn {words(self.domain, 60)} on {on}{why}>")
 
 
-@quick_init
 @dataclass(frozen=True, slots=True)
 class Quote:
     """The whole 402, read. An answer that asked for no payment gives a quote without offers.
