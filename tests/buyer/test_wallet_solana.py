@@ -19,6 +19,8 @@ from solders.keypair import Keypair
 import x402_client.httpx
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.ledgers.memory import MemoryLedger
+from x402_client.sandbox import TEST_SOLANA_KEYS, Sandbox
 
 SEED = b"\xca" * 32
 KEYPAIR = Keypair.from_seed(SEED)
@@ -150,3 +152,35 @@ def test_what_is_no_signature_is_not_sent(world: World, returned: Any) -> None:
 def test_another_keys_signature_is_not_sent(world: World) -> None:
     with pytest.raises(errors.SigningError, match="not by"):
         pay(world, Liar(KEYPAIR))
+
+
+class Watched(MemoryLedger):
+    """Ledger that notes its steps up to the payment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: list[str] = []
+
+    def reserve(self, order: Any, attempt: Any) -> Any:
+        self.steps.append("reserve" if order.signed is None else "reserve and record")
+        return super().reserve(order, attempt)
+
+    def record(self, hold: Any, signed: Any) -> Any:
+        self.steps.append("record")
+        return super().record(hold, signed)
+
+
+@pytest.mark.parametrize("way", ["/solana", "/v1/solana", "/v1-caip2/solana"])
+@pytest.mark.parametrize(
+    "key", [TEST_SOLANA_KEYS[0], RemoteSigner(Keypair.from_seed(TEST_SOLANA_KEYS[0]))], ids=["here", "elsewhere"]
+)
+def test_a_key_in_this_process_takes_one_step_of_the_ledger_once_a_blockhash_is_known(way: str, key: Any) -> None:
+    ledger, two = Watched(), ["reserve", "record"]
+    with Sandbox() as sandbox:
+        paying = sandbox.buyer(Policy(per_request="0.05"), wallet=Wallet(solana=key), ledger=ledger)
+        sandbox.fund(paying, "1")
+        with x402_client.httpx.wrap(httpx.Client(), paying) as client:
+            for _ in range(3):
+                assert client.get(f"{sandbox.url}{way}/weather").status_code == 200
+        assert len(sandbox.settlements) == 3
+    assert ledger.steps == two + (two * 2 if isinstance(key, RemoteSigner) else ["reserve and record"] * 2)

@@ -31,11 +31,14 @@ from x402_client.model.networks import SOLANA_DEVNET
 from x402_client.model.offers import Offer
 from x402_client.model.signing import Signed
 from x402_client.schemes import exact_solana as module
-from x402_client.schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, ExactSolana
+from x402_client.schemes.exact_solana import ExactSolana
+from x402_client.schemes.solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 
 MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 BUYER, SELLER, FEE_PAYER = (Keypair.from_seed(bytes([n]) * 32) for n in (1, 2, 3))
 USDC, PYUSD = Tokens().find(SOLANA_DEVNET, "USDC"), Tokens().find(SOLANA_DEVNET, "PYUSD")
+#: A token that the user vouches for without its program: its mint is looked up once.
+FOUND = Token(SOLANA_DEVNET, str(Pubkey(bytes([9]) * 32)), "FND", 6, currency="USD")
 BLOCKHASH, HINT = str(Pubkey(bytes([7]) * 32)), str(Pubkey(bytes([8]) * 32))
 LATEST = result({"context": {"slot": 1}, "value": {"blockhash": BLOCKHASH, "lastValidBlockHeight": 150}})
 
@@ -84,10 +87,11 @@ class Bench:
 
 
 @contextmanager
-def bench(check_funds: bool = False, **answers: Answer) -> Iterator[Bench]:
+def bench(check_funds: bool = False, own_key: bool = False, **answers: Answer) -> Iterator[Bench]:
     with Scripted(**({"getLatestBlockhash": LATEST} | answers)) as endpoint:
         chain = SolanaChain(Rpc(SOLANA_DEVNET, [endpoint.url]))
-        yield Bench(endpoint, ExactSolana(str(BUYER.pubkey()), lambda network: chain, check_funds), chain)
+        scheme = ExactSolana(str(BUYER.pubkey()), lambda network: chain, check_funds, own_key)
+        yield Bench(endpoint, scheme, chain)
         chain.rpc.close()
 
 
@@ -284,6 +288,31 @@ def test_a_hint_that_is_none_is_passed_over(hint: Any) -> None:
     with bench() as at:
         signed = at.sign(offer(recentBlockhash=hint))
     assert str(decode(signed).message.recent_blockhash) == BLOCKHASH
+
+
+@pytest.mark.parametrize("check_funds", [False, True])
+@pytest.mark.parametrize("own_key", [False, True])
+@pytest.mark.parametrize("warm", [False, True])
+@pytest.mark.parametrize("token", [USDC, FOUND])
+@pytest.mark.parametrize("extra", [{}, {"recentBlockhash": HINT}, {"memo": "order 7"}, {"memo": "№ 7"}])
+@pytest.mark.parametrize("written", [(2, SOLANA_DEVNET), (1, "solana-devnet")])
+def test_where_it_signs_here_nothing_but_the_key_is_asked(
+    check_funds: bool, own_key: bool, warm: bool, token: Token, extra: dict[str, Any], written: tuple[int, str]
+) -> None:
+    this = offer(*written, token, **extra)
+    simulated = result({"value": {"err": None, "unitsConsumed": 30_000}})
+    info = result({"value": {"owner": TOKEN_PROGRAM, "data": {"parsed": {"info": {"decimals": 6}}}}})
+    funds = result({"value": [account(10_000), account(0)]})
+    answers = {"simulateTransaction": simulated, "getAccountInfo": info, "getMultipleAccounts": funds}
+    with bench(check_funds, own_key, **answers) as at:
+        if warm:
+            at.sign(offer(token=token))
+        before = len(at.calls())
+        here = at.scheme.signs_here(this)
+        at.sign(this)
+        asked = at.calls()[before:]
+    # The rule: "With a local signer and nobody to ask, `admit` signs first".
+    assert here is (own_key and not asked)
 
 
 def test_version_1_has_no_hints() -> None:

@@ -64,8 +64,9 @@ def _upto_evm(signer: Any, endpoints: Endpoints, check_funds: bool, permits: boo
 
 def _exact_solana(signer: Any, endpoints: Endpoints, check_funds: bool, permits: bool) -> Scheme:
     from ..schemes.exact_solana import ExactSolana
+    from ..signers.solana import LocalSolanaSigner
 
-    return ExactSolana(signer.address, SolanaChains(endpoints).of, check_funds)
+    return ExactSolana(signer.address, SolanaChains(endpoints).of, check_funds, isinstance(signer, LocalSolanaSigner))
 
 
 #: The schemes that ship, by name and family, with the function that makes each. A scheme that the wallet has no key for

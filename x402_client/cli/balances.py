@@ -19,7 +19,7 @@ from ..errors import ChainUnavailable
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ..policy.policy import Policy
-from ..schemes.exact_solana import TOKEN_PROGRAM
+from ..schemes.solana_message import TOKEN_PROGRAM
 from ..signers.play_keys import takes_play_keys
 from .buying import endpoints
 from .exits import Code

@@ -43,7 +43,9 @@ def _without_payment(found: Receipt, hold: Hold, signed: Authorization, same: Sa
         found = replace(found, signed=None, raw={})
     payer = found.payer or ""
     ourselves = same(hold.offer.network, payer, signed.payer)
-    texts = (found.transaction, found.network, "" if ourselves else payer, found.error)
+    # A payment echoes the offer, so a network of as many letters as are compared is in it.
+    named = found.network in (hold.offer.network, hold.offer.written_network)
+    texts = (found.transaction, "" if named else found.network, "" if ourselves else payer, found.error)
     ours = repeated(texts, signed.header[1])
     if not any(ours):
         return found

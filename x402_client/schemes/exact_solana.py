@@ -13,24 +13,20 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from ..chains.solana import LIFE_SECONDS, Blockhash, Mint, SolanaChain
-from ..chains.solana_address import is_address, public_key
+from ..chains.solana_address import blockhash_bytes, is_address, public_key
 from ..chains.tokens import SHIPPED, wrong_decimals
 from ..core.asks import Ask, Fetch, SignMessage
-from ..errors import InsufficientFunds, SigningError
+from ..errors import ChainUnavailable, InsufficientFunds, SigningError
 from ..model.money import Token
 from ..model.networks import short_name
 from ..model.offers import Offer, quoted
 from ..model.signing import Signed
 from .payment_flow import flow_objection
+from .solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM, Accounts, Layout, message, token_account
 
-TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"
-TOKEN_2022_PROGRAM = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
-_MEMO_PROGRAM = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
 _SYSTEM_PROGRAM = "11111111111111111111111111111111"
 _PROGRAMS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _MAX = 2**64 - 1
@@ -55,31 +51,18 @@ class _Prices:
         return next(self._next) % _PRICES + 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """Parts of one payment's transaction."""
-
-    fee_payer: str
-    payer: str
-    pay_to: str
-    mint: str
-    program: str
-    decimals: int
-    amount: int
-    memo: str | None
-    units: int
-    unit_price: int
-    blockhash: str
-
-
 class ExactSolana:
     """Scheme ``exact`` on Solana: transfers of SPL Token and Token-2022 tokens."""
 
     name = "exact"
     family = "solana"
 
-    def __init__(self, payer: str, chain: Callable[[str], SolanaChain], check_funds: bool = False) -> None:
+    def __init__(
+        self, payer: str, chain: Callable[[str], SolanaChain], check_funds: bool = False, own_key: bool = False
+    ) -> None:
+        """Make the scheme. ``own_key`` says that the signer is a key in this process."""
         self.payer = payer
+        self._own_key = own_key
         self._chain = chain
         self._check_funds = check_funds
         self._prices = _Prices()
@@ -120,6 +103,15 @@ class ExactSolana:
             return "payTo is the buyer itself"
         return "payTo is the token's own mint" if to == offer.token.address else None
 
+    def signs_here(self, offer: Offer) -> bool:
+        """Return True if all that signing needs is a key in this process, and what is known of the chain."""
+        if not self._own_key or self._check_funds or _written_units(offer) is None:
+            return False
+        chain, token = self._chain(offer.network), offer.token
+        assert token is not None
+        known = _vouched_for(chain, token) or chain.mint(token.address)
+        return known is not None and _known_blockhash(chain, offer) is not None
+
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Sign. If the signer took so long that the blockhash is about to expire, sign once more with a later one."""
         chain = self._chain(offer.network)
@@ -130,43 +122,42 @@ class ExactSolana:
         for attempt in range(_TRIES):
             blockhash = yield from _blockhash(chain, offer if attempt == 0 else None)
             layout = self._layout(offer, mint, blockhash.value, units)
-            message = _message(layout)
-            given = yield from SignMessage(message)
-            if not given.trusted and not _verified(given.signature, self.payer, message):
+            unsigned = message(layout)
+            given = yield from SignMessage(unsigned)
+            if not given.trusted and not _verified(given.signature, self.payer, unsigned):
                 raise SigningError(f"The signature that came back is not by {self.payer}. Nothing was sent.")
             if given.seconds < _SIGNING:
-                return _signed(offer, layout, message, given.signature, blockhash)
+                return _signed(offer, layout, unsigned, given.signature, blockhash)
         raise SigningError(
             f"The signer took {given.seconds:.0f} s twice. A Solana payment must be signed within {_SIGNING} s, or it "  # pyright: ignore[reportPossiblyUnboundVariable]  # the loop ran
             "would expire on its way. Nothing was sent."
         )
 
-    def _layout(self, offer: Offer, mint: Mint, blockhash: str, units: int) -> _Layout:
+    def _layout(self, offer: Offer, mint: Mint, blockhash: str, units: int) -> Layout:
         theirs = offer.extra.get("memo")
         plain = offer.version == 1 and ":" not in offer.written_network
-        memo = None if plain else (theirs or os.urandom(16).hex())
-        assert offer.token is not None
-        return _Layout(
-            fee_payer=offer.extra["feePayer"],
-            payer=self.payer,
-            pay_to=offer.pay_to,
-            mint=offer.token.address,
-            program=mint.program,
-            decimals=mint.decimals,
+        memo = None if plain else (theirs or os.urandom(16).hex()).encode()
+        token, raw = offer.token, blockhash_bytes(blockhash)
+        assert token is not None
+        if raw is None:  # a seller's hint was looked at before
+            raise ChainUnavailable("The endpoint's latest blockhash is none.", offer=offer)
+        fee_payer = offer.extra["feePayer"]
+        return Layout(
+            Accounts(fee_payer, self.payer, offer.pay_to, token.address, mint.program, mint.decimals),
             amount=offer.amount,
             memo=memo,
             units=units,
             # A random memo is unique already. All other payments differ by their price.
             unit_price=1 if memo and not theirs else self._prices.draw(),
-            blockhash=blockhash,
+            blockhash=raw,
         )
 
     def _units(self, chain: SolanaChain, offer: Offer, mint: Mint) -> Generator[Ask[Any], Any, int]:
-        memo = offer.extra.get("memo") or ""
-        if memo.isascii():
-            return next(units for size, units in _UNITS if len(memo) <= size)
+        known = _written_units(offer)
+        if known is not None:
+            return known
         layout = self._layout(offer, mint, _SYSTEM_PROGRAM, _MOST_UNITS * 10)
-        trial = _transaction(_message(layout), bytes(64))
+        trial = _transaction(message(layout), bytes(64))
         needed = yield from Fetch(lambda: chain.units_needed(trial))
         units = needed + needed // 20 + 500
         if units > _MOST_UNITS:
@@ -178,8 +169,8 @@ class ExactSolana:
 
     def _funds(self, chain: SolanaChain, offer: Offer, mint: Mint) -> Generator[Ask[Any], Any, None]:
         assert offer.token is not None
-        ours = _token_account(self.payer, offer.token.address, mint.program)
-        theirs = _token_account(offer.pay_to, offer.token.address, mint.program)
+        ours = token_account(self.payer, offer.token.address, mint.program)
+        theirs = token_account(offer.pay_to, offer.token.address, mint.program)
         have, exists = yield from Fetch(lambda: chain.balances([ours, theirs]))
         token = offer.token
         where = f"{offer.token.symbol or offer.token.address} on {short_name(offer.network)}"
@@ -198,72 +189,34 @@ class ExactSolana:
             )
 
 
-def _transaction(message: bytes, signature: bytes) -> str:
+def _written_units(offer: Offer) -> int | None:
+    """Return the compute units that a payment takes. None: its memo is not ASCII, and only the chain can tell."""
+    memo = offer.extra.get("memo") or ""
+    return next(units for size, units in _UNITS if len(memo) <= size) if memo.isascii() else None
+
+
+def _transaction(unsigned: bytes, signature: bytes) -> str:
     """Return the transaction in base64: two signatures, that of the fee payer still empty, and the message."""
-    return base64.b64encode(b"\x02" + bytes(64) + signature + message).decode()
-
-
-def _message(layout: _Layout) -> bytes:
-    """Return the compiled message as it is signed."""
-    from solders.message import MessageV0, to_bytes_versioned
-
-    payer, blockhash = public_key(layout.fee_payer), _hash(layout.blockhash)
-    return to_bytes_versioned(MessageV0.try_compile(payer, _instructions(layout), [], blockhash))
-
-
-@lru_cache(maxsize=64)
-def _hash(blockhash: str) -> Any:
-    from solders.hash import Hash
-
-    return Hash.from_string(blockhash)
-
-
-def _instructions(layout: _Layout) -> list[Any]:
-    from solders.compute_budget import set_compute_unit_limit, set_compute_unit_price
-    from solders.instruction import Instruction
-
-    # TransferChecked: the instruction's number, the amount, the decimals.
-    data = bytes([12]) + layout.amount.to_bytes(8, "little") + bytes([layout.decimals])
-    accounts = _accounts(layout.payer, layout.pay_to, layout.mint, layout.program)
-    budget = [set_compute_unit_limit(layout.units), set_compute_unit_price(layout.unit_price)]
-    transfer = [Instruction(public_key(layout.program), data, accounts)]
-    memo = [] if layout.memo is None else [Instruction(public_key(_MEMO_PROGRAM), layout.memo.encode(), [])]
-    return budget + transfer + memo
-
-
-@lru_cache(maxsize=1024)
-def _accounts(payer: str, pay_to: str, mint: str, program: str) -> tuple[Any, ...]:
-    """Return the accounts of a TransferChecked: from where, of what, to where, by whom."""
-    from solders.instruction import AccountMeta
-
-    source, target = (public_key(_token_account(owner, mint, program)) for owner in (payer, pay_to))
-    return (
-        AccountMeta(source, is_signer=False, is_writable=True),
-        AccountMeta(public_key(mint), is_signer=False, is_writable=False),
-        AccountMeta(target, is_signer=False, is_writable=True),
-        AccountMeta(public_key(payer), is_signer=True, is_writable=False),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _token_account(owner: str, mint: str, program: str) -> str:
-    from solders.token.associated import get_associated_token_address
-
-    return str(get_associated_token_address(*map(public_key, (owner, mint, program))))
+    return base64.b64encode(b"\x02" + bytes(64) + signature + unsigned).decode()
 
 
 def _mint(chain: SolanaChain, offer: Offer) -> Generator[Ask[Any], Any, Mint]:
-    """Return the token's mint. One of Policy(tokens=...) is looked up once.
-
-    Without an endpoint the user's word counts, if it names the program.
-    """
+    """Return the token's mint. One of Policy(tokens=...) is looked up once."""
     token = offer.token
     assert token is not None
-    if token.program is not None and (token in SHIPPED or not chain.rpc.urls):
-        return Mint(token.program, token.decimals)
+    vouched = _vouched_for(chain, token)
+    if vouched is not None:
+        return vouched
     mint = chain.mint(token.address) or (yield from Fetch(lambda: chain.fetch_mint(token.address)))
     _check_mint(mint, token)
     return mint
+
+
+def _vouched_for(chain: SolanaChain, token: Token) -> Mint | None:
+    """Return the mint as it is written down. Without an endpoint the user's word counts, if it names the program."""
+    if token.program is not None and (token in SHIPPED or not chain.rpc.urls):
+        return Mint(token.program, token.decimals)
+    return None
 
 
 def _check_mint(mint: Mint, token: Token) -> None:
@@ -280,33 +233,36 @@ def _check_mint(mint: Mint, token: Token) -> None:
 
 def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:
     """Return the seller's hint unless it is known to be old, else the cached blockhash, else the chain's latest."""
+    return _known_blockhash(chain, offer) or (yield from Fetch(chain.fetch_blockhash))
+
+
+def _known_blockhash(chain: SolanaChain, offer: Offer | None) -> Blockhash | None:
     hint = offer.extra.get("recentBlockhash") if offer is not None and offer.version == 2 else None
-    hinted = chain.fresh_hint(hint) if isinstance(hint, str) and is_address(hint) else None
-    found = hinted or chain.blockhash()
-    return found or (yield from Fetch(chain.fetch_blockhash))
+    hinted = chain.fresh_hint(hint) if isinstance(hint, str) and blockhash_bytes(hint) else None
+    return hinted or chain.blockhash()
 
 
-def _verified(signature: bytes, payer: str, message: bytes) -> bool:
+def _verified(signature: bytes, payer: str, unsigned: bytes) -> bool:
     from solders.signature import Signature
 
-    return Signature.from_bytes(signature).verify(public_key(payer), message)
+    return Signature.from_bytes(signature).verify(public_key(payer), unsigned)
 
 
-def _signed(offer: Offer, layout: _Layout, message: bytes, signature: bytes, blockhash: Blockhash) -> Signed:
+def _signed(offer: Offer, layout: Layout, unsigned: bytes, signature: bytes, blockhash: Blockhash) -> Signed:
     from solders.signature import Signature
 
-    own = str(Signature.from_bytes(signature))
+    own, accounts = str(Signature.from_bytes(signature)), layout.accounts
     evidence: Mapping[str, Any] = {
         "signature": own,
-        "token_account": _token_account(layout.payer, layout.mint, layout.program),
+        "token_account": token_account(accounts.payer, accounts.mint, accounts.program),
         "blockhash": blockhash.value,
         "last_valid_height": blockhash.last_valid_height,
         "slot": blockhash.slot,
     }
     return Signed(
-        {"transaction": _transaction(message, signature)},
-        nonce=layout.memo if layout.memo and not offer.extra.get("memo") else own,
-        payer=layout.payer,
+        {"transaction": _transaction(unsigned, signature)},
+        nonce=layout.memo.decode() if layout.memo and not offer.extra.get("memo") else own,
+        payer=accounts.payer,
         expires=int(time.time()) + LIFE_SECONDS,
         evidence=evidence,
     )

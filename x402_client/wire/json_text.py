@@ -15,6 +15,8 @@ from ..errors import MalformedQuote
 
 #: Some servers write this byte order mark before UTF-8.
 _MARK = b"\xef\xbb\xbf"
+#: Levels of nesting that no parser minds.
+_SHALLOW = 64
 _LETTERS = re.compile(r"[A-Za-z0-9+/]+", re.ASCII)
 
 
@@ -63,12 +65,16 @@ def load_exactly(data: bytes | str, depth: int) -> Any:
 
 def _load(data: bytes | str, depth: int, decode: Any) -> Any:
     try:
-        text = data if isinstance(data, str) else data.removeprefix(_MARK).decode()
+        data = data.encode() if isinstance(data, str) else data.removeprefix(_MARK)
+        text = data.decode()
+        # The depth cannot exceed the number of brackets, and only an escape can write half a surrogate pair.
+        if "\\u" not in text and text.count("{") + text.count("[") <= min(depth, _SHALLOW):
+            return decode(text)
         # This parser bounds the nesting. The standard library's relies on the recursion limit. Other libraries raise
         # that (py_ecc does), and then a hostile document overflows the stack of the process.
-        _from_json()(text.encode(), allow_inf_nan=False)
+        _from_json()(data, allow_inf_nan=False)
         value = decode(text)
-        _check_depth(text, value, depth)
+        _check_depth(value, depth)
     except ValueError as fault:  # JSON and Unicode errors, and integers of thousands of digits
         if "recursion" in str(fault):
             raise MalformedQuote(f"It is nested deeper than {depth} levels.") from None
@@ -109,14 +115,16 @@ def _exact(text: str) -> float:
     return number
 
 
-_decode = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite).decode
-_decode_exactly = json.JSONDecoder(object_pairs_hook=_once, parse_float=_exact).decode
+def _constant(text: str) -> float:
+    raise ValueError(f"JSON has no {text}.")
+
+
+_decode = json.JSONDecoder(object_pairs_hook=_once, parse_float=_finite, parse_constant=_constant).decode
+_decode_exactly = json.JSONDecoder(object_pairs_hook=_once, parse_float=_exact, parse_constant=_constant).decode
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-def _check_depth(text: str, value: Any, depth: int) -> None:
-    if text.count("{") + text.count("[") <= depth:
-        return  # the depth cannot exceed the number of brackets
+def _check_depth(value: Any, depth: int) -> None:
     level = [value]
     for _ in range(depth):
         level = [inner for outer in level for inner in _children(outer)]

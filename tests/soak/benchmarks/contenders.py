@@ -18,8 +18,6 @@ from . import terms
 
 _PLACE = tempfile.TemporaryDirectory()
 _UNLIMITED = httpx.Limits(max_connections=None)
-#: The kinds of clients that are async.
-ASYNC = ("async", "aiohttp", "httpx over aiohttp")
 
 
 @cache
@@ -35,14 +33,17 @@ def buyer(ledger: str = "memory", ahead: bool = False, rpc: str = "", offers: in
     return Buyer(wallet, policy, ledger=kept, rpc={terms.DEVNET: f"{rpc}/rpc"} if rpc else None, bounds=bounds)
 
 
-def client(how: str, colour: str) -> Any:
-    """Return a client that pays as ``how`` says, without a limit to its connections. An async one begins in a loop."""
+def client(how: str, colour: str, rpc: str = "") -> Any:
+    """Return a client that pays as ``how`` says, without a limit to its connections. An async one begins in a loop.
+
+    ``rpc`` is where the Solana endpoint is.
+    """
     made = _bare(colour)
     if how in ("floor", "floor ahead", "null"):
         _put_floor_in(made, how, colour)
     elif not how.startswith("bare"):
         face = importlib.import_module(f"x402_client.{colour if colour in ('requests', 'aiohttp') else 'httpx'}")
-        face.wrap(made, buyer(how.removesuffix(" ahead"), ahead=how.endswith(" ahead")))
+        face.wrap(made, buyer(how.removesuffix(" ahead"), ahead=how.endswith(" ahead"), rpc=rpc))
     return made
 
 

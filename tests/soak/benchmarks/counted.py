@@ -8,29 +8,42 @@ import itertools
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from . import wire
-from .contenders import ASYNC, client
 from .counter import Counter
 
 #: Payments before those that count: so that the code has run, and once more so that the connection is open.
 _WARM, _AGAIN = 20, 3
+SOLANA = ("solana", "hinted")
 
 
 def requests(how: str, url: str) -> list[wire.Request]:
     """Return what one payment of a case asks for."""
     if how == "bare once":
-        return [wire.paid(url + "/free")]
-    if how == "bare twice":
-        return wire.by_hand(url + "/evm2")
-    return [wire.paid(url + "/evm2")]
+        return [wire.paid(f"{url}/free")]
+    who, _, kind = how.partition(" of ")
+    place = f"{url}/{kind or 'evm2'}"
+    return wire.by_hand(place) if who == "bare twice" else [wire.paid(place)]
+
+
+def client(how: str, colour: str, url: str) -> Any:
+    """Return a client that pays as a case says: ``floor of solana``, or ``floor``, which is ``floor of evm2``."""
+    who, _, kind = how.partition(" of ")
+    if who == "official":
+        from .official import client as official  # it has an environment of its own
+
+        return official(colour, url)
+    from .contenders import client as contender
+
+    return contender(who, colour, rpc=url if kind in SOLANA else "")
 
 
 def pay(how: str, colour: str, url: str, count: int, counting: AbstractContextManager[None]) -> None:
     """Pay a few times, and then ``count`` times inside a context."""
     asked = requests(how, url)
-    if colour not in ASYNC:
-        with client(how, colour) as made:
+    if colour not in wire.ASYNC:
+        with client(how, colour, url) as made:
             wire.buy(made, asked * _AGAIN)
             _settle()
             with counting:
@@ -38,7 +51,7 @@ def pay(how: str, colour: str, url: str, count: int, counting: AbstractContextMa
         return
 
     async def work() -> None:
-        async with client(how, colour) as made:
+        async with client(how, colour, url) as made:
             await wire.abuy(made, asked * _AGAIN)
             _settle()
             with counting:

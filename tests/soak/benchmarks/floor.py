@@ -79,7 +79,6 @@ _KEYPAIR = Keypair.from_seed(terms.SEED)
 _PROGRAM, _MINT = Pubkey.from_string(terms.TOKEN_PROGRAM), Pubkey.from_string(terms.MINT)
 _MEMO = Pubkey.from_string("MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr")
 _SOURCE = get_associated_token_address(_KEYPAIR.pubkey(), _MINT, _PROGRAM)
-_HASH = Hash.from_string(terms.BLOCKHASH)
 _TARGETS: dict[str, Pubkey] = {}
 
 
@@ -104,7 +103,8 @@ def solana(offer: dict[str, Any]) -> dict[str, Any]:
         Instruction(_MEMO, os.urandom(16).hex().encode(), []),
     ]
     fee_payer = Pubkey.from_string(offer["extra"]["feePayer"])
-    message = MessageV0.try_compile(fee_payer, instructions, [], _HASH)
+    blockhash = Hash.from_string(offer["extra"].get("recentBlockhash", terms.BLOCKHASH))
+    message = MessageV0.try_compile(fee_payer, instructions, [], blockhash)
     signatures = [Signature.default(), _KEYPAIR.sign_message(to_bytes_versioned(message))]
     return {"transaction": base64.b64encode(bytes(VersionedTransaction.populate(message, signatures))).decode()}
 

@@ -3,7 +3,8 @@
 A count of instructions repeats where a time does not: on a busy machine, in a container, next month. ``--write`` keeps
 the table beside this file, and puts it into the manual. ``--check`` fails where what this package adds to a bare client
 has grown by more than 2 %, and by more than counts vary. It judges only under the Python and the libraries that the
-table was recorded with, and else it prints.
+table was recorded with, and else it prints. ``--write`` alone counts the official client, which has an environment of
+its own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -25,13 +27,25 @@ from typing import Any
 from ..page import put
 from .counter import COUNTS_HERE
 from .crew import ROOT, Worker
+from .official_python import official_python
 from .report import Row, at_least, at_most, curve, judged
 
 RECORDED = Path(__file__).with_name("instructions.json")
 COLOURS = ("sync", "async", "requests", "aiohttp")
-CASES = ("bare once", "bare twice", "null", "floor", "memory", "sqlite", "floor ahead", "memory ahead")
+EVM = ("bare once", "bare twice", "null", "floor", "memory", "sqlite", "floor ahead", "memory ahead")
+#: ``hinted``: each 402 names another recent blockhash, so it is read anew, and no chain is asked.
+SOLANA = (
+    "bare twice of solana", "null of solana", "floor of solana", "memory of solana", "floor of hinted",
+    "memory of hinted",
+)  # fmt: skip
+CASES = EVM + SOLANA
+#: The official client has no payer for sync httpx and for aiohttp.
+OFFICIAL, OFFICIAL_COLOURS = ("official of solana", "official of hinted"), ("async", "requests")
 #: What is judged, and what a bare client takes for the same.
-OURS = {"memory": "bare twice", "sqlite": "bare twice", "memory ahead": "bare once"}
+OURS = {
+    "memory": "bare twice", "sqlite": "bare twice", "memory ahead": "bare once",
+    "memory of solana": "bare twice of solana", "memory of hinted": "bare twice of solana",
+}  # fmt: skip
 MORE = 1.02
 #: The part of itself by which a count may differ the next time. Under requests it is more than 2 % of what ours adds.
 VARIES = 0.005
@@ -40,6 +54,10 @@ _SHOWN = {
     "bare once": "a bare request", "bare twice": "the bare client's two requests", "null": "a constant header",
     "floor": "the floor", "memory": "this, ledger in memory", "sqlite": "this, SQLite",
     "floor ahead": "the floor, ahead", "memory ahead": "this, ahead",
+    "bare twice of solana": "the bare client's two requests", "null of solana": "a constant header",
+    "floor of solana": "the floor", "memory of solana": "this, ledger in memory",
+    "official of solana": "the official client", "floor of hinted": "the floor, a hint in each 402",
+    "memory of hinted": "this, a hint in each 402", "official of hinted": "the official client, a hint in each 402",
 }  # fmt: skip
 BEGIN = "<!-- instructions: written by python -m tests.soak.benchmarks.instructions --write -->"
 END = "<!-- end of the instructions -->"
@@ -47,7 +65,7 @@ _NOT_HERE = "Instructions are counted by valgrind on Linux and x86-64. There is 
 _COUNT = 40
 _LIBRARIES = (
     "httpx", "httpcore", "h11", "anyio", "requests", "urllib3", "aiohttp", "yarl", "multidict", "pydantic",
-    "pydantic-core", "coincurve", "safe-pysha3", "pycryptodome",
+    "pydantic-core", "coincurve", "safe-pysha3", "pycryptodome", "solders",
 )  # fmt: skip
 #: What a processor may be able to do, as the system names it.
 _ROUTINES = ("sse4_2", "bmi2", "avx2", "avx512f", "sha_ni", "erms", "fsrm")
@@ -75,25 +93,32 @@ def _processor() -> str:
     return " ".join([platform.machine(), *(flag for flag in _ROUTINES if flag in flags)])
 
 
-def counted(colour: str, url: str, count: int, cases: tuple[str, ...] = CASES) -> dict[str, float]:
+def counted(
+    colour: str, url: str, count: int, cases: tuple[str, ...] = CASES, python: str | Path = sys.executable
+) -> dict[str, float]:
     """Count the payments of one kind of client, in a process of its own."""
     # Sets of strings are walked in one order, and no variable of the caller's moves the stack.
     clean = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
     with tempfile.TemporaryDirectory() as place:
         subprocess.run(
             ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={place}/out",
-             sys.executable, "-m", "tests.soak.benchmarks.counted", colour, url, str(count), *cases],
+             python, "-m", "tests.soak.benchmarks.counted", colour, url, str(count), *cases],
             cwd=ROOT, env=clean, check=True, timeout=1200,
         )  # fmt: skip
         dumps = [_DUMP.search(path.read_text()) for path in Path(place).iterdir()]
     return {found[1]: round(int(found[2]) / count / 1000, 1) for found in dumps if found}
 
 
-def measure(count: int = _COUNT) -> Counts:
+def measure(count: int = _COUNT, official: bool = False) -> Counts:
     """Count everything, with as many processes at once as there are cores."""
     with Worker("seller") as seller, ThreadPoolExecutor(os.cpu_count()) as pool:
         url = seller.ask("start", 0.0)
-        return dict(zip(COLOURS, pool.map(partial(counted, url=url, count=count), COLOURS), strict=True))
+        found: Counts = dict(zip(COLOURS, pool.map(partial(counted, url=url, count=count), COLOURS), strict=True))
+        if official:
+            count_theirs = partial(counted, url=url, count=count, cases=OFFICIAL, python=official_python())
+            for colour, theirs in zip(OFFICIAL_COLOURS, pool.map(count_theirs, OFFICIAL_COLOURS), strict=True):
+                found[colour] |= theirs
+        return found
 
 
 def added(counts: Counts) -> Counts:
@@ -101,13 +126,23 @@ def added(counts: Counts) -> Counts:
     return {colour: {how: found[how] - found[bare] for how, bare in OURS.items()} for colour, found in counts.items()}
 
 
-def table(counts: Counts) -> str:
+def shown(counts: Counts) -> str:
+    """Return all that the page says: the tables, and what is wanted beside what is."""
+    on_solana = [how for case in SOLANA for how in (case, case.replace("memory", "official")) if how in _SHOWN]
+    return "\n\n".join([
+        table("Thousands of instructions of one payment, on an EVM chain:", counts, EVM),
+        table("Thousands of instructions of one payment on Solana:", counts, dict.fromkeys(on_solana)),
+        judged(goals(counts)),
+    ])  # fmt: skip
+
+
+def table(title: str, counts: Counts, cases: Iterable[str]) -> str:
     """The counts, and what ours adds to each bare client."""
     more = added(counts)
-    lines = [[_SHOWN[how], *(_cell(counts[colour][how], more[colour].get(how)) for colour in counts)] for how in CASES]
-    return curve(
-        "Thousands of instructions of one payment:", ("payer", *(_CLIENTS[colour] for colour in counts)), lines
-    )
+    lines = [
+        [_SHOWN[how], *(_cell(counts[colour].get(how), more[colour].get(how)) for colour in counts)] for how in cases
+    ]
+    return curve(title, ("payer", *(_CLIENTS[colour] for colour in counts)), lines)
 
 
 def goals(counts: Counts) -> list[Row]:
@@ -130,10 +165,23 @@ def goals(counts: Counts) -> list[Row]:
     for how, name, most in (("memory", "a payment", 0.4), ("memory ahead", "a payment ahead", 0.3)):
         share = counts["aiohttp"][how] / counts["async"]["memory"]
         rows.append(at_most(f"{name}, aiohttp", share, most, of=" a payment by httpx, async"))
+    return rows + _goals_on_solana(counts)
+
+
+def _goals_on_solana(counts: Counts) -> list[Row]:
+    rows = []
+    for how, name in (("of solana", "a payment on Solana"), ("of hinted", "a payment on Solana with a hint")):
+        for colour in OFFICIAL_COLOURS:
+            found = counts[colour]
+            if f"official {how}" in found:
+                share = found[f"memory {how}"] / found[f"official {how}"]
+                rows.append(at_most(f"{name}, {_CLIENTS[colour]}", share, 1, of=" the official client's"))
     return rows
 
 
-def _cell(whole: float, more: float | None) -> str:
+def _cell(whole: float | None, more: float | None) -> str:
+    if whole is None:
+        return "–"
     return f"{whole:,.0f}" if more is None else f"{whole:,.0f} (+{more:,.0f})"
 
 
@@ -162,11 +210,10 @@ def main() -> None:
     if not COUNTS_HERE:
         print(_NOT_HERE)
         return
-    counts = measure()
-    shown = f"{table(counts)}\n\n{judged(goals(counts))}"
-    print(shown)
+    counts = measure(official=said.write)
+    print(shown(counts))
     if said.write:
-        put(shown, BEGIN, END)
+        put(shown(counts), BEGIN, END)
         RECORDED.write_text(json.dumps({"installed": installed(), "counts": counts}, indent=2) + "\n")
     if said.check:
         sys.exit(judge(counts, json.loads(RECORDED.read_text())))

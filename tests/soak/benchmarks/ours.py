@@ -28,7 +28,7 @@ from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.model.holds import Attempt
 
 from . import terms, wire
-from .contenders import ASYNC, buyer, client
+from .contenders import buyer, client
 from .crew import serve
 from .turnstile import HOST, Turnstile
 
@@ -56,7 +56,7 @@ def retry(kind: str, count: int, colour: str, rpc: str = "", offers: int = 1) ->
 def spend(how: str, colour: str, url: str, count: int, many: int) -> dict[str, float]:
     """Return what purchases over real sockets take, by tasks or threads together."""
     asked = wire.by_hand(url) if how == "bare twice" else [wire.paid(url)]
-    drive = wire.by_tasks if colour in ASYNC else wire.by_threads
+    drive = wire.by_tasks if colour in wire.ASYNC else wire.by_threads
     return drive(lambda: client(how, colour), asked * (count // many), many)
 
 

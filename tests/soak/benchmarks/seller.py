@@ -9,15 +9,19 @@ import asyncio
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from .crew import serve
-from .terms import PATHS, PAYERS, asking, receipt, rpc_answer
+from .terms import CHANGING, PATHS, PAYERS, asking, receipt, rpc_answer
 
 _counts: Counter[str] = Counter()
+#: What is answered under a path: without a payment, and with one.
+_Answers = dict[str, tuple[Callable[[], bytes], Callable[[], bytes]]]
 
 
 class _Line(asyncio.Protocol):
-    def __init__(self, answers: dict[str, tuple[bytes, bytes]], delay: float) -> None:
+    def __init__(self, answers: _Answers, delay: float) -> None:
         self._answers, self._delay, self._data = answers, delay, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -44,7 +48,7 @@ class _Line(asyncio.Protocol):
             sent = _response("200 OK", [("content-type", "application/json")], json.dumps(answer).encode())
             asyncio.get_running_loop().call_later(self._delay, self._transport.write, sent)  # type: ignore[attr-defined]
         else:
-            self._transport.write(self._answers[path][paid])  # type: ignore[attr-defined]
+            self._transport.write(self._answers[path][paid]())  # type: ignore[attr-defined]
 
 
 def _response(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes:
@@ -52,20 +56,26 @@ def _response(status: str, headers: list[tuple[str, str]], body: bytes) -> bytes
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _answers(base: str) -> dict[str, tuple[bytes, bytes]]:
-    found = {"/free": (_response("200 OK", [], b"free"),) * 2}
+def _answers(base: str) -> _Answers:
+    free = _response("200 OK", [], b"free")
+    found: _Answers = {"/free": (partial(bytes, free), partial(bytes, free))}
     for kind, path in PATHS.items():
-        headers, body = asking(kind, base + path)
-        sold = [("content-type", "text/plain"), receipt(kind, PAYERS[kind])]
-        found[path] = (_response("402 Payment Required", headers, body), _response("200 OK", sold, b"sold"))
+        sold = _response("200 OK", [("content-type", "text/plain"), receipt(kind, PAYERS[kind])], b"sold")
+        ask = partial(_asking, kind, base + path)
+        found[path] = (ask if kind in CHANGING else partial(bytes, ask()), partial(bytes, sold))
     return found
+
+
+def _asking(kind: str, url: str) -> bytes:
+    headers, body = asking(kind, url)
+    return _response("402 Payment Required", headers, body)
 
 
 def start(delay: float) -> str:
     """Begin to sell; where."""
     loop = asyncio.new_event_loop()
     threading.Thread(target=loop.run_forever, daemon=True).start()
-    answers: dict[str, tuple[bytes, bytes]] = {}
+    answers: _Answers = {}
     making = loop.create_server(lambda: _Line(answers, delay), "127.0.0.1", 0, backlog=1024)
     server = asyncio.run_coroutine_threadsafe(making, loop).result()
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"

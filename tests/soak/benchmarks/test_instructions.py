@@ -11,7 +11,6 @@ from ..page import PAGE
 from . import instructions
 from .counter import COUNTS_HERE
 from .crew import Worker
-from .report import judged
 
 counts_here = pytest.mark.skipif(not COUNTS_HERE, reason="valgrind counts on Linux and x86-64, where it is.")
 
@@ -72,9 +71,16 @@ def test_growth_fails_under_the_versions_that_were_recorded(
 
 def test_the_tables_are_whole() -> None:
     counts = recorded()["counts"]
-    lines = instructions.table(counts).splitlines()[4:]
-    assert len(lines) == len(instructions.CASES)
-    assert all(line.count("|") == 2 + len(instructions.COLOURS) for line in lines)
+    shown = instructions.shown(counts)
+    for title, cases in (
+        ("of one payment, on", instructions.EVM),
+        ("on Solana", instructions.SOLANA + instructions.OFFICIAL),
+    ):
+        _, _, after = shown.partition(title)
+        head, _, *lines = after.partition("\n\n")[2].partition("\n\n")[0].splitlines()
+        assert len(lines) == len(cases)
+        assert {line.count("|") for line in (head, *lines)} == {2 + len(instructions.COLOURS)}
+        assert sum(line.count("–") for line in lines) == len(set(cases) & set(instructions.OFFICIAL)) * 2
     assert all(row.met is not None for row in instructions.goals(counts))
 
 
@@ -82,4 +88,13 @@ def test_the_manual_has_the_table_that_is_recorded() -> None:
     counts = recorded()["counts"]
     _, _, after = PAGE.read_text("utf-8").partition(instructions.BEGIN)
     shown, _, _ = after.partition(instructions.END)
-    assert shown.strip() == f"{instructions.table(counts)}\n\n{judged(instructions.goals(counts))}"
+    assert shown.strip() == instructions.shown(counts)
+
+
+def test_a_table_without_the_official_client_is_whole() -> None:
+    counts = {
+        colour: {how: each for how, each in found.items() if how not in instructions.OFFICIAL}
+        for colour, found in recorded()["counts"].items()
+    }
+    assert instructions.OFFICIAL[0] not in counts["async"]
+    assert "the official client's" not in instructions.shown(counts)

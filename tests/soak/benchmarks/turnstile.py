@@ -6,7 +6,7 @@ from time import perf_counter_ns
 
 import httpx
 
-from .terms import PATHS, PAYERS, asking, receipt
+from .terms import CHANGING, PATHS, PAYERS, asking, receipt
 
 HOST = "https://api.example.com"
 PAYMENT = ("payment-signature", "x-payment")
@@ -33,7 +33,8 @@ class Turnstile(httpx.BaseTransport, httpx.AsyncBaseTransport):
             self.taken.append(now - self._asked)
             self.headers = [(name, request.headers[name])]
             return httpx.Response(200, headers=self._receipts[path], stream=httpx.ByteStream(b"sold"))
-        headers, body = asking("fresh", HOST + path) if path == PATHS["fresh"] else terms
+        kind = path[1:]
+        headers, body = asking(kind, HOST + path) if kind in CHANGING else terms
         response = httpx.Response(402, headers=headers, stream=httpx.ByteStream(body))
         self._asked = perf_counter_ns()
         return response

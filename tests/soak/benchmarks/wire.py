@@ -11,6 +11,8 @@ from typing import Any
 
 #: What is asked for, with further words for the client, and the status that is expected.
 Request = tuple[str, dict[str, Any], int]
+#: The kinds of clients that are async.
+ASYNC = ("async", "aiohttp", "httpx over aiohttp")
 
 
 def paid(url: str) -> Request:

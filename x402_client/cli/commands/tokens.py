@@ -9,7 +9,7 @@ from ...chains.tokens import KNOWN, Tokens
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, canonical, family_of, short_name
 from ...model.offers import words
-from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from ...schemes.solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ...signers.play_keys import takes_play_keys
 from .. import options
 from ..buying import Choices, policy_of

@@ -11,7 +11,7 @@ from ...chains.solana_address import is_address
 from ...chains.tokens import Tokens
 from ...model.money import Token
 from ...model.offers import words
-from ...schemes.exact_solana import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
+from ...schemes.solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
 from ..balances import token_account, whole_tokens
 from .findings import Reading
 
