@@ -17,6 +17,7 @@ from x402_client.chains.rpc import Endpoints
 from x402_client.chains.settlement import ChainReader
 from x402_client.ledgers.conformance.ledger import order, purchase, signed
 from x402_client.model.holds import CEILING, Hold
+from x402_client.model.offers import Receipt
 
 
 def expired(name: str = "a", seconds: float = 1_000) -> Hold:
@@ -206,6 +207,12 @@ def test_a_charge_is_known_before_the_expiry_too_and_by_whose_word(seconds: floa
     assert reconciliation.learn(reader, hold)[0].charged == 3
     for seen in (Reader(reader).see(hold, False), anyio.run(Reader(reader).asee, hold, False)):
         assert (seen.settled, seen.charged, seen.fate) == (True, 3, told)
+
+
+@pytest.mark.parametrize(("amount", "told"), [(3, "settled"), (4, "one_says_charge"), (None, "one_says_charge")])
+def test_what_the_receipt_names_too_has_two_witnesses(amount: int | None, told: str) -> None:
+    hold = ceiling(1_000).but(receipt=Receipt(True, "0x" + "f" * 64, amount=amount))
+    assert reconciliation.learn(Shows(3, 1), hold)[1] == told
 
 
 def test_without_a_charge_only_that_it_settled_is_seen() -> None:

@@ -64,7 +64,7 @@ class OpenAmounts:
         times = _soon() if unresolved else _times(hold.authorization.expires, soon=named)
         with self._changed:
             self._watched = [one for one in self._watched if one.hold.id != hold.id]
-            self._watched.append(_Watched(hold, charge, tell, next(times), times))
+            self._watched.append(_Watched(hold.but(receipt=outcome.receipt), charge, tell, next(times), times))
             self._changed.notify_all()
         self._start()
 

@@ -240,11 +240,12 @@ def learn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
     """Return a hold and its fate, as a sync reader tells them now: of a ceiling, with what was taken of it.
 
     A used nonce with its transfer is final at once, also before the expiry. That only a part was taken is "not settled"
-    for the rest: so a single witness's word for it is bounded like that.
+    for the rest: so a single witness's word for it is bounded like that, unless the seller's receipt says the same.
     """
     charged = read_charge(reader, hold) if hold.is_ceiling else None
     if charged is not None:
-        return hold.but(charged=charged), "one_says_charge" if _is_one_witness(reader, hold) else "settled"
+        alone = _is_one_witness(reader, hold) and (hold.receipt is None or hold.receipt.amount != charged)
+        return hold.but(charged=charged), "one_says_charge" if alone else "settled"
     if not has_expired(hold) or _is_settled(hold):
         return hold, "open"
     return hold, fate_of(reader, hold, read(reader, hold))
