@@ -17,7 +17,7 @@ from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
-from ..ledgers.urls import SERVERS, check_is_file, refusal, scheme_of
+from ..ledgers.urls import SERVERS, check_is_file, check_is_path, refusal, scheme_of
 from ..model.allowances import allowance_account, called
 from ..model.budgets import WINDOWS
 from ..model.money import Money
@@ -190,6 +190,7 @@ def ledger_file(named: str | None) -> Path | None:
     if scheme is None:
         if named is None:
             return default_path()
+        check_is_path(named)
         check_is_file(named)
         return _ledger_path(Path(named))
     if scheme not in SERVERS:
