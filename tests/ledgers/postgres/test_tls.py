@@ -1,4 +1,4 @@
-"""A URL that asks for TLS at a server without it, the reverse, and a strange certificate: each is told as what it is."""
+"""TLS that is asked for where there is none, the reverse, and a strange certificate: each is told as what it is."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
 
 WAYS: dict[str, Callable[[PostgresLedger], object]] = {
     "sync": lambda ledger: ledger.freezes(),
-    "async": lambda ledger: asyncio.run(ledger.asynchronous.freezes()),  # type: ignore[arg-type]
+    "async": lambda ledger: asyncio.run(ledger.asynchronous.freezes()),
     "migrate": lambda ledger: ledger.migrate(),
 }
 
