@@ -59,6 +59,24 @@ def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
     raise problem
 
 
+def check_can_begin(address: Address) -> None:
+    """Refuse a server that has no ledger, and where this role may not make one. Nothing is made."""
+    import psycopg
+
+    if _owner(address) is not None:
+        return
+    may = False
+    with suppress(psycopg.Error), psycopg.connect(address.url, **address.options()) as connection:
+        found = connection.execute(
+            "SELECT coalesce(has_schema_privilege(n, 'USAGE') AND has_schema_privilege(n, 'CREATE'), "
+            "has_database_privilege(current_database(), 'CREATE')) FROM (SELECT to_regnamespace(%s)::oid) AS its (n)",
+            (address.schema,),
+        ).fetchone()
+        may = bool(found and found[0])
+    if not may:
+        raise unavailable(address, _not_ours(address))
+
+
 def _not_ours(address: Address) -> str:
     """Return what is said to a role that may not migrate: there is a ledger of another role, or none at all."""
     owner = _owner(address)
