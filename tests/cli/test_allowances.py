@@ -122,7 +122,46 @@ def test_one_is_frozen_lifted_and_closed_by_hand(seller: Sandbox, spent: dict[st
 def test_freezing_one_is_told_in_json_too(spent: dict[str, str]) -> None:
     for verb, state in (("freeze", "frozen"), ("unfreeze", "open")):
         told = document(spent, "ledger", verb, "--allowance", "run-42")
-        assert told == {"ledger": spent["X402_LEDGER"], "allowance": "run-42", "state": state}
+        lifted = {"lifted": True, "frozen_above": []} if verb == "unfreeze" else {}
+        assert told == {"ledger": spent["X402_LEDGER"], "allowance": "run-42", "state": state, **lifted}
+
+
+@pytest.mark.filterwarnings("ignore:Purse 'team' is new")
+@pytest.mark.parametrize("purse", ["default", "team"])
+def test_frozen_allowances_are_listed_with_what_lifts_them(seller: Sandbox, spent: dict[str, str], purse: str) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), ledger=spent["X402_LEDGER"], purse="team")
+    buyer.allowance("1", name="run-42")
+    buyer.close()
+    marked = ["--allowance", "run-42", *(["--purse", purse] if purse != "default" else [])]
+    assert in_process(["ledger", "freeze", *marked], spent).code == 0
+    assert document(spent, "ledger", "freezes")["allowances"] == [{"allowance": "run-42", "purse": purse}]
+    lift = f"x402 ledger unfreeze {' '.join(marked)}"
+    assert in_process(["ledger", "freezes"], spent).text == f"allowance run-42  `{lift}` lifts it\n"
+    assert in_process(["ledger", "unfreeze", *marked], spent).code == 0
+    assert "Nothing is frozen in" in in_process(["ledger", "freezes"], spent).text
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("above", [False, True])
+def test_a_lift_says_what_it_lifted_and_what_is_frozen_above(spent: dict[str, str], own: bool, above: bool) -> None:
+    for name in [*(["step"] if own else []), *(["run-42"] if above else [])]:
+        assert in_process(["ledger", "freeze", "--allowance", name], spent).code == 0
+    ran = in_process(["ledger", "unfreeze", "--allowance", "step"], spent)
+    assert ran.code == (0 if own else 1)
+    said = " ".join(ran.err.split())
+    assert ("Not frozen any more" in said, "Nothing was lifted: the allowance step was not frozen" in said) == (
+        own,
+        not own,
+    )
+    assert ("inside of run-42, which is frozen: `x402 ledger unfreeze --allowance run-42`" in said) == above
+    states = {one["allowance"]: one["state"] for one in document(spent, "ledger", "allowances")["allowances"]}
+    assert states["step"] == ("frozen" if above else "open")
+
+
+def test_a_lift_of_a_closed_one_lifts_nothing(spent: dict[str, str]) -> None:
+    ran = in_process(["ledger", "unfreeze", "--allowance", "old"], spent)
+    assert ran.code == 1
+    assert "Nothing was lifted: the allowance old is closed" in " ".join(ran.err.split())
 
 
 def test_a_person_is_asked_before_one_is_closed(spent: dict[str, str]) -> None:

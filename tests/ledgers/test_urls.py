@@ -22,7 +22,7 @@ from x402_client.errors import ConfigurationError
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.urls import REDIS, for_redis, scheme_of
+from x402_client.ledgers.urls import REDIS, SERVERS, for_redis, scheme_of
 
 SECRET, USER, QUERY = "s3cr3t-word", "the-user", "token=query-word"
 AT = f"{USER}:{SECRET}@db.example:5432/x?{QUERY}"
@@ -55,6 +55,17 @@ NOT_READ_BY_LIBPQ = [
     f"'postgresql://{AT}'",
     f'"postgres://{AT}"',
     f"postgresql:/{AT}",
+    f"postgresql:{AT}",
+    f"postgres:{SECRET}",
+]
+#: URLs with a mistake in them, which would be files.
+MISTYPED = [
+    *(f"{scheme}{slip}:{SECRET}@h/77" for scheme in SERVERS for slip in ("//", ";//", ".//", " //")),
+    f"{USER}:{SECRET}@h/x",
+    f":{SECRET}@h/0",
+    f"//:{SECRET}@h/0",
+    f"reds//{USER}:{SECRET}@h",
+    f"redis\\:{SECRET}@h",
 ]
 PATHS = [
     "spend.db", "./postgresql:/x.db", "C:\\x\\spend.db", "C:/x", "c://x", "/tmp/a://b.db", "-", "a b:/c.db", "10:/x.db",
@@ -192,7 +203,7 @@ def test_any_text_is_a_path_or_a_url(text: str) -> None:
     assert scheme is None or (len(scheme) > 1 and scheme == scheme.lower())
 
 
-SERVERS = [
+ADDRESSES = [
     "localhost:6379", "redis", "Redis", "postgres", "localhost", "redis.internal", "redis.internal:6379",
     "127.0.0.1:6379", "127.0.0.1", "[::1]:6379", "localhost:6379/0", "my-redis", "cache.redis.svc", "money.internal",
     f"{USER}:{SECRET}@cache:6379/1",
@@ -200,14 +211,30 @@ SERVERS = [
 
 
 @pytest.mark.parametrize("way", ["buyer", "settings", "bytes", "sqlite"])
-@pytest.mark.parametrize("address", SERVERS)
+@pytest.mark.parametrize("address", ADDRESSES)
 def test_a_servers_address_without_its_scheme_is_no_file(address: str, way: str, empty: Path) -> None:
     said = refused(WAYS[way], address if way != "bytes" else address.encode())
     assert f"redis://{address.removesuffix('/0')}/0" in said or address.count(":") != 1
     assert list(empty.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["./redis", "redis.db", "spend", "spend.v2", "localhost.sqlite"])
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("url", MISTYPED)
+def test_a_mistyped_url_is_no_file_and_is_not_shown(url: str, way: str, empty: Path) -> None:
+    assert "postgresql://USER:PASSWORD@HOST/DATABASE" in refused(WAYS[way], url)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("way", ["buyer", "settings", "bytes", "sqlite"])
+@pytest.mark.parametrize("name", ["memory", ":memory", "memory:", ":MEMORY:", " :memory:", "file::memory:"])
+def test_a_misspelled_memory_is_no_file(name: str, way: str, empty: Path) -> None:
+    assert '":memory:"' in refused(WAYS[way], name if way != "bytes" else name.encode())
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["./memory", "./x:y@z", "a@b", "./redis", "redis.db", "spend", "spend.v2", "localhost.sqlite"]
+)
 def test_a_file_may_be_called_like_a_server(name: str, empty: Path) -> None:
     ledger = settings.ledger(name)
     assert isinstance(ledger, SqliteLedger)
@@ -230,6 +257,19 @@ def test_the_command_refuses_an_address_without_its_scheme(words: tuple[str, ...
     ran = command(*words, X402_LEDGER="redis.internal", X402_EVM_KEY="0x" + "46" * 32, HOME=str(empty))
     assert (ran.returncode, list(empty.iterdir())) == (2, [])
     assert "redis://HOST:6379/0" in ran.stderr
+
+
+@pytest.mark.parametrize("words", [("status", "--offline"), ("ledger", "freeze"), ("quote", "http://127.0.0.1:1/x")])
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_the_command_refuses_a_mistyped_url(words: tuple[str, ...], by_variable: bool, empty: Path) -> None:
+    url = f"redis//:{SECRET}@h/77"
+    named = () if by_variable else ("--ledger", url)
+    variables = {"X402_EVM_KEY": "0x" + "46" * 32, "HOME": str(empty), **({"X402_LEDGER": url} if by_variable else {})}
+    ran = command(*words, *named, **variables)
+    assert ran.returncode
+    assert SECRET not in ran.stdout + ran.stderr
+    assert "with a mistake in it" in " ".join(ran.stderr.split()) or words[0] == "quote"
+    assert list(empty.iterdir()) == []
 
 
 def command(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:

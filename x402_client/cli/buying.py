@@ -17,7 +17,7 @@ from ..core.ports import Approver
 from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
-from ..ledgers.urls import SERVERS, check_is_file, refusal, scheme_of
+from ..ledgers.urls import SERVERS, check_is_file, check_is_path, refusal, scheme_of
 from ..model.allowances import allowance_account, called
 from ..model.budgets import WINDOWS
 from ..model.money import Money
@@ -169,17 +169,29 @@ def ledger_for_looking(named: str | None, purse: str) -> LedgerForLooking:
     except LedgerUnavailable as problem:
         # Without a home no ledger was ever used there.
         return LedgerForLooking(empty, (), "" if named is None else in_own_words(str(problem.args[0])))
-    from ..ledgers.sqlite import is_there
+    from ..ledgers.sqlite import check_usable, is_there
 
     try:
         if path is not None and not is_there(path):
+            if named != ":memory:":
+                check_usable(path)
             return LedgerForLooking(empty)
         port = settings.ledger(named if path is None else path)
         frozen = tuple(call_ledger(port, lambda ledger: ledger.freezes()))
-        unused = path is None and purse not in (call_ledger(port, purses_of) or ())
+        known = () if path is not None else call_ledger(port, purses_of) or ()
+        unused = path is None and purse not in known
+        if unused and not known:
+            check_can_begin(port)
         return LedgerForLooking(empty if unused else port, frozen)
     except LedgerUnavailable as problem:
         return LedgerForLooking(empty, (), in_own_words(str(problem.args[0])))
+
+
+def check_can_begin(port: Any) -> None:
+    """Refuse a server where the first payment could make no ledger. Nothing is made."""
+    check = getattr(port, "check_can_begin", None)
+    if check is not None:
+        call_ledger(port, lambda _: check())
 
 
 def ledger_file(named: str | None) -> Path | None:
@@ -190,6 +202,7 @@ def ledger_file(named: str | None) -> Path | None:
     if scheme is None:
         if named is None:
             return default_path()
+        check_is_path(named)
         check_is_file(named)
         return _ledger_path(Path(named))
     if scheme not in SERVERS:

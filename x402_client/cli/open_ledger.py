@@ -81,6 +81,16 @@ class OpenLedger:
         """Return the allowances of the purse, the oldest first."""
         return tuple(self.ask("allowances", self.purse))
 
+    def frozen_allowances(self) -> tuple[tuple[str, str], ...]:
+        """Return the frozen allowances of every purse: its name, and the purse's."""
+        purses = call_ledger(self.port, purses_of) or (self.purse,)
+        found = ((purse, record) for purse in purses for record in self.ask("allowances", purse))
+        return tuple((record.terms.name, purse) for purse, record in found if record.state == "frozen")
+
+    def lift_allowance(self, name: str, purse: str) -> str:
+        """Return the command that lifts the freeze of an allowance."""
+        return f"x402 ledger unfreeze --allowance {shlex.quote(name)}{typed(self._named, purse)}"
+
     def counted(self, window: str, currency: str) -> Money:
         """Return what budgets count in a window."""
         return Money.of_units(self.ask("spent", Spending("", window, currency, self.purse)), currency)

@@ -27,7 +27,7 @@ from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look
-from .buying import Choices, buying, endpoints, ledger_file
+from .buying import Choices, buying, check_can_begin, endpoints, ledger_file
 from .exposures import exposures_of
 from .own_words import in_own_words
 from .screen import say
@@ -149,10 +149,13 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
         frozen = call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
         known = () if path is not None else call_ledger(ledger, purses_of) or ()
         if path is None and purse not in known:
-            if known:
+            exists = bool(known)
+            if not known:
+                check_can_begin(ledger)
+            else:
                 say(words(in_own_words(new_purse(place, purse, known)), 500), "yellow")
             closer_of(ledger)()
-            return settings.ledger(":memory:"), LedgerState(place, bool(known), frozen=tuple(frozen))
+            return settings.ledger(":memory:"), LedgerState(place, exists, frozen=tuple(frozen))
         call_ledger(ledger, lambda port: port.holds(purse))  # the first look into a purse may be refused, too
         return ledger, LedgerState(place, exists=True, size=size)
     except (LedgerUnavailable, OSError) as problem:

@@ -30,6 +30,13 @@ _POSTGRES_PORTS = ("5432", "6432")
 _FILES = ("db", "db3", "sqlite", "sqlite3", "ledger")
 #: A host with a port; before it perhaps a user and a password, after it the number of a database.
 _WITH_PORT = re.compile(r"\s*([^/\\]*@)?([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})(/[0-9]*)?\s*", re.ASCII)
+#: A server's scheme without its colon, or a user's name and password. A directory before it makes it a file: ./NAME.
+_MISTYPED = re.compile(
+    rf"[\s'\"<]*(?:({'|'.join(SERVERS)})[^A-Za-z0-9_/]*//|(?![./~\\]|[A-Za-z]:[/\\]).*:.*@|//[^/]*:.*@)",
+    re.ASCII | re.IGNORECASE | re.DOTALL,
+)
+#: Spellings of a ledger in memory that SQLite and other libraries know.
+_IN_MEMORY = re.compile(r"\s*(file:)?:*memory:*\s*", re.ASCII | re.IGNORECASE)
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", re.ASCII)
 
 
@@ -37,13 +44,13 @@ def scheme_of(given: str | bytes | os.PathLike[str]) -> str | None:
     """Return the scheme of a URL, in lower case; None for a path.
 
     A path that looks like a URL needs a ``./`` before it. One slash after the colon is enough, because ``pathlib``
-    turns two into one. A scheme of Redis needs none: ``redis:host`` is not a file either.
+    turns two into one. A server's scheme needs none: ``redis:host`` is not a file either.
     """
     found = _SCHEME.match(os.fsdecode(given))
     if found is None:
         return None
     scheme = found[1].lower()
-    return scheme if found[2] or scheme in REDIS else None
+    return scheme if found[2] or scheme in SERVERS else None
 
 
 def for_redis(url: str) -> str:
@@ -68,11 +75,30 @@ def refusal(scheme: str) -> ConfigurationError:
     )
 
 
+def check_is_path(given: str | bytes | os.PathLike[str]) -> None:
+    """Refuse what looks like a mistyped URL. It is not shown: it may hold a password."""
+    mistyped = _MISTYPED.match(os.fsdecode(given)) and not _WITH_PORT.fullmatch(os.fsdecode(given))
+    if not mistyped:
+        return
+    given = ""
+    raise ConfigurationError(
+        "The ledger's name looks like a server's URL with a mistake in it; it is not shown, as it may hold a password. "
+        "As a file, each machine would have one of its own, and the whole budget. Write "
+        "redis://USER:PASSWORD@HOST:6379/0 or postgresql://USER:PASSWORD@HOST/DATABASE; or, for a file of that name, "
+        "put its directory before it, as in ./NAME."
+    )
+
+
 def check_is_file(given: str | bytes) -> None:
     """Refuse a server's address without its scheme: it would be a new file, and each machine would begin its own.
 
     A name with a directory is a file: ``./redis``.
     """
+    if _IN_MEMORY.fullmatch(os.fsdecode(given)) and os.fsdecode(given) != ":memory:":
+        raise ConfigurationError(
+            'A ledger in memory is called ":memory:", with both colons. Write that; or, for a file of this name, put '
+            "its directory before it, as in ./memory."
+        )
     found = _WITH_PORT.fullmatch(os.fsdecode(given))
     if found is None and not _is_server(os.fsdecode(given)):
         return

@@ -109,6 +109,16 @@ def test_a_right_that_is_missing_is_named_at_once(
     ledger.close_ledger()
 
 
+@pytest.mark.parametrize("rights", [False, True])
+def test_a_role_that_may_not_migrate_is_told_whose_the_ledger_is(role: Callable[..., str], rights: bool) -> None:
+    ledger = PostgresLedger(role(rights=rights))
+    told = refused(ledger.migrate)
+    assert "has a ledger in the schema x402, which is the role postgres's" in told
+    assert _GRANTS.format("x402") in told
+    assert not rights or ledger.holds() == ()
+    ledger.close_ledger()
+
+
 def test_a_role_that_may_not_connect_is_told_so(server: Server, role: Callable[..., str]) -> None:
     url = role()
     server.do("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC")

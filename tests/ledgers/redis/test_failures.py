@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
+import re
 import signal
 import threading
 import time
@@ -11,9 +13,12 @@ import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import redis.connection
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from x402_client.errors import ConfigurationError, LedgerUnavailable
 from x402_client.ledgers.conformance import at_once
@@ -62,6 +67,27 @@ def test_urls_that_cannot_be_read(url: Any) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RedisLedger(url)
     assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+@given(
+    st.sampled_from(["redis", "rediss", "valkey"]),
+    st.text("0123456789abc/-+.²%20 ", min_size=1, max_size=4).filter(lambda name: name.strip("/ ")),
+)
+@example("redis", "abc")
+@example("redis", "1/2")
+def test_a_database_is_the_number_that_is_written_or_refused(scheme: str, named: str) -> None:
+    with contextlib.suppress(ConfigurationError):
+        ledger = RedisLedger(f"{scheme}://h/{named}")
+        assert redis.connection.parse_url(ledger._address.url).get("db", 0) == int(unquote(named).strip() or 0)
+        return
+    assert not re.fullmatch("[0-9]+", named)
+
+
+def test_a_database_that_the_server_does_not_have(start: Callable[..., Server]) -> None:
+    url = start("--databases", "2").url.removesuffix("0")
+    assert RedisLedger(f"{url}1").holds() == ()
+    for ask in (RedisLedger(f"{url}2").holds, lambda: asyncio.run(RedisLedger(f"{url}2").asynchronous.holds())):
+        assert "its setting `databases`" in refused(ask)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import typer
 from ...model.budgets import WINDOWS
 from ...model.holds import Hold, moment
 from ...model.money import Money
+from ...model.offers import words
 from .. import completion, options, spending
 from .. import export as exporting
 from .. import in_flight as flights
@@ -224,16 +225,19 @@ def export(
 @app.command("freezes")
 @command
 def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) -> None:
-    """List what is frozen: nothing is paid there until it is unfrozen."""
+    """List what is frozen, hosts and allowances of every purse: nothing new is paid there until it is unfrozen."""
     with looking(ledger, None) as found:
-        patterns = found.frozen()
+        patterns, marked = found.frozen(), found.frozen_allowances()
     if as_json:
-        show_json(list(patterns))
+        named = [{"allowance": words(name, 100), "purse": words(purse, 100)} for name, purse in marked]
+        show_json({"ledger": found.name, "frozen": list(patterns), "allowances": named})
         return
-    if not patterns:
+    if not patterns and not marked:
         show(f"Nothing is frozen in {found.name}.")
     for pattern in patterns:
         show(f"{pattern}  `{found.lift(pattern)}` lifts it")
+    for name, purse in marked:
+        show(f"allowance {words(name, 100)}  `{found.lift_allowance(name, purse)}` lifts it")
 
 
 def _heading(found: OpenLedger, frozen: tuple[str, ...]) -> dict[str, Any]:

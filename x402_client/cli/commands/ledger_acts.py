@@ -30,7 +30,7 @@ from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, is_expired, price_of, state_of
-from .ledger_allowances import account_of
+from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
     str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
@@ -138,7 +138,7 @@ def freeze(
     With --allowance, stop new payments under an allowance and those inside it.
     """
     if allowance is not None:
-        name = _mark(allowance, host, ledger, purse, "frozen", as_json)
+        name = _freeze_allowance(allowance, host, ledger, purse, as_json)
         say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
         return
     pattern = _pattern(host)
@@ -163,8 +163,7 @@ def unfreeze(
     Exits with 1 if it lifted nothing.
     """
     if allowance is not None:
-        name = _mark(allowance, host, ledger, purse, "open", as_json)
-        say(f"Not frozen any more in {name}: the allowance {allowance}. One that was closed stays closed.")
+        _unfreeze_allowance(allowance, host, ledger, purse, as_json)
         return
     pattern = _pattern(host)
     with acting(ledger, None, "nothing was lifted") as found:
@@ -180,16 +179,38 @@ def unfreeze(
         raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
 
 
-def _mark(allowance: str, host: str, ledger: str | None, purse: str, mark: str, as_json: bool) -> str:
-    """Set the state of an allowance, and show it if JSON is asked for. Return the ledger's name."""
+def _freeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> str:
+    """Freeze an allowance, and show it if JSON is asked for. Return the ledger's name."""
     if host != "*":
         raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
     with acting(ledger, purse, "nothing was changed") as found:
-        found.ask("mark_allowance", found.purse, account_of(found, allowance), mark)
+        found.ask("mark_allowance", found.purse, record_of(found, allowance).terms.account, "frozen")
         name = found.name
     if as_json:
-        show_json({"ledger": name, "allowance": allowance, "state": mark})
+        show_json({"ledger": name, "allowance": allowance, "state": "frozen"})
     return name
+
+
+def _unfreeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> None:
+    """Lift the freeze of an allowance, and name those above it that are frozen still."""
+    if host != "*":
+        raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
+    with acting(ledger, purse, "nothing was lifted") as found:
+        before = record_of(found, allowance)
+        found.ask("mark_allowance", found.purse, before.terms.account, "open")
+        after = record_of(found, allowance)
+        name, above = found.name, frozen_above(found, after)
+        lifts = " && ".join(found.lift_allowance(one, found.purse) for one in above)
+    lifted = before.state == "frozen"
+    still = f", but it is inside of {', '.join(above)}, which is frozen: `{lifts}`." if above else "."
+    if lifted:
+        say(f"Not frozen any more in {name}: the allowance {allowance}{still}")
+    if as_json:
+        known = {"state": after.state, "lifted": lifted, "frozen_above": above}
+        show_json({"ledger": name, "allowance": allowance, **known})
+    if not lifted:
+        was = "was not frozen" if before.state == "open" else f"is {before.state}"
+        raise Stop(Code.WRONG, f"Nothing was lifted: the allowance {allowance} {was} in {name}{still}")
 
 
 @command

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ...model.allowances import AllowanceRecord
 from .. import completion, options
 from ..allowances import AllowanceLine, document, lines_of
 from ..exits import Code
@@ -58,7 +59,7 @@ def close(
     What was signed before is presented as ever. `x402 ledger freeze --allowance NAME` stops one that is to go on later.
     """
     with acting(ledger, purse, "nothing was closed") as found:
-        account = account_of(found, name)
+        account = record_of(found, name).terms.account
         if not yes:
             if not interactive():
                 raise Stop(Code.USAGE, "There is no terminal to ask on; --yes closes it without asking.")
@@ -69,13 +70,23 @@ def close(
     say(f"Closed in {place}: nothing new is paid under the allowance {name} or inside it.")
 
 
-def account_of(found: OpenLedger, name: str) -> str:
-    """Return the account of an allowance. Refuse a name that there is not."""
-    known = {record.terms.name: record.terms.account for record in found.allowances()}
+def record_of(found: OpenLedger, name: str) -> AllowanceRecord:
+    """Return the record of an allowance. Refuse a name that there is not."""
+    known = {record.terms.name: record for record in found.allowances()}
     if name not in known:
         listed = f" There is: {', '.join(sorted(known))}." if known else ""
         raise Stop(Code.USAGE, f"There is no allowance {name!r} in purse {found.purse!r} of {found.name}.{listed}")
     return known[name]
+
+
+def frozen_above(found: OpenLedger, record: AllowanceRecord) -> list[str]:
+    """Return the names of the frozen allowances that an allowance is inside of, the nearest first."""
+    known = {one.terms.account: one for one in found.allowances()}
+    above, names = known.get(record.terms.parent or ""), []
+    while above is not None:
+        names += [above.terms.name] if above.state == "frozen" else []
+        above = known.get(above.terms.parent or "")
+    return names
 
 
 def draw(lines: list[AllowanceLine], indent: str = "") -> None:

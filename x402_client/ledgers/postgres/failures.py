@@ -20,6 +20,25 @@ _EXPLAINED = (
     ),
     ("42501", "does not let this role use the ledger in the schema {schema}; let an owner run: {grants}"),
     ("28R", "has no role of this name; make it, or check the user name in the ledger's URL"),
+    (
+        "28T",
+        "does not let this role in from here without TLS: see its pg_hba.conf; where that says hostssl, write "
+        "?sslmode=require in the ledger's URL",
+    ),
+    (
+        "28N",
+        "does not let this role in from here with TLS: see its pg_hba.conf; where that says hostnossl, write "
+        "?sslmode=disable in the ledger's URL",
+    ),
+    (
+        "TLS",
+        "has no TLS, which sslmode in the ledger's URL asks for; turn it on there (ssl = on), or leave sslmode out",
+    ),
+    (
+        "CERT",
+        "has a certificate that is not trusted here, or is of another name; name its authority in the ledger's URL: "
+        "?sslmode=verify-full&sslrootcert=/path/to/ca.pem",
+    ),
     ("28H", "does not let this role in from here: see its pg_hba.conf, and the ledger's URL"),
     ("28", "refuses the user name or password; check them in the ledger's URL"),
     ("3D000", "has no database of this name; make it, or check the ledger's URL"),
@@ -31,6 +50,10 @@ _EXPLAINED = (
 )
 #: Words in libpq's failures to connect, which have no code. Codes with a letter are ours. The first that fits decides.
 _WORDS = (
+    ("server does not support SSL", "TLS"),
+    ("root certificate file", "CERT"),
+    ("certificate verify failed", "CERT"),
+    ("server certificate for", "CERT"),
     ("password authentication failed", "28P01"),
     ("no password supplied", "28P01"),
     ("pg_hba.conf", "28H"),
@@ -44,6 +67,8 @@ _WORDS = (
     ("read-only", "25006"),
     ("not read-write", "25006"),
 )
+#: How a server ends its refusal of a connection by its pg_hba.conf.
+_IN_PLAIN, _IN_TLS = (", no encryption", ", SSL off"), (", SSL encryption", ", SSL on")
 #: A function or a schema that is not there: the ledger was not made yet.
 MISSING = ("42883", "3F000", "42P01")
 #: Conflicts after which the server rolled all back, so that the step may be made again.
@@ -79,7 +104,12 @@ class Crowded(Exception):
 def connect_code(failure: Exception) -> str:
     """Return the code of a failure to connect; "" if there is none."""
     told = str(failure)
-    return getattr(failure, "sqlstate", None) or next((code for words, code in _WORDS if words in told), "")
+    code = getattr(failure, "sqlstate", None) or next((code for words, code in _WORDS if words in told), "")
+    # libpq may have tried both ways. Servers before PostgreSQL 14 say "SSL off" and "SSL on".
+    in_plain, in_tls = (any(words in told for words in tries) for tries in (_IN_PLAIN, _IN_TLS))
+    if code == "28H" and in_plain != in_tls:
+        return "28T" if in_plain else "28N"
+    return code
 
 
 def explain(failure: Exception, address: Address) -> LedgerUnavailable:

@@ -80,6 +80,10 @@ class PostgresLedger(ServedLedger):
         """
         return migrations.migrate(self._address)
 
+    def check_can_begin(self) -> None:
+        """Refuse a server that has no ledger, and where this role may not make one. Nothing is made."""
+        migrations.check_can_begin(self._address)
+
     def _lines(self) -> tuple[SyncLine, AsyncLine, EndsLine]:
         connection = connections.Connection(self._address)
         return connection, connections.AsyncConnection(connection), connections.EndsLine(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -54,13 +55,55 @@ def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
     except psycopg.Error as failure:
         problem = explain(Refused(connect_code(failure) or "08006"), address)
         if problem_of_rights(failure):
-            problem = unavailable(
-                address,
-                f"has no ledger in the schema {address.schema} that this version can use, and this role may not make "
-                "one: that takes the right CREATE on the database, or the schema as its own. Let an owner run `x402 "
-                f"ledger migrate --ledger postgresql://...`, and then: {address.grants}",
-            )
+            problem = unavailable(address, _not_ours(address))
     raise problem
+
+
+def check_can_begin(address: Address) -> None:
+    """Refuse a server that has no ledger, and where this role may not make one. Nothing is made."""
+    import psycopg
+
+    if _owner(address) is not None:
+        return
+    may = False
+    with suppress(psycopg.Error), psycopg.connect(address.url, **address.options()) as connection:
+        found = connection.execute(
+            "SELECT coalesce(has_schema_privilege(n, 'USAGE') AND has_schema_privilege(n, 'CREATE'), "
+            "has_database_privilege(current_database(), 'CREATE')) FROM (SELECT to_regnamespace(%s)::oid) AS its (n)",
+            (address.schema,),
+        ).fetchone()
+        may = bool(found and found[0])
+    if not may:
+        raise unavailable(address, _not_ours(address))
+
+
+def _not_ours(address: Address) -> str:
+    """Return what is said to a role that may not migrate: there is a ledger of another role, or none at all."""
+    owner = _owner(address)
+    if owner is not None:
+        return (
+            f"has a ledger in the schema {address.schema}, which is the role {owner}'s: no other role may migrate it. "
+            f"Let that one run `x402 ledger migrate --ledger postgresql://...`. A role that pays needs only: "
+            f"{address.grants}"
+        )
+    return (
+        f"has no ledger in the schema {address.schema} that this version can use, and this role may not make one: that "
+        "takes the right CREATE on the database, or the schema as its own. Let an owner run `x402 ledger migrate "
+        f"--ledger postgresql://...`, and then: {address.grants}"
+    )
+
+
+def _owner(address: Address) -> str | None:
+    """Return the role that owns the ledger's table; None if there is no ledger. It takes no right to see that."""
+    import psycopg
+
+    with suppress(psycopg.Error), psycopg.connect(address.url, **address.options()) as connection:
+        found = connection.execute(
+            "SELECT tableowner FROM pg_catalog.pg_tables WHERE schemaname = %s AND tablename = 'ledger'",
+            (address.schema,),
+        ).fetchone()
+        return str(found[0]) if found else None
+    return None
 
 
 def problem_of_rights(failure: Exception) -> bool:
@@ -78,6 +121,9 @@ def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, in
     if not found[0]:
         connection.execute(sql.SQL("CREATE SCHEMA {}").format(schema))
     connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(schema))
+    # A schema that may not be used is left out of the search path, as if it were not there.
+    if not connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", (address.schema,)).fetchone()[0]:
+        raise unavailable(address, _not_ours(address))
     before = _layout(connection, address)
     if before > present:
         raise _newer(address, before)

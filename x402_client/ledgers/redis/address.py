@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError, LedgerUnavailable
 from ..urls import scheme_of
@@ -77,7 +78,7 @@ class Address:
 
 
 def check(address: Address) -> None:
-    """Raise ConfigurationError unless redis-py is installed and can read the URL."""
+    """Raise ConfigurationError unless redis-py is installed and can read the URL, and it names a database by number."""
     try:
         import redis
     except ImportError:
@@ -95,3 +96,17 @@ def check(address: Address) -> None:
             "The ledger's URL cannot be read; write redis://host:6379/0, rediss://user:password@host:6379/0 or "
             "unix:///path/to/socket."
         )
+    if not _is_numbered(address.url):
+        raise ConfigurationError(
+            "The ledger's URL names a database of Redis that is no number: redis-py would use another one. Write "
+            "redis://host:6379/0."
+        )
+
+
+def _is_numbered(url: str) -> bool:
+    """Return False if redis-py reads another database than the one that is written, or a negative number."""
+    from redis.connection import parse_url
+
+    number: int = parse_url(url).get("db", 0)  # type: ignore[no-untyped-call]
+    named = "" if scheme_of(url) == "unix" else unquote(urlsplit(url).path).removeprefix("/").strip()
+    return number >= 0 and (not named or (named.isascii() and named.isdigit()))

@@ -31,6 +31,9 @@ _TLS = (
     "ended the connection before its first answer; if its port speaks TLS, write rediss:// in the ledger's URL, else "
     "see whether it is starting or stopping"
 )
+_NO_DATABASE = (
+    "has no database of the number in the ledger's URL; write /0, or another number below its setting `databases`"
+)
 _UNTRUSTED = (
     "has a certificate that is not trusted here, or is of another name; name its authority in the ledger's URL: "
     "?ssl_ca_certs=/path/to/ca.pem"
@@ -50,6 +53,8 @@ def explain(failure: Exception, address: Address) -> str:
     names = {kind.__name__ for kind in type(failure).__mro__}
     said = next((text for name, text in _EXPLAINED if name in names), None)
     said = (_of_tls(failure, names, address) if connecting else None) or said
+    if "DB index is out of range" in str(failure):
+        said = _NO_DATABASE
     if said is None:
         said = f"failed with {type(failure).__name__} {_code(failure)}".rstrip()
     return f"The Redis server at {address.shown} {said}. Nothing is paid without its ledger."

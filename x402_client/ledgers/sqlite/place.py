@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import LedgerUnavailable
 from ...model.sandbox_settings import ended_sandbox
-from ..urls import check_is_file, refusal, scheme_of
+from ..urls import check_is_file, check_is_path, refusal, scheme_of
 from .errors import explained, unavailable
 from .rights import refusal_of
 
@@ -46,6 +46,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
         path = ""
         raise refusal(scheme)
     try:
+        check_is_path(path)
         if isinstance(path, (str, bytes)):
             check_is_file(path)
         return Path(os.fsdecode(path)).expanduser().resolve()

@@ -1,0 +1,75 @@
+"""Commands that look say so where the first payment could not make its ledger. None of them makes one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.ledgers.postgres.server import Server, starting
+from x402_client.ledgers.postgres import PostgresLedger
+from x402_client.sandbox import Sandbox
+
+from .running import in_process
+
+#: Commands that say whether something would be paid.
+JUDGES = (["status", "--offline"], ["quote", "URL"], ["doctor", "URL"], ["get", "--dry-run", "URL"])
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with starting() as start:
+        yield start("fsync=off")
+
+
+@pytest.mark.parametrize("look", JUDGES, ids=" ".join)
+@pytest.mark.parametrize("schema", ["", "?schema=bare"])
+def test_a_server_where_no_ledger_can_be_made_is_told_before_a_payment(
+    seller: Sandbox, given: dict[str, str], server: Server, look: list[str], schema: str
+) -> None:
+    asked = [word.replace("URL", f"{seller.url}/weather") for word in look]
+    server.do(
+        "DROP SCHEMA IF EXISTS x402 CASCADE; CREATE SCHEMA bare; CREATE ROLE app LOGIN; "
+        "GRANT USAGE ON SCHEMA bare TO app"
+    )
+    try:
+        there = {"X402_LEDGER": server.url("app", schema)}
+        ran, other = in_process(asked, given | there), in_process(asked, given | {"X402_LEDGER": server.url()})
+        assert "this role may not make one" in ran.text + ran.err
+        assert ran.code == (1 if look[0] == "doctor" else 4)
+        assert "Nothing stands in the way" not in ran.text
+        assert "may not make one" not in other.text + other.err
+        assert other.code in (0, 1)
+        if schema:
+            server.do("GRANT CREATE ON SCHEMA bare TO app")
+            assert "may not make one" not in in_process(asked, given | there).text
+        assert server.do("SELECT count(*) FROM pg_tables WHERE schemaname IN ('x402', 'bare')") == [(0,)]
+    finally:
+        server.do("DROP SCHEMA bare; DROP OWNED BY app; DROP ROLE app")
+
+
+@pytest.mark.parametrize("look", JUDGES, ids=" ".join)
+def test_a_role_that_makes_steps_only_is_told_nothing_where_the_ledger_is_there(
+    seller: Sandbox, given: dict[str, str], server: Server, look: list[str]
+) -> None:
+    asked = [word.replace("URL", f"{seller.url}/weather") for word in look]
+    PostgresLedger(server.url()).migrate()
+    server.do("CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA x402 TO app; GRANT EXECUTE ON FUNCTION x402.step TO app")
+    try:
+        ran = in_process(asked, given | {"X402_LEDGER": server.url("app")})
+        assert "may not make" not in ran.text + ran.err
+    finally:
+        server.do("DROP OWNED BY app; DROP ROLE app")
+
+
+@pytest.mark.parametrize("look", JUDGES, ids=" ".join)
+def test_a_file_whose_directory_is_not_there_is_told_before_a_payment(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, look: list[str]
+) -> None:
+    asked = [word.replace("URL", f"{seller.url}/weather") for word in look]
+    ran = in_process(asked, given | {"X402_LEDGER": str(tmp_path / "not-there" / "spend.db")})
+    assert "mkdir -p" in ran.text + ran.err
+    assert ran.code == (1 if look[0] == "doctor" else 4)
+    assert "Nothing stands in the way" not in ran.text
+    assert not (tmp_path / "not-there").exists()
