@@ -135,3 +135,26 @@ def test_a_sign_in_delivers_what_was_paid_and_did_not_arrive(sandbox: Sandbox) -
     assert past.last is not None
     assert past.last.said.endswith("brought the content")
     assert (len(sandbox.settlements), str(buyer.spent())) == (1, "0.02 USD")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 410, 429, 431, 500, 502, 503])
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_sign_in_that_fails_keeps_no_unresolved_payment_from_being_presented(
+    sandbox: Sandbox, status: int, tries: int
+) -> None:
+    class Failing(httpx.HTTPTransport):
+        """A line to a seller whose sign-in is broken."""
+
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            return httpx.Response(status) if "sign-in-with-x" in request.headers else super().handle_request(request)
+
+    faults = ["drop-before-settling"] * tries
+    url = sandbox.sell("/poem", "0.02", content="Roses", fault=faults, redeliver=True, sign_in=True)
+    buyer = sandbox.buyer(POLICY, repeat=())
+    with x402_client.httpx.wrap(httpx.Client(transport=Failing()), buyer) as one:
+        for _ in range(tries):
+            with pytest.raises(errors.PaymentOutcomeUnknown):
+                one.get(url)
+        assert one.get(url).text == "Roses"
+    assert (len(sandbox.settlements), str(buyer.spent()), buyer.holds()) == (1, "0.02 USD", ())
+    assert len({visit.payment for visit in sandbox.visits if visit.payment}) == 1

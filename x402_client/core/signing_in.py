@@ -61,7 +61,7 @@ def sign_in(call: Call, quote: Quote, rules: Rules) -> Flow[tuple[Quote, Reply |
         raise
     opened = 200 <= reply.status < 300
     yield from Tell(events.SignedIn(call.method, call.url, account, network, reply.status))
-    if reply.status == 402 or (reply.status in _REFUSED and quote.offers):
+    if reply.status == 402 or (quote.offers and (yield from _leads_to_paying(call, reply, rules))):
         return (yield from _asked_again(call, judged, reply, rules)), None
     reply.outcome = outcome = yield from _outcome(call, network, account, opened, rules)
     if outcome.hold.authorization is not None:
@@ -141,6 +141,20 @@ def _free(purchase: Purchase, network: str, account: str) -> Outcome:
     offer = Offer(0, 2, SIGN_IN, network, 0, "", "", price=nothing)
     hold = Hold("", purchase, offer, nothing, 0.0, "signed_in", "untouched", payer=payer_name(account))
     return Outcome("untouched", hold, offer, signed_in=account)
+
+
+def _leads_to_paying(call: Call, reply: Reply, rules: Rules) -> Flow[bool]:
+    """Return True if an answer refuses the sign-in, or fails while the same request has an unresolved payment.
+
+    A sign-in that fails for long must not keep that payment from being presented.
+    """
+    if reply.status in _REFUSED or reply.status < 400:
+        return reply.status in _REFUSED
+    found = yield from _unresolved(call, rules)
+    if found is not None:  # it is claimed anew where it is presented
+        call.attempt.end()
+        call.attempt = Attempt()
+    return found is not None
 
 
 def _unresolved(call: Call, rules: Rules) -> Flow[Hold | None]:
