@@ -370,7 +370,7 @@ def test_a_repeat_that_brings_nothing_is_no_loss_before_the_deadline(
     case.line.arrived = None
     rejected = case.ask("402")
     assert isinstance(rejected, errors.PaymentRejected)
-    assert "0.007 USD (test) of it was taken." in str(rejected)
+    assert "At most 0.007 USD (test) of it was taken." in str(rejected)
     assert len(set(case.line.payments)) == 1
     case.expire()
     case.line.arrived = lambda: None
