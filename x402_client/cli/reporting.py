@@ -195,11 +195,8 @@ class Report:
         if offer.is_ceiling and paid.money != "unknown":
             said = "" if paid.claimed is None else f" The seller says that it took {paid.claimed}."
             counts = "All of it counts until the chain shows what was taken."
-            counts = (
-                counts
-                if paid.charged is None
-                else f"{paid.charged} of it counts: the chain shows that no more was taken."
-            )
+            if paid.charged is not None:
+                counts = f"{paid.charged} of it counts: the chain shows that no more was taken."
             say(f"Paid {bought}.{said} {counts}{left}", "green")
         elif paid.money == "spent":
             first = ", before it delivered" if offer.upfront else ""

@@ -171,7 +171,7 @@ class Hold:
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
-        charged: The most that was taken of a ceiling, as the chain shows, in the token's smallest units. None: not known.
+        charged: The most that was taken of a ceiling, as the chain shows, in the token's smallest units. None: unknown.
     """
 
     id: str
