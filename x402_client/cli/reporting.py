@@ -155,7 +155,9 @@ class Report:
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
         receipt = self.outcome.receipt
-        hold = with_last(self.outcome.hold, self.outcome.money, self.status, receipt.error if receipt else "")
+        hold = self.outcome.hold
+        if hold.last is None:
+            hold = with_last(hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
         if self.leads_to:  # a payment that was taken is refused if it is presented once more
             again = "With neither --yes nor --max nothing is paid unasked there. Or run the same command with -L"
