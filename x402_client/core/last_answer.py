@@ -107,6 +107,15 @@ def _place(reply: Reply, hold: Hold) -> str:
     return "" if repeats(place, header) else words(place + ("?..." if found.query else ""), _PLACE)
 
 
+def place_led_to(hold: Hold) -> str:
+    """Return where an answer led, with its host: a place at the host that was asked is kept without. "": nowhere."""
+    place = hold.last.leads_to if hold.last is not None else ""
+    if not place.startswith("/"):
+        return place
+    asked = urlsplit(hold.url)
+    return f"{asked.scheme}://{asked.netloc}{place}"
+
+
 def note_break(outcome: Outcome, failure: BaseException) -> Flow[None]:
     """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
     yield from _note_now(outcome, None, type(failure).__name__)
