@@ -280,7 +280,7 @@ class Delivered(Event):
 class Concluded(Event):
     """Finding of the chain about a payment: it settled after all, or is proven unused and given back.
 
-    Of a delivered ceiling it is what was taken; ``hold.charge`` has that, and the rest is given back.
+    Of a ceiling it is the most that was taken; ``hold.charge`` has that, and the rest is given back.
 
     Attributes:
         hold: The payment.
@@ -297,7 +297,7 @@ class Concluded(Event):
 
     def _rest(self) -> str:
         charge = self.hold.charge
-        return f"{charge} of a ceiling: {_of(self.hold)}" if charge is not None else _of(self.hold)
+        return f"at most {charge} of a ceiling: {_of(self.hold)}" if charge is not None else _of(self.hold)
 
 
 @dataclass(slots=True, eq=False)

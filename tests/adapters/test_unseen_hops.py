@@ -14,7 +14,8 @@ import requests
 import x402_client.httpx
 import x402_client.httpx2
 import x402_client.requests
-from x402_client import Buyer, events
+from x402_client import Buyer, errors, events
+from x402_client.sandbox import Sandbox
 
 from .cash_register import Till
 from .checks import new_buyer
@@ -90,6 +91,21 @@ def test_calls_that_begin_in_the_mount_are_not(server: Server, till: Till, name:
         GETS[name](buyer, server.url(""), url)
     assert warnings(told) == []
     assert len(till.nonces) == 2
+
+
+@pytest.mark.parametrize("name", GETS)
+@pytest.mark.parametrize("fault", ["redirect-to-another-host-after-paying", "redirect-after-paying"])
+def test_calls_that_paid_and_are_led_on_are_not(name: str, fault: str) -> None:
+    told: list[events.Event] = []
+    with Sandbox() as seller:
+        buyer = seller.buyer(wallet=seller.wallet(solana=False), on_event=told.append)
+        if "another" in fault:
+            with pytest.raises(errors.PaymentRejected):
+                GETS[name](buyer, "http://", seller.fault_url(fault, "/evm/weather"))
+        else:
+            GETS[name](buyer, "http://", seller.fault_url(fault, "/evm/weather"))
+        assert len(seller.settlements) == 1
+    assert "a redirect led here" not in str(warnings(told))
 
 
 def test_a_call_made_while_another_is_redirected_is_one_of_its_own(server: Server, till: Till) -> None:

@@ -112,3 +112,30 @@ def test_a_payment_that_was_said_to_be_paid_is_still_asked_about(
     found = buyer.reconcile()
     assert (len(found.settled), found.not_expired) == (1, ())
     assert len(asked) == seen + 1
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("ledger", ["memory", "file", "redis"])
+def test_what_is_in_flight_is_not_written_off_and_told_apart(
+    seller: Sandbox, places: Callable[[str], Any], ledger: str, asynchronous: bool
+) -> None:
+    buyer = seller.buyer(wallet=seller.wallet(solana=False), ledger=places(ledger), purse=f"flying {asynchronous}")
+    refusals: list[str] = []
+    with asyncio.Runner() as loop:
+
+        def write_off(one: Any) -> None:
+            with pytest.raises(errors.PaymentRefused) as refused:
+                loop.run(buyer.awrite_off(one)) if asynchronous else buyer.write_off(one)
+            refusals.append(str(refused.value))
+
+        with wrap(httpx.Client(), buyer) as client, client.stream("GET", f"{seller.url}/evm/weather") as answer:
+            [hold] = buyer.holds()
+            write_off(hold)
+            write_off(hold.id)
+            answer.read()
+        assert (buyer.holds(), [past.state for past in buyer.history()]) == ((), ["delivered"])
+        write_off(hold)
+        loop.run(buyer.aclose())
+    for said in refusals[:2]:
+        assert f"Hold {hold.id} is in flight, so there is nothing to write off yet. Wait: a call is paying it" in said
+    assert "is not an unresolved payment" in refusals[2]

@@ -51,15 +51,18 @@ def test_of_a_lost_answer_the_charge_counts_at_once(seller: Sandbox, allowed: di
     assert ran.code != 0
     said = " ".join(ran.err.split())
     assert "up to 0.01 USD was presented" in said
-    assert "0.005 USD of it was taken." in said
+    assert "At most 0.005 USD of it was taken." in said
     told = json.loads(in_process(["get", "--yes", "--json", seller.url + LOST], allowed).err)["payment"]
     assert (told["ceiling"], told["price"], told["charged"]) == (True, "0.005", "0.005")
     [hold] = listed(allowed, "holds")["holds"]
     assert (hold["state"], hold["money"], hold["price"]) == ("unresolved", "spent", "0.005")
     assert (hold["ceiling"], hold["charged"]) == ("0.01", "0.005")
     shown = " ".join(in_process(["ledger", "show", hold["hold"]], allowed).text.split())
-    assert "ceiling 0.01 USD; the price is what the chain shows was taken" in shown
+    assert "ceiling 0.01 USD; the chain shows that at most 0.005 USD of it was taken" in shown
+    assert "price at most 0.005 USD" in shown
     assert "state unresolved, paid" in shown
+    for command in (["status", "--offline"], ["ledger", "holds"]):
+        assert "at most 0.005 USD" in " ".join(in_process(command, allowed).text.split())
 
 
 def test_reconcile_asks_before_the_deadline(seller: Sandbox, allowed: dict[str, str]) -> None:
@@ -81,7 +84,7 @@ def test_reconcile_asks_before_the_deadline(seller: Sandbox, allowed: dict[str, 
 def test_what_reconcile_says_of_one(seller: Sandbox, allowed: dict[str, str]) -> None:
     lose(seller, allowed)
     text = " ".join(in_process(["ledger", "reconcile"], allowed).text.split())
-    assert "0.005 USD of it was taken; the rest is given back." in text
+    assert "at most 0.005 USD of it was taken; the rest is given back." in text
     assert "ake the same request again" in text, "it is paid, and its content is owed"
 
 

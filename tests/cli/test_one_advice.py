@@ -323,3 +323,29 @@ def frozen(walk: Walk) -> Iterator[None]:
     assert in_process(["ledger", "freeze"], walk.env).code == 0
     yield
     assert in_process(["ledger", "unfreeze"], walk.env).code == 0
+
+
+#: Ends about which the chain can be asked once they have expired.
+ASKED = [name for name in OPEN if name not in ("in flight", "just expired", "expired, and no endpoint tells")]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_what_a_look_says_is_what_is_said_before_and_after_it(walk: Walk, name: str) -> None:
+    reach, _ = ENDS[name]
+    reach(walk)
+    if not walk.expired:
+        walk.later(5_000)
+    before = " ".join(in_process(["status", "--offline"], walk.env).text.split())
+    said = " ".join(in_process(["ledger", "reconcile"], walk.env).text.split())
+    left = walk.buyer().holds()
+    known = "it counts as long as its window lasts" in before
+    assert known is ("counts until the chain shows it unused" not in before)
+    assert known is ("`x402 ledger reconcile` asks about what has expired." not in before)
+    assert known is (name.startswith(("paid", "lost")) and "receipt" not in name)
+    assert ("given back to the budget" in said) is (not left)
+    assert left or not known
+    if "1 settled" in said:
+        shown = in_process(["ledger", "show", left[0].id, "--offline"], walk.env).text
+        assert "The chain shows that it was paid" in " ".join(shown.split())
+        assert "settled. The chain shows that it was paid" in said or "settled. The seller's answer led to" in said
+        assert "no chain has shown it" not in said

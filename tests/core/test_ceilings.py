@@ -119,7 +119,7 @@ def test_a_charge_frees_the_rest_and_is_told() -> None:
     assert there.spent == 7_000
     [event] = there.told
     assert isinstance(event, Concluded)
-    assert "0.007 USD (test) of a ceiling" in str(event)
+    assert "at most 0.007 USD (test) of a ceiling" in str(event)
     assert there.ledger.history(1)[0].authorization.kind == CHARGED  # type: ignore[union-attr]
 
 
@@ -187,7 +187,7 @@ def test_what_is_seen_of_a_lost_one_counts_at_once_and_the_purchase_stays_unreso
     assert error.hold is not None
     assert (error.money, error.hold.charge, there.spent) == ("spent", Money("0.007 USD (test)"), 7_000)
     assert "up to 0.01 USD (test) was presented" in str(error)
-    assert "0.007 USD (test) of it was taken." in str(error)
+    assert "At most 0.007 USD (test) of it was taken." in str(error)
     [hold] = there.ledger.holds()
     assert (hold.state, hold.money, hold.charge, hold.offer.price) == ("signed", "spent", error.hold.charge, CENT)
     assert [event.settled for event in there.told if isinstance(event, Concluded)] == [True]
@@ -241,7 +241,7 @@ def test_a_known_charge_is_no_loss_before_the_expiry_and_one_after_it(again: Any
             assert (outcome.money, outcome.charged) == ("spent", Money("0.007 USD (test)"))
         assert (len(there.ledger.holds()), there.ledger.history(9), there.spent) == (1, (), 7_000)
     if policy is ALLOWED:
-        with pytest.raises(PaidNotDelivered, match=r"shows that 0\.007 USD \(test\) was paid"):
+        with pytest.raises(PaidNotDelivered, match=r"shows that at most 0\.007 USD \(test\) was paid"):
             there.pay(called(), first=asking(OFFER), Settlement="settled")
         assert there.spent == 7_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -70,6 +71,30 @@ def test_what_came_last_is_noted_where_both_came(answers: list[Any], status: int
     assert hold.last.said.lower() == said.lower()
 
 
+@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("answers", [*product((500, 404, 402, None), repeat=3)])
+def test_the_last_word_is_noted_where_an_earlier_answer_is_handed_over(answers: Any, seen: bool) -> None:
+    ground, came = Ground(repeat=("GET",)), []
+
+    def send(ask: Any) -> asks.Reply:
+        came.append(answers[len(came)])
+        if came[-1] is None:
+            raise OSError("gone")
+        return asking() if came[-1] == 402 else reply(came[-1], {"error": "no"})
+
+    try:
+        answer = ground.pay(called(), Send=send, LookNow=asks.Seen(seen))
+    except errors.X402Error:
+        assert not {500, 404} & set(came), "an answer with a body is handed over"
+        return
+    assert answer.status in came
+    assert answer.outcome is not None
+    last, words = answer.outcome.hold.last, [one for one in came if one is not None]
+    assert last is not None
+    assert (last.status, last.said) == (words[-1], "payment required" if words[-1] == 402 else "")
+    assert listed(ground) == [("spent" if seen else answer.outcome.money, last)]
+
+
 def test_an_answer_that_is_handed_over_is_noted_too() -> None:
     ground = Ground()
     answer = ground.pay(called(), Send=lambda ask: paid(503))
@@ -107,7 +132,8 @@ def test_where_an_answer_leads_is_kept_without_query_and_password(location: str,
     assert caught.value.hold is not None
     assert caught.value.hold.last is not None
     assert (caught.value.hold.last.status, caught.value.hold.last.leads_to) == (402, kept)
-    assert (f"The seller's answer led to {kept}" in str(caught.value)) is bool(kept)
+    place = f"https://api.example.com{kept}" if kept.startswith("/") else kept
+    assert (f"The seller's answer led to {place}" in str(caught.value)) is bool(kept)
 
 
 def test_a_place_that_repeats_the_payment_is_not_kept() -> None:

@@ -370,7 +370,7 @@ def test_a_repeat_that_brings_nothing_is_no_loss_before_the_deadline(
     case.line.arrived = None
     rejected = case.ask("402")
     assert isinstance(rejected, errors.PaymentRejected)
-    assert "0.007 USD (test) of it was taken." in str(rejected)
+    assert "At most 0.007 USD (test) of it was taken." in str(rejected)
     assert len(set(case.line.payments)) == 1
     case.expire()
     case.line.arrived = lambda: None
@@ -405,4 +405,46 @@ def test_the_look_in_the_background_sees_what_is_settled_a_moment_later(
     while case.counted() != {7_000} and time.monotonic() < until:
         time.sleep(0.1)
     assert (case.counted(), len(case.buyer.holds())) == ({7_000}, 1)
+    case.close()
+
+
+class TellsNoCharge:
+    """A reader of the user's own that tells of a payment what the chain's does, and nothing of a charge."""
+
+    def __init__(self, answer: str) -> None:
+        self._answer = answer
+
+    def read(self, hold: object) -> str:
+        return self._answer
+
+
+def told_by(case: Case, reader: Any) -> Buyer:
+    """Return another buyer of the same ledger, whose reader is this one."""
+    said: Any = {"ledger": case.buyer.ledger, "rpc": {NETWORK: case.world.chain.url}, "repeat": ()}
+    return Buyer(Wallet(evm=case.account), case.policy, reader=reader, **said)
+
+
+@pytest.mark.parametrize("kind", LEDGERS)
+@pytest.mark.parametrize("first", ["retry", "reconcile"])
+@pytest.mark.parametrize("by", ["unknown", "settled", "the chain", "one witness"])
+def test_after_the_expiry_the_order_of_a_retry_and_a_look_is_the_same(
+    mine: World, open_ledger: Any, monkeypatch: pytest.MonkeyPatch, kind: str, first: str, by: str
+) -> None:
+    case = Case(mine, Clock(mine, monkeypatch), open_ledger(kind))
+    usual = case.buyer
+    case.buyer = told_by(case, TellsNoCharge("unknown"))
+    assert isinstance(case.ask("drop"), errors.PaymentOutcomeUnknown)
+    case.settle(7_000)
+    case.expire()
+    of_the_chain = {"the chain": usual.reader, "one witness": case.another(1).reader}
+    case.buyer = told_by(case, of_the_chain.get(by) or TellsNoCharge(by))
+    for _ in range(2):
+        if first == "retry":
+            assert isinstance(case.ask("402"), (errors.PaidNotDelivered, errors.PaymentOutcomeUnknown))
+        else:
+            case.buyer.reconcile()
+    case.buyer = usual
+    case.buyer.reconcile()
+    assert case.counted() == {7_000}
+    assert isinstance(case.ask("402"), errors.PaidNotDelivered)
     case.close()

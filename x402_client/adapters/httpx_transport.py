@@ -128,7 +128,7 @@ class SyncPaying(_Paying):
             return response
         collect_dropped(request)
         courier = self._courier(request, body)
-        if hops.first is None:
+        if hops.first is None and hops.paid is None:
             self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, hops, mandated, courier.reply(response))
         return exchange.run(flow, courier)
@@ -233,7 +233,7 @@ class AsyncPaying(_Paying):
             return response
         collect_dropped(request)
         courier = self._courier(request, body)
-        if hops.first is None:
+        if hops.first is None and hops.paid is None:
             self._unseen_hops.look(courier.request)
         first = courier.reply(response)
         below = hops.below = courier.below = hops.below or await payment_below(courier)

@@ -105,7 +105,7 @@ class PaymentAdapter(BaseAdapter):
         if not exchange.asks_to_pay(response.status_code, request.method or "GET", request.headers):
             return response
         courier = Courier(self._buyer, self._inner, request, body, arguments)
-        if hops.first is None:
+        if hops.first is None and hops.paid is None:
             self._unseen_hops.look(courier.request)
         flow = exchange.pay(courier.request, hops, mandate, courier.reply(response))
         return self._own(exchange.run(flow, courier), request)

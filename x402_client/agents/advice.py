@@ -84,7 +84,8 @@ def next_after_status(status: int, outcome: Outcome | None) -> Next:
     led_on = outcome.money == "spent" and status < 400
     if led_on or is_worn_out(outcome.hold):
         return "ask a person"
-    return _BY_STEP[STEPS[case_of(with_last(outcome.hold, outcome.money, status))]]
+    hold = outcome.hold if outcome.hold.last is not None else with_last(outcome.hold, outcome.money, status)
+    return _BY_STEP[STEPS[case_of(hold)]]
 
 
 def next_after_break(outcome: Outcome) -> Next:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
+from ..core.last_answer import place_led_to
 from ..errors import MoneyState, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
@@ -208,7 +209,7 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
 
 def led_to(hold: Hold) -> str:
     """Return where an answer to a payment led, for a model; "" if none led anywhere."""
-    place = hold.last.leads_to if hold.last is not None else ""
+    place = place_led_to(hold)
     return f"Its answer led to {words(place, _WORDS)}: the content may be there, free." if place else ""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 
+from ..core.next_step import case_of, next_step
 from ..errors import ConfigurationError, PaymentRefused
 from ..model.holds import Hold
 from ..model.offers import words
@@ -43,6 +45,16 @@ def named(name: object, holds: Iterable[Hold]) -> Hold:
             "id. Nothing was written off."
         )
     return found[0]
+
+
+def in_flight_instead(hold: Hold, holds: Iterable[Hold]) -> PaymentRefused | None:
+    """Return why a purchase is not given up that a call is paying at this moment. None: none is."""
+    found = next((one for one in holds if one.id == hold.id and case_of(one) == "in flight"), None)
+    if found is None:
+        return None
+    expired = found.authorization is not None and found.authorization.expires <= time.time()
+    todo = next_step(found, expired).todo
+    return PaymentRefused(f"Hold {found.id} is in flight, so there is nothing to write off yet. {todo}")
 
 
 def history(services: Services, limit: int, account: str | None = None) -> tuple[Hold, ...]:

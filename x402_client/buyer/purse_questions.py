@@ -10,6 +10,7 @@ from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
 from ..core.ports import Ledger
 from ..core.reclaim import reclaim
+from ..errors import PaymentRefused
 from ..events import WrittenOff
 from ..ledgers.extras import owed_in
 from ..model.exposures import Exposure
@@ -109,12 +110,18 @@ class PurseQuestions:
             hold: The purchase, as ``holds()`` or an error has it, or its ``id``.
         """
         one = past.named(hold, past.open_holds(self.services)) if not isinstance(hold, Hold) else hold
-        return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
+        try:
+            return self._written_off(call_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
+        except PaymentRefused as refusal:
+            raise past.in_flight_instead(one, past.open_holds(self.services)) or refusal from None
 
     async def awrite_off(self, hold: Hold | str) -> Hold:
         """Async twin of ``write_off``."""
         one = past.named(hold, await past.aopen_holds(self.services)) if not isinstance(hold, Hold) else hold
-        return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
+        try:
+            return self._written_off(await acall_ledger(self.ledger, lambda ledger: ledger.write_off(one)))
+        except PaymentRefused as refusal:
+            raise past.in_flight_instead(one, await past.aopen_holds(self.services)) or refusal from None
 
     def _written_off(self, hold: Hold) -> Hold:
         self.services.tell(WrittenOff(hold.purchase.method, hold.url, hold))

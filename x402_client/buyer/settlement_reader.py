@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.asks import Seen
+from ..core.last_answer import shown_by_chain
 from ..model.holds import MARGIN, Fate, Hold, Settled
 from .looks import Looks, ended
 from .settings import is_async
@@ -66,7 +67,8 @@ class Reconciled:
         if answer == "not_settled":
             released = (*self.released, hold.but(state="released", money="untouched"))
             return replace(self, released=released, not_expired=others)
-        found = hold.but(money="spent" if answer == "settled" else hold.money)
+        is_open = answer == "settled" and hold.state == "signed"
+        found = shown_by_chain(hold) if is_open else hold.but(money="spent" if answer == "settled" else hold.money)
         return replace(self, **{answer: (*getattr(self, answer), found)}, not_expired=others)
 
 

@@ -39,9 +39,9 @@ _REFUND = (
 
 
 def _of_ceiling(hold: Hold) -> str:
-    """Return what is known of a ceiling: what was taken, or that it all counts."""
+    """Return what is known of a ceiling: the most that was taken, or that it all counts."""
     if hold.authorization is not None and hold.authorization.kind == CHARGED:
-        return f"{hold.offer.price}; the price is what the chain shows was taken"
+        return f"{hold.offer.price}; the chain shows that at most {hold.price} of it was taken"
     return f"{hold.offer.price}; it counts whole until the chain shows what was taken: `x402 ledger reconcile` looks"
 
 

@@ -155,7 +155,9 @@ class Report:
         if self.outcome.offer.upfront and self.outcome.money != "spent":
             first = " It takes the money before it delivers, so it may well be spent."
         receipt = self.outcome.receipt
-        hold = with_last(self.outcome.hold, self.outcome.money, self.status, receipt.error if receipt else "")
+        hold = self.outcome.hold
+        if hold.last is None:
+            hold = with_last(hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
         if self.leads_to:  # a payment that was taken is refused if it is presented once more
             again = "With neither --yes nor --max nothing is paid unasked there. Or run the same command with -L"
@@ -195,7 +197,8 @@ class Report:
         if offer.is_ceiling and paid.money != "unknown":
             said = "" if paid.claimed is None else f" The seller says that it took {paid.claimed}."
             counts = "All of it counts until the chain shows what was taken."
-            counts = counts if paid.charged is None else f"{paid.charged} of it counts: so much was taken by the chain."
+            if paid.charged is not None:
+                counts = f"{paid.charged} of it counts: the chain shows that no more was taken."
             say(f"Paid {bought}.{said} {counts}{left}", "green")
         elif paid.money == "spent":
             first = ", before it delivered" if offer.upfront else ""

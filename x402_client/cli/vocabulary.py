@@ -54,12 +54,14 @@ def is_test(hold: Hold) -> bool:
 
 
 def amount_of(hold: Hold) -> str:
-    """Return the price. Of a ceiling any part may be taken, until the chain shows what was."""
+    """Return the price. Of a ceiling any part may be taken, and what the chain shows of it is a bound."""
+    if hold.charge is not None and not hold.is_ceiling and hold.price.units:
+        return f"at most {hold.price}"
     return f"up to {hold.price}" if hold.is_ceiling else f"{hold.price}"
 
 
 def price_of(hold: Hold) -> str:
-    """Return the price, or the ceiling while the chain shows no charge. One in test money says so."""
+    """Return the amount in words. One in test money says so."""
     return amount_of(hold) + (f", {TEST_MONEY}" if is_test(hold) and "(test)" not in hold.price.currency else "")
 
 

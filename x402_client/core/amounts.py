@@ -16,5 +16,8 @@ def asked_of(hold: Hold) -> str:
 
 
 def taken(hold: Hold) -> str:
-    """Return what the chain shows was taken of a ceiling, for a message. "": it was none, or that is not known."""
-    return "" if hold.charge is None else f"{hold.charge} of it was taken. "
+    """Return the most that was taken of a ceiling, for a message. "": it was none, or that is not known.
+
+    The chain ties no transfer to a payment, so what it shows is a bound.
+    """
+    return "" if hold.charge is None else f"At most {hold.charge} of it was taken. "

@@ -75,16 +75,17 @@ def is_by_receipt(hold: Hold) -> bool:
     return hold.told.money == "spent" and last is not None and last.money == "spent" and not last.by_chain
 
 
-def note_answer(reply: Reply, hold: Hold) -> Flow[None]:
+def note_answer(reply: Reply, hold: Hold, refusal: tuple[int | None, str, str] | None = None) -> Flow[None]:
     """Keep what an answer that brought no content says of the payment that it was given to, and where it leads.
 
-    The outcome says the same. ``hold`` has the payment's header, which is neither shown nor kept.
+    The outcome says the same. ``hold`` has the payment's header, which is neither shown nor kept. ``refusal``: status,
+    reason and transaction of what the seller said after that answer. Its last word decides what to do.
     """
     outcome = reply.outcome
     assert outcome is not None
     said = outcome.receipt.error if outcome.receipt is not None else ""
-    place = _place(reply, hold)
-    told = with_last(outcome.hold, outcome.money, reply.status, said, _in(outcome), leads_to=place)
+    last = (reply.status, said, _in(outcome)) if refusal is None else refusal
+    told = with_last(outcome.hold, outcome.money, *last, leads_to=_place(reply, hold))
     reply.outcome = replace(outcome, hold=told)
     assert told.last is not None
     yield from _note(told, told.last)
@@ -104,6 +105,15 @@ def _place(reply: Reply, hold: Hold) -> str:
     place = f"{start}{quote(found.path, safe=_PATH) or '/'}"
     header = hold.authorization.header[1] if hold.authorization is not None else ""
     return "" if repeats(place, header) else words(place + ("?..." if found.query else ""), _PLACE)
+
+
+def place_led_to(hold: Hold) -> str:
+    """Return where an answer led, with its host: a place at the host that was asked is kept without. "": nowhere."""
+    place = hold.last.leads_to if hold.last is not None else ""
+    if not place.startswith("/"):
+        return place
+    asked = urlsplit(hold.url)
+    return f"{asked.scheme}://{asked.netloc}{place}"
 
 
 def note_break(outcome: Outcome, failure: BaseException) -> Flow[None]:

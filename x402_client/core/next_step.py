@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from ..model.holds import MARGIN, OFTEN_PRESENTED, Hold, moment
 from ..model.networks import short_name
 from .empty_wallet import where_to_send
-from .last_answer import is_by_receipt
+from .last_answer import is_by_receipt, place_led_to
 
 #: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
 Case = Literal[
@@ -136,7 +136,7 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
 
 def _led(hold: Hold) -> str:
     """Return where an answer of the seller's led, and what to do about that; "" if none led anywhere."""
-    place = hold.last.leads_to if hold.last is not None else ""
+    place = place_led_to(hold)
     if not place:
         return ""
     query = " (with a query that is not kept)" if place.endswith("?...") else ""

@@ -122,7 +122,7 @@ def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     transaction = named(tries.transaction, hold)
     too = f" The seller named the transaction {transaction}." if transaction else ""
     advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
-    paid = asked_of(hold) if hold.charge is None else f"{hold.charge}"
+    paid = asked_of(hold) if hold.charge is None else f"at most {hold.charge}"
     return PaidNotDelivered(
         f"{hold.offer.network} shows that {paid} was paid to {hold.purchase.origin}, and the same request "
         f"brought {_brought(call, tries)}.{too} {advice.todo}{interruptions.remark(hold)}",

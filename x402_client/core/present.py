@@ -200,7 +200,7 @@ def _keep(call: Call, tries: Tries, reply: Reply, rules: Rules) -> Flow[Reply | 
     except Exception as failure:
         tries.fail(failure)
         return None
-    tries.kept = reply
+    tries.kept, tries.refused_last = reply, False
     return None
 
 
@@ -240,7 +240,7 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
         yield from _look(tries.kept, rules)
-        yield from note_answer(tries.kept, tries.hold)
+        yield from note_answer(tries.kept, tries.hold, tries.last if tries.refused_last else None)
         yield from _tell_undelivered(call, tries.kept)
         return tries.kept
     # Its patterns take a while to compile, and few calls end here.

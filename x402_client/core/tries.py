@@ -29,7 +29,7 @@ class Tries:
     #: True if that failure was a time-out.
     late: bool = False
     refusal: Reply | None = None
-    #: True if that 402 came last: no presentation after it got no answer.
+    #: True if that 402 came last: no presentation after it got another answer, or none.
     refused_last: bool = False
     #: The terms of that 402, as far as it could be read.
     terms: Quote | QuoteError | None = field(default=None, repr=False)

@@ -171,7 +171,7 @@ class Hold:
         in_flight: True while an attempt presents it, in a list of holds. None: this is not known.
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
-        charged: What the chain shows was taken of a ceiling, in the token's smallest units. None: not known.
+        charged: The most that was taken of a ceiling, as the chain shows, in the token's smallest units. None: unknown.
     """
 
     id: str
@@ -210,7 +210,7 @@ class Hold:
 
     @property
     def charge(self) -> Money | None:
-        """Return what the chain shows was taken of a ceiling. None: not known."""
+        """Return the most that was taken of a ceiling, as the chain shows. None: not known."""
         if self.charged is not None:
             return _worth(self.offer, self.charged)
         return self.price if self.authorization is not None and self.authorization.kind == CHARGED else None
@@ -276,7 +276,7 @@ _facts = attrgetter(*Hold.__slots__)
 
 
 class Charge:
-    """The part of a ceiling that was taken, as the chain shows it. ``on_chain`` is None until it was looked at."""
+    """The most that was taken of a ceiling, as the chain shows. ``on_chain`` is None until it was looked at."""
 
     __slots__ = ("on_chain",)
 
@@ -331,7 +331,7 @@ class Outcome:
 
     @property
     def charged(self) -> Money | None:
-        """Return what the chain shows was taken of a ceiling. None: it has not shown that yet.
+        """Return the most that was taken of a ceiling, as the chain shows. None: it has not shown that yet.
 
         It is looked up in the background. ``buyer.reconcile()`` looks, too.
         """

@@ -177,9 +177,22 @@ def _draw_budgets(found: Standing) -> None:
     flying, waiting = in_flight.in_flight(found.holds), _waiting(found)
     if flying:
         show(f"  {in_flight.counted_for(flying)} is in flight, and counted.", "dim")
-    if waiting:
-        brought = f"{in_flight.counted_for(waiting)} brought no content yet, and counts as long as its window lasts"
-        show(f"  {brought}.", "dim")
+    for line in _counted_without_content(waiting):
+        show(f"  {line}", "dim")
+
+
+def _counted_without_content(waiting: list[Hold]) -> Iterator[str]:
+    """Yield how long payments count that brought no content: those that a chain showed paid, and the others."""
+    paid = [hold for hold in waiting if vocabulary.is_shown_paid(hold)]
+    rest = [hold for hold in waiting if hold not in paid]
+    if paid:
+        yield f"{in_flight.counted_for(paid)} was paid and brought no content; it counts as long as its window lasts."
+    if rest:
+        asks = ""
+        if any(vocabulary.is_expired(hold) for hold in rest):
+            asks = f" `{ledger_command('reconcile')}` asks about what has expired."
+        until = "counts until the chain shows it unused, or its window is over"
+        yield f"{in_flight.counted_for(rest)} brought no content yet, and {until}.{asks}"
 
 
 def _lifts(found: Standing) -> list[str]:
