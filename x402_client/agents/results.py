@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
-from ..errors import MoneyState, TooExpensive, X402Error, find
+from ..errors import MoneyState, PaymentOutcomeUnknown, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
@@ -172,10 +172,13 @@ def quoted(quote: Quote, refusal: str) -> Result:
     """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
     if quote.free:
         return {"ok": True, "status": quote.status, "free": True, "would_pay": None, "reasons": []}
+    if not refusal and quote.refusal is not None:
+        refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
     reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
-    reasons = [_FLYING, *reasons] if quote.in_flight else reasons
+    is_keyed = isinstance(quote.refusal, PaymentOutcomeUnknown)  # then a call pays nothing anew
+    reasons = [_FLYING, *reasons] if quote.in_flight and not is_keyed else reasons
     return {
         "ok": True,
         "status": quote.status,

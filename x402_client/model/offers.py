@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .money import Money, Token
 from .networks import caip2, short_name
 from .statements import Statement
+
+if TYPE_CHECKING:
+    from ..errors import X402Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +176,8 @@ class Quote:
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
+        refusal: The error that a payment of the choice would raise at this moment: a limit that is used up, a freeze, a
+            pause, a key in use. None: none would, or the ledger could not be asked.
     """
 
     url: str
@@ -200,6 +205,8 @@ class Quote:
     sign_in: SignIn | None = None
     #: How a signed offer contradicts the rest. Such a 402 was changed on its way, and none of it is paid.
     contradiction: str = ""
+    #: The error that a payment of the choice would raise at this moment.
+    refusal: X402Error | None = field(default=None, repr=False, compare=False)
 
     @property
     def free(self) -> bool:
@@ -223,6 +230,8 @@ class Quote:
             found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:
             found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
+        if self.refusal is not None:
+            found += f"; refused now: {type(self.refusal).__name__}"
         if self.in_flight:
             found += f"; in flight for the same request: {len(self.in_flight)}"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")
