@@ -87,7 +87,8 @@ def test_a_quote_of_an_answer_that_asks_for_nothing_tells_of_an_earlier_payment(
         own = box.tools(buyer, hosts=HERE)
         own.paid_fetch(server.url())
         found, other = own.quote(server.url()), own.quote(f"{server.url()}?other")
-    assert (found["free"], found["would_pay"], other["reasons"]) == (True, None, [])
+    assert (found["free"], found["would_pay"]) == (False, None)
+    assert other["reasons"] == ["The server answered 404, and asked for no payment."]
     [reason] = found["reasons"]
     assert reason.startswith("An earlier call made a payment of 0.01 USD to 127.0.0.1 for this request. paid_fetch")
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.adapters.scripted_server import Server
 from x402_client import Limit, Policy
 from x402_client.sandbox import Sandbox
 
@@ -80,3 +81,12 @@ def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(b
         "0.02 USD",
         True,
     ]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_answer_that_failed_is_not_free(box: Toolbox, seller: Sandbox, status: int) -> None:
+    own = box.tools(seller.buyer(), hosts=HERE)
+    with Server() as server:
+        found = own.quote(server.on("/gone", lambda ex: ex.answer(status, b"")))
+    assert (found["ok"], found["status"], found["free"], found["would_pay"]) == (True, status, False, None)
+    assert found["reasons"] == [f"The server answered {status}, and asked for no payment."]

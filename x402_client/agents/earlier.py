@@ -67,7 +67,7 @@ async def atold(
 
 def _hides(found: Result) -> bool:
     """Return True if a result may hide an earlier payment: a failure, or a quote of an answer that asked for none."""
-    return found.get("money") == "untouched" or (found.get("free") is True and found["status"] >= 400)
+    return found.get("money") == "untouched" or ("would_pay" in found and 402 != found["status"] >= 400)
 
 
 def _presents(found: Result, broken: Outcome | None) -> bool:
@@ -94,7 +94,7 @@ def among(
     hold = next((one for one in out if _is_same(buyer, asked, body, one.purchase)), None)
     if hold is None:
         return found
-    if found.get("free") is True:
+    if "would_pay" in found:
         return found | {"reasons": [f"{_known(hold)} {again}"]}
     advice = _advice(hold, found)
     then = f"Tell the user: it is the payment {hold.id} in the ledger."

@@ -170,8 +170,9 @@ def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result
 
 def quoted(quote: Quote, refusal: str) -> Result:
     """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
-    if quote.free:
-        return {"ok": True, "status": quote.status, "free": True, "would_pay": None, "reasons": []}
+    if quote.status != 402:
+        reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
+        return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
     if not refusal and quote.refusal is not None:
         refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal

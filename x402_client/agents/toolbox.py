@@ -261,7 +261,7 @@ def _sync_tools(shop: Shop) -> Tools:
             with quote_request() as pending:
                 answer = shop.ask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, "" if quoted.free else shop.refusal(answer.url))
+            found = results.quoted(quoted, shop.refusal(answer.url))
         except Exception as failure:
             found = results.failed(failure)
         return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
@@ -309,7 +309,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             with quote_request() as pending:
                 answer = await shop.aask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, "" if quoted.free else shop.refusal(answer.url))
+            found = results.quoted(quoted, shop.refusal(answer.url))
         except Exception as failure:
             found = results.failed(failure)
         return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)

@@ -163,7 +163,7 @@ class Quote:
         faults: Entries that could not be read, one line each.
         choice: The offer that would be paid. None: none of them.
         description: The seller's words for what is sold.
-        error: The seller's words about the 402.
+        error: The seller's words about the 402, or those of a tool that failed without asking for a payment.
         resource: The thing that is sold, as the seller wrote it.
         extensions: The protocol's extensions that the seller named.
         brief: True if the terms are short enough to be kept, in case the same are offered again.
@@ -210,8 +210,8 @@ class Quote:
 
     @property
     def free(self) -> bool:
-        """Return True if the server answered without asking for a payment."""
-        return self.status != 402
+        """Return True if the server succeeded without asking for a payment. An error or a redirect is not free."""
+        return 200 <= self.status < 300
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -225,7 +225,11 @@ class Quote:
 
     def __repr__(self) -> str:
         offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
-        found = "free" if self.free else f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
+        if self.status != 402:
+            said = f" ({quoted(self.error, 60)})" if self.error else ""
+            found = "free" if self.free else f"it answered {self.status}{said} and asked for no payment"
+            return line(f"<Quote of {words(self.url, 60)}: {found}>")
+        found = f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
         if self.sign_in is not None:
             found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:

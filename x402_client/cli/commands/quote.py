@@ -92,7 +92,7 @@ def dry_run(
     report = request_quote(request, choices, follow, timeout, key)
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
-    elif report.quote.free:
+    elif report.quote.status != 402:
         say(report.asks_nothing())
     elif report.presents is not None:
         for line in report.presented():
@@ -150,10 +150,10 @@ class QuoteReport:
         self.presents: Hold | None = None if self._by_key[1] else self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
-        self.refusal: str = "" if quote.free else self._refusal(url.host)
+        self.refusal: str = "" if quote.status != 402 else self._refusal(url.host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
-        elif quote.free and quote.status >= 400:
+        elif quote.status != 402 and quote.status >= 400:
             self.code = Code.HTTP
 
     @property
@@ -227,7 +227,7 @@ class QuoteReport:
     def show(self) -> None:
         """Show it as a table."""
         quote = self.quote
-        if quote.free:
+        if quote.status != 402:
             show(self.asks_nothing())
             return
         asks = "a payment" if quote.offers or quote.faults or quote.sign_in is None else "a sign-in, and no payment"
@@ -297,7 +297,7 @@ class QuoteReport:
         return {
             "url": quote.url,
             "status": quote.status,
-            "free": quote.free and quote.status < 300,
+            "free": quote.free,
             "location": self.leads_to or None,
             "version": quote.version,
             "description": quote.description,
