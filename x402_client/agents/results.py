@@ -28,7 +28,7 @@ _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 PRESENTED = "paid_fetch presents that payment again and pays nothing new."
 #: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
 SAME_PAYMENT = "It was paid for before. Make the same call again: it presents the same payment."
-_AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
+AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _FLYING = (
     "The same request is being paid by another call at this moment: wait for its answer. A call now would pay anew."
 )
@@ -177,7 +177,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
         refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
-    reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
+    reasons = [refusal] if refusal else [AGAIN] if quote.unresolved else list(quote.reasons)
     is_keyed = isinstance(quote.refusal, PaymentOutcomeUnknown)  # then a call pays nothing anew
     reasons = [_FLYING, *reasons] if quote.in_flight and not is_keyed else reasons
     return {
@@ -207,7 +207,7 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
     if advice == "repeat":
         return f"The server was paid {paid.hold.price} and answered {status}. The same call presents the same payment."
     led = led_to(paid.hold) or "It will not deliver by itself."
-    return f"The server was paid {paid.hold.price} and answered {status}. {led}"
+    return f"The server was paid {paid.hold.price} and answered {status}. {led} Tell the user: payment {paid.hold.id}."
 
 
 def led_to(hold: Hold) -> str:
