@@ -236,6 +236,10 @@ async def test_a_quote_pays_nothing(mcp_sandbox: Sandbox, mcp_buyer: Buyer) -> N
         assert found.choice is not None
         assert (str(found.choice.price), found.url) == ("0.01 USD", "mcp:reports#weather")
         assert (await quote(session, "free")).free
+        shop.tools["broken"] = lambda params: failed({"result": {}})
+        without = await quote(session, "broken")
+        assert (without.free, without.choice, without.status) == (False, None, 500)
+        assert "it answered 500 ('No such city.') and asked for no payment" in repr(without)
         with pytest.raises(MCPError):
             await quote(session, "odd" if shop.tools.setdefault("odd", crashed) else "")
         assert shop.payments == []

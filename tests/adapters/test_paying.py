@@ -373,6 +373,12 @@ class TestQuotes:
         quote = client.quote("GET", server.on("/free", lambda ex: ex.answer(200, b"free")))
         assert (quote.free, quote.offers, quote.choice) == (True, (), None)
 
+    @pytest.mark.parametrize("status", [404, 500, 304, 300])
+    def test_what_failed_or_leads_on_is_not_free(self, client: Client, server: Server, status: int) -> None:
+        quote = client.quote("GET", server.on("/gone", lambda ex: ex.answer(status, b"")))
+        assert (quote.free, quote.status, quote.offers) == (False, status, ())
+        assert f"it answered {status} and asked for no payment" in repr(quote)
+
     def test_a_402_of_another_kind_is_not_free(self, client: Client, server: Server) -> None:
         quote = client.quote("GET", server.on("/else", lambda ex: ex.answer(402, b"<h1>")))
         assert (quote.free, quote.offers) == (False, ())

@@ -14,6 +14,8 @@ import httpx2
 import requests
 
 from x402_client.agents import payable_tool, tools
+from x402_client.agents.clients import face_of, known
+from x402_client.model.offers import Quote
 
 SYNC: dict[str, Callable[[], Any]] = {"httpx": httpx.Client, "httpx2": httpx2.Client, "requests": requests.Session}
 ASYNC: dict[str, Callable[[], Any]] = {
@@ -47,6 +49,12 @@ class Toolbox:
             return found
 
         return call
+
+    def quote(self, url: str) -> Quote:
+        """Return the quote of the library's own face."""
+        found = face_of(known(self.client)[0]).quote(self.client, "GET", url)
+        quote: Quote = found if self._loop is None else self._loop.run_until_complete(found)
+        return quote
 
     def close(self) -> None:
         if self._loop is None:

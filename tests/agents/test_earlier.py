@@ -87,7 +87,8 @@ def test_a_quote_of_an_answer_that_asks_for_nothing_tells_of_an_earlier_payment(
         own = box.tools(buyer, hosts=HERE)
         own.paid_fetch(server.url())
         found, other = own.quote(server.url()), own.quote(f"{server.url()}?other")
-    assert (found["free"], found["would_pay"], other["reasons"]) == (True, None, [])
+    assert (found["free"], found["would_pay"]) == (False, None)
+    assert other["reasons"] == ["The server answered 404, and asked for no payment."]
     [reason] = found["reasons"]
     assert reason.startswith("An earlier call made a payment of 0.01 USD to 127.0.0.1 for this request. paid_fetch")
 
@@ -224,3 +225,18 @@ def test_a_ledger_that_cannot_be_read_proves_no_repeat(box: Toolbox, tmp_path: P
         assert found["next"] == "repeat"
         assert found["says"].endswith("Make the same call again: it presents the same payment.")
         assert buyer.holds()[0].money == found["money"]
+
+
+@pytest.mark.parametrize("fault", ["work-says-no", "drop-after-settling"])
+def test_after_a_no_of_a_seller_that_was_paid_each_place_names_the_payment(
+    box: Toolbox, seller: Sandbox, fault: str
+) -> None:
+    url, buyer = seller.sell("/poem", "0.02", fault=fault), seller.buyer()
+    own = box.tools(buyer, hosts=HERE)
+    refused = own.paid_fetch(url)
+    [hold] = buyer.holds()
+    assert (refused["next"], hold.id in refused["says"]) == ("ask a person", True)
+    quoted = own.quote(url)
+    [reason] = quoted["reasons"]
+    assert (quoted["would_pay"], "presents that payment again" in reason) == (None, False)
+    assert reason.endswith(f"Tell the user: it is the payment {hold.id} in the ledger.")

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from x402_client import Policy
+from typing import Any
+
+import pytest
+
+from tests.adapters.scripted_server import Server
+from x402_client import Limit, Policy
 from x402_client.sandbox import Sandbox
 
 from .clients import Toolbox
@@ -17,10 +22,8 @@ def test_a_budget_that_is_used_up_is_told_before_the_call(box: Toolbox, seller: 
     own.paid_fetch(url)
     found = own.quote(url)
     assert (found["ok"], found["would_pay"]) == (True, None)
-    assert (
-        "It would be refused now: it costs 0.02 USD, and what is left is 0.01 USD of the day's budget"
-        in found["reasons"][0]
-    )
+    assert found["reasons"][0].startswith("It would be refused now: 0.02 USD for http://127.0.0.1:")
+    assert "would exceed the limit of 0.03 USD per day: 0.02 USD of it is counted" in found["reasons"][0]
     assert own.paid_fetch(url)["error"] == "OverLimit"
 
 
@@ -29,6 +32,61 @@ def test_a_freeze_is_told_before_the_call(box: Toolbox, seller: Sandbox) -> None
     own = box.tools(buyer, hosts=HERE)
     buyer.freeze("127.0.0.1")
     found = own.quote(url)
-    assert (found["would_pay"], "payments to 127.0.0.1 are frozen" in found["reasons"][0]) == (None, True)
+    assert (found["would_pay"], "Payments to 127.0.0.1 are frozen" in found["reasons"][0]) == (None, True)
     buyer.unfreeze("127.0.0.1")
     assert own.quote(url)["would_pay"] == "0.02 USD"
+
+
+#: What refuses a payment of /poem once one was made, or once it failed: the policy, what happens first, and the error.
+REFUSALS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "a budget": ({"per_day": "0.03"}, "paid", "OverLimit"),
+    "a number of payments": ({"max_payments": "1/hour"}, "paid", "OverLimit"),
+    "a number of payments of a host": ({"hosts": {"127.0.0.1": Limit(max_payments="1/day")}}, "paid", "OverLimit"),
+    "the same request": ({"same_request": "1/hour"}, "paid", "SameRequest"),
+    "a freeze": ({}, "frozen", "Frozen"),
+    "a pause": ({}, "failed", "HostNotAllowed"),
+}
+
+
+@pytest.mark.parametrize("cause", REFUSALS)
+def test_what_would_be_refused_now_is_told_alike_by_each_quote(box: Toolbox, seller: Sandbox, cause: str) -> None:
+    settings, happens, error = REFUSALS[cause]
+    url = seller.sell("/poem", "0.02")
+    buyer = seller.buyer(Policy(**{"per_request": "0.03", "per_day": "5", **settings}), breaker_after=1)
+    own = box.tools(buyer, hosts=HERE)
+    assert own.quote(url)["would_pay"] == "0.02 USD"
+    assert box.quote(url).refusal is None
+    if happens == "frozen":
+        buyer.freeze("*")
+    elif happens == "paid":
+        own.paid_fetch(url)
+    else:
+        own.paid_fetch(f"{seller.url}/fault/drop-before-settling/weather", method="POST")
+    found, quoted, paid = own.quote(url), box.quote(url), own.paid_fetch(url)
+    assert (type(quoted.refusal).__name__, f"refused now: {error}" in repr(quoted)) == (error, True)
+    assert (found["would_pay"], paid["error"]) == (None, error)
+    told = found["reasons"][0].removeprefix("It would be refused now: ")
+    assert told.partition(".")[0] == paid["says"].partition(".")[0], "the refusal itself says the same"
+    assert quoted.choice is not None
+    assert quoted.refusal is not None
+    assert quoted.refusal.offer == quoted.choice
+
+
+def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02")
+    policy = Policy(per_request="0.03", per_day="5", approve_above="0.03", same_request="1/hour")
+    own = box.tools(seller.buyer(policy, approve=lambda approval: True), hosts=HERE)
+    assert [own.paid_fetch(url)["ok"], own.quote(url)["would_pay"], own.paid_fetch(url)["ok"]] == [
+        True,
+        "0.02 USD",
+        True,
+    ]
+
+
+@pytest.mark.parametrize("status", [404, 500])
+def test_an_answer_that_failed_is_not_free(box: Toolbox, seller: Sandbox, status: int) -> None:
+    own = box.tools(seller.buyer(), hosts=HERE)
+    with Server() as server:
+        found = own.quote(server.on("/gone", lambda ex: ex.answer(status, b"")))
+    assert (found["ok"], found["status"], found["free"], found["would_pay"]) == (True, status, False, None)
+    assert found["reasons"] == [f"The server answered {status}, and asked for no payment."]

@@ -8,12 +8,15 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 
+import x402_client.httpx
 from x402_client import errors
 from x402_client.cli.exits import code_of
 from x402_client.cli.requests_made import redirect_of
@@ -225,6 +228,49 @@ def test_a_number_of_payments_that_is_used_up_is_told_before(
     assert quoted.code == 3
     assert "would exceed the limit of 1 payment per hour: 1 is counted. It fits again at " in quoted.err
     assert in_process(command, given).code == 3
+
+
+@pytest.mark.parametrize("more", ["", 'approve_above = "0.05"\n'])
+def test_the_same_request_that_would_be_refused_is_told_before_with_the_way_out(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, more: str
+) -> None:
+    policy = tmp_path / "damped.toml"
+    policy.write_text(f'same_request = "1/hour"\n{more}{Path(given["X402_POLICY"]).read_text()}')
+    about = [f"{seller.url}/weather", "--policy", str(policy)]
+    assert in_process(["get", *about, "--yes"], given).code == 0
+    for command, code in ((["quote"], 3), (["get", "--dry-run"], 3), (["doctor"], 1)):
+        told = in_process([*command, *about], given)
+        said = " ".join(f"{told.text} {told.err}".split())
+        assert (command, told.code) == (command, code)
+        assert "1 payment per hour for the same request: 1 is counted" in said
+        assert "a --key of its own for each purchase" in said
+    for options in ([], ["--yes"], ["--max", "0.01"]):
+        refused = " ".join(in_process(["get", *about, *options], given).err.split())
+        assert "a --key of its own for each purchase does, or a higher same_request in" in refused
+    assert in_process(["get", *about, "--yes", "--key", "another"], given).code == 0
+
+
+def test_a_key_in_flight_is_told_before(seller: Sandbox, given: dict[str, str]) -> None:
+    url, buyer = f"{seller.url}/fault/hang-before-settling/weather", seller.buyer(ledger=given["X402_LEDGER"])
+
+    def hang() -> None:
+        with (
+            suppress(Exception),
+            x402_client.httpx.wrap(httpx.Client(timeout=60), buyer) as client,
+            buyer.purchase(key="job-7"),
+        ):
+            client.get(url)
+
+    threading.Thread(target=hang, daemon=True).start()
+    while not any(hold.state == "signed" for hold in buyer.holds()):
+        time.sleep(0.02)
+    for command in (["quote"], ["get", "--dry-run"]):
+        told = in_process([*command, url, "--key", "job-7"], given)
+        said = told.text + told.err
+        assert (told.code, "may still be running" in said, "of its own" in said) == (7, True, False), said
+    refused = in_process(["get", url, "--yes", "--key", "job-7"], given)
+    assert (refused.code, "may still be running" in refused.err) == (7, True)
+    assert in_process(["quote", url, "--key", "job-8"], given).code == 0
 
 
 @pytest.mark.parametrize(

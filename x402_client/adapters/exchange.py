@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..buyer.answers import Answers, AsyncAnswers
+from ..buyer.fitting import with_refusal
 from ..buyer.scopes import mandate_around, under_allowances
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
@@ -255,7 +256,8 @@ class Exchange:
         quote = yield from inspect(call, first, self.buyer.rules)
         if quote is not None:
             quote = yield from with_allowances(call, quote, self.buyer.rules)
-            quoting.quote = yield from with_unresolved(call, quote, self.buyer.rules)
+            quote = yield from with_unresolved(call, quote, self.buyer.rules)
+            quoting.quote = yield from with_refusal(call, quote, self.buyer.rules)
         return first
 
     def _ended(

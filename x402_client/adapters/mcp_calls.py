@@ -31,7 +31,7 @@ from ..receipts import outcome
 from ..wire.tool_results import QUOTE_KEY, Place
 from .exchange import Exchange
 from .hops import Hops
-from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, tool_request
+from .mcp_courier import AsyncCourier, ToolReply, ToolRequest, status_of, tool_request
 from .mcp_errors import OWN_ERRORS, LibraryError, error_data, made_error, timed_out_error
 from .mcp_outcomes import put_beside, put_on_failure
 from .mcp_server import pays_by_http, server_of, session_of
@@ -340,8 +340,9 @@ async def quote_with(session: Any, tool: str, arguments: Any) -> Quote:
     shown = tool_request(paying.server, tool, None).shown
     with quote_request() as pending:
         try:
-            await getattr(session, "call_tool_mcp", session.call_tool)(tool, arguments or {})
+            result = await getattr(session, "call_tool_mcp", session.call_tool)(tool, arguments or {})
         except Exception:
             if pending.quote is None:
                 raise
-        return finished_quote(pending, shown, 200)
+            return pending.quote
+        return finished_quote(pending, shown, *status_of(result))

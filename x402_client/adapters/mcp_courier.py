@@ -239,6 +239,15 @@ class ToolReply(Reply):
     terms: ToolTerms | None
 
 
+def status_of(result: Any) -> tuple[int, str]:
+    """Return a result's status, as that of the same answer over HTTP, and the words of an error in it."""
+    if not hasattr(result, "content"):
+        return 300, ""
+    if not _error_and_structure(result)[0]:
+        return 200, ""
+    return 500, _first_text(result.content) or ""
+
+
 def _error_and_structure(result: Any) -> tuple[bool, Any]:
     """Return what a result says in fields that mcp 1.x and 2.x name differently. fastmcp warns of an old name."""
     if "is_error" in getattr(type(result), "model_fields", ()):

@@ -52,10 +52,10 @@ def quote_despite(pending: QuoteRequest, failure: Exception) -> Quote:
     return pending.quote
 
 
-def finished_quote(pending: QuoteRequest, url: str, status: int) -> Quote:
+def finished_quote(pending: QuoteRequest, url: str, status: int, error: str = "") -> Quote:
     """Return the quote, or one without offers if the server asked for no payment.
 
-    A client that does not pay has no quote to give.
+    A client that does not pay has no quote to give. ``error`` is what a tool said that failed.
     """
     if pending.quote is not None:
         return pending.quote
@@ -63,4 +63,4 @@ def finished_quote(pending: QuoteRequest, url: str, status: int) -> Quote:
         raise ConfigurationError(
             "This client does not pay, so there is no policy to quote by; wrap(client, buyer) it first."
         )
-    return Quote(url=url, status=status)
+    return Quote(url=url, status=status, error=error)

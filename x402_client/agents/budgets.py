@@ -12,17 +12,15 @@ from ..buyer.scopes import allowances_around, mandate_around, under_allowances
 from ..buyer.settlement_reader import is_in_flight
 from ..errors import ConfigurationError
 from ..model.budgets import ALLOWANCE, WINDOWS, left_in_words
-from ..model.hosts import Origin, Pattern
 from ..model.money import Money
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
-from .hosts import NotFetched, origin_of
+from .hosts import NotFetched
 
 if TYPE_CHECKING:
     from ..buyer.allowance import AllowanceBalance
     from ..buyer.payers import Payer
     from ..model.holds import Hold
-    from ..model.offers import Quote
 
 _FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
 
@@ -65,45 +63,6 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
         return _in_words(await _aleft(payer, host, currency))
     except Exception:
         return None
-
-
-def refused_now(payer: Payer, quote: Quote, url: str) -> str:
-    """Return why the ledger would refuse the choice of a quote at this moment: a freeze, or a budget. "": it would not.
-
-    A payment that is presented again counts already, so nothing refuses it here.
-    """
-    choice, origin = quote.choice, origin_of(url)
-    if choice is None or choice.price is None or quote.unresolved:
-        return ""
-    try:
-        return _stopped(root_of(payer).freezes(), origin) or _short(
-            _left(payer, origin.host, choice.price.currency), choice.price
-        )
-    except Exception:  # the ledger cannot be asked: the terms are told all the same
-        return ""
-
-
-async def arefused_now(payer: Payer, quote: Quote, url: str) -> str:
-    """Async twin of ``refused_now``."""
-    choice, origin = quote.choice, origin_of(url)
-    if choice is None or choice.price is None or quote.unresolved:
-        return ""
-    try:
-        return _stopped(await root_of(payer).afreezes(), origin) or _short(
-            await _aleft(payer, origin.host, choice.price.currency), choice.price
-        )
-    except Exception:
-        return ""
-
-
-def _stopped(frozen: Iterable[str], origin: Origin) -> str:
-    found = [pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin)]
-    return f"It would be refused now: payments to {found[0]} are frozen. Only the user can lift this." if found else ""
-
-
-def _short(remaining: dict[str, Money], price: Money) -> str:
-    short = _in_words({window: money for window, money in remaining.items() if money < price})
-    return f"It would be refused now: it costs {price}, and what is left is {short}." if short else ""
 
 
 def report(payer: Payer, currency: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
 from .advice import Next, next_after_break, next_after_status, next_for
-from .results import SAME_PAYMENT, Result, failure_of, led_to, over, unproven
+from .results import AGAIN, SAME_PAYMENT, Result, failure_of, led_to, over, unproven
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -66,8 +66,9 @@ async def atold(
 
 
 def _hides(found: Result) -> bool:
-    """Return True if a result may hide an earlier payment: a failure, or a quote of an answer that asked for none."""
-    return found.get("money") == "untouched" or (found.get("free") is True and found["status"] >= 400)
+    """Return True if a result may hide an earlier payment, or what to do about it: a failure, or a quote."""
+    is_quote = "would_pay" in found and (402 != found["status"] >= 400 or AGAIN in found["reasons"])
+    return found.get("money") == "untouched" or is_quote
 
 
 def _presents(found: Result, broken: Outcome | None) -> bool:
@@ -94,10 +95,11 @@ def among(
     hold = next((one for one in out if _is_same(buyer, asked, body, one.purchase)), None)
     if hold is None:
         return found
-    if found.get("free") is True:
-        return found | {"reasons": [f"{_known(hold)} {again}"]}
-    advice = _advice(hold, found)
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
+    if "would_pay" in found:
+        is_good = _by_itself(hold) == "repeat"
+        return found | {"reasons": [f"{_known(hold)} {again if is_good else then}"]}
+    advice = _advice(hold, found)
     if advice == "repeat":
         then = again
     said = str(found["says"]).removesuffix(_UNPAID).replace(f"{_UNPAID} ", " ")
@@ -110,7 +112,7 @@ def _known(hold: Hold) -> str:
 
 
 def _advice(hold: Hold, found: Result) -> Next:
-    by_itself = next_for(hold, hold.money == "spent" and has_expired(hold))
+    by_itself = _by_itself(hold)
     if by_itself != "repeat":
         return by_itself
     if "status" in found:
@@ -118,6 +120,10 @@ def _advice(hold: Hold, found: Result) -> Next:
     if found["next"] != "repeat":
         return "ask a person"
     return next_after_break(Outcome(hold.money, hold, hold.offer))
+
+
+def _by_itself(hold: Hold) -> Next:
+    return next_for(hold, hold.money == "spent" and has_expired(hold))
 
 
 def _is_out(buyer: Buyer, hold: Hold) -> bool:

@@ -9,7 +9,7 @@ from email.message import Message
 from typing import Any
 
 from ..core.last_answer import place_led_to
-from ..errors import MoneyState, TooExpensive, X402Error, find
+from ..errors import MoneyState, PaymentOutcomeUnknown, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
@@ -29,7 +29,7 @@ _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 PRESENTED = "paid_fetch presents that payment again and pays nothing new."
 #: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
 SAME_PAYMENT = "It was paid for before. Make the same call again: it presents the same payment."
-_AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
+AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _FLYING = (
     "The same request is being paid by another call at this moment: wait for its answer. A call now would pay anew."
 )
@@ -171,12 +171,16 @@ def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result
 
 def quoted(quote: Quote, refusal: str) -> Result:
     """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
-    if quote.free:
-        return {"ok": True, "status": quote.status, "free": True, "would_pay": None, "reasons": []}
+    if quote.status != 402:
+        reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
+        return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
+    if not refusal and quote.refusal is not None:
+        refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
-    reasons = [refusal] if refusal else [_AGAIN] if quote.unresolved else list(quote.reasons)
-    reasons = [_FLYING, *reasons] if quote.in_flight else reasons
+    reasons = [refusal] if refusal else [AGAIN] if quote.unresolved else list(quote.reasons)
+    is_keyed = isinstance(quote.refusal, PaymentOutcomeUnknown)  # then a call pays nothing anew
+    reasons = [_FLYING, *reasons] if quote.in_flight and not is_keyed else reasons
     return {
         "ok": True,
         "status": quote.status,
@@ -204,7 +208,7 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
     if advice == "repeat":
         return f"The server was paid {paid.hold.price} and answered {status}. The same call presents the same payment."
     led = led_to(paid.hold) or "It will not deliver by itself."
-    return f"The server was paid {paid.hold.price} and answered {status}. {led}"
+    return f"The server was paid {paid.hold.price} and answered {status}. {led} Tell the user: payment {paid.hold.id}."
 
 
 def led_to(hold: Hold) -> str:

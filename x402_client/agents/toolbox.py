@@ -261,8 +261,7 @@ def _sync_tools(shop: Shop) -> Tools:
             with quote_request() as pending:
                 answer = shop.ask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            refusal = shop.refusal(answer.url) or budgets.refused_now(shop.buyer, quoted, answer.url)
-            found = results.quoted(quoted, "" if quoted.free else refusal)
+            found = results.quoted(quoted, shop.refusal(answer.url))
         except Exception as failure:
             found = results.failed(failure)
         return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
@@ -310,8 +309,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             with quote_request() as pending:
                 answer = await shop.aask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            refusal = shop.refusal(answer.url) or await budgets.arefused_now(shop.buyer, quoted, answer.url)
-            found = results.quoted(quoted, "" if quoted.free else refusal)
+            found = results.quoted(quoted, shop.refusal(answer.url))
         except Exception as failure:
             found = results.failed(failure)
         return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)

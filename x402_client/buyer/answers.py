@@ -10,7 +10,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from ..core import asks
+from ..core import Freezes, Past, SpentIn, asks
 from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
@@ -26,11 +26,14 @@ from ..signers.solana import read_signature as read_solana_signature
 from .bought import abought_at, bought_at
 from .ends import ended, raise_if_delivered, without
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
+from .past import ahistory, history
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import to_ask
 
 T = TypeVar("T")
+#: More payments than any ledger keeps.
+_ALL = 1_000_000
 
 
 class Answers:
@@ -294,6 +297,8 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.WriteOff: lambda ledger, ask: ledger.write_off(ask.hold),
     asks.Note: lambda ledger, ask: note(ledger, ask.hold, ask.last),
     asks.AllowanceRecords: lambda ledger, ask: ledger.allowances(ask.purse, ask.accounts),
+    Freezes: lambda ledger, ask: ledger.freezes(),
+    SpentIn: lambda ledger, ask: ledger.spent(ask.question),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -316,6 +321,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
     asks.Holds: Answers._holds,
+    Past: lambda self, ask: history(self._services, _ALL),
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Note: Answers._note,
@@ -344,6 +350,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
     asks.Holds: AsyncAnswers._holds,
+    Past: lambda self, ask: ahistory(self._services, _ALL),
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,

@@ -16,6 +16,12 @@ from .own_words import in_own_words
 from .screen import confirmed, err, facts, interactive, seller_text
 from .too_expensive import as_option
 
+#: What allows one more payment for the same request, where the options do not.
+_ANOTHER = (
+    "--yes and --max do not allow one more: a --key of its own for each purchase does, or a higher same_request in the "
+    "--policy file, or your yes at a terminal, without --yes and --max."
+)
+
 
 class Approving:
     """An approver that is asked for every payment. ``problem`` and ``code`` say why it refused."""
@@ -39,11 +45,10 @@ class Approving:
             unread = is_unread((approval.offer,), self._buyer.policy.tokens)
             advice = in_own_words(NOT_READ) if unread else wallets.no_wallet()
             return self._no(f"{_priced(approval)} Nothing was paid. {advice}", Code.USAGE)
+        if approval.repeats and not (self.asks and interactive()):
+            return self._no(in_own_words(f"{approval.repeats} {_ANOTHER} Nothing was paid."))
         if not self.asks:
-            return not approval.repeats or self._no(
-                f"{approval.repeats} --yes and --max pay within the policy; without them you are asked. Nothing was "
-                "paid."
-            )
+            return True
         if not interactive():
             return self._no(
                 f"{_priced(approval)} There is no terminal to ask on; --yes pays within the policy, --max "

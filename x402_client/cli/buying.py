@@ -81,7 +81,7 @@ def buying(
         purse=choices.purse,
         must_exist=choices.must_exist and ledger is None,
         rpc=endpoints(choices.rpc) or None,
-        approve=approve or (None if policy.approve_above is None else _refuse_all),
+        approve=approve or (None if policy.approve_above is None else _NoApprover()),
         approve_timeout=approve_timeout,
         on_event=on_event or _say_warning,
     )
@@ -256,6 +256,11 @@ def _say_warning(event: Event) -> None:
         say(words(in_own_words(event.problem), 500), "yellow")
 
 
-def _refuse_all(approval: object) -> bool:
-    """Refuse every payment: the policy has a threshold, and this command pays nothing."""
-    return False
+class _NoApprover:
+    """An approver that refuses every payment: the policy has a threshold, and this command pays nothing."""
+
+    #: So a request that was bought as often as the policy allows is refused, and not asked about.
+    can_ask = False
+
+    def __call__(self, approval: object, /) -> bool:
+        return False

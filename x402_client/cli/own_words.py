@@ -11,6 +11,11 @@ from .in_use import policy_file, with_options
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(python), command)
     for python, command in (
+        (
+            r"an approver, a key of its own for each purchase, or a higher Policy\(same_request=\.\.\.\) allows it",
+            "your yes at a terminal (without --yes and --max), a --key of its own for each purchase, or a higher "
+            "same_request in the --policy file allows it",
+        ),
         (r"buyer\.unfreeze\('([^'*]*)'\)", r"`x402 ledger unfreeze \1`"),
         (r"buyer\.unfreeze\(('[^']*')\)", r"`x402 ledger unfreeze \1`"),
         (r"buyer\.reconcile\(\)", "`x402 ledger reconcile`"),

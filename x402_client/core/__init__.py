@@ -66,8 +66,9 @@ if TYPE_CHECKING:
     from .delivery import Delivery, deliver
     from .digests import BodyDigest, body_digest
     from .drive import Flow, arun, run
-    from .flow import inspect, pay
+    from .flow import inspect, paused, pay
     from .ledger_extras import LedgerExtras
+    from .ledger_reads import Freezes, Past, SpentIn
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -81,7 +82,8 @@ if TYPE_CHECKING:
         SettlementReader,
         SolanaSigner,
     )
-    from .purchase_name import is_key_of, is_request_of
+    from .purchase_name import is_key_of, is_request_of, known_purchase
+    from .reserving import order_of
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
     from .statement_checks import StatementChecks
@@ -119,6 +121,7 @@ __all__ = [
     "Fate",
     "Fetch",
     "Flow",
+    "Freezes",
     "FurtherSigner",
     "Hold",
     "HoldState",
@@ -138,6 +141,7 @@ __all__ = [
     "Order",
     "Origin",
     "Outcome",
+    "Past",
     "Pattern",
     "Pause",
     "Peek",
@@ -162,6 +166,7 @@ __all__ = [
     "Signed",
     "SolanaSigner",
     "Spending",
+    "SpentIn",
     "StatementChecks",
     "Tell",
     "TypedData",
@@ -172,6 +177,9 @@ __all__ = [
     "inspect",
     "is_key_of",
     "is_request_of",
+    "known_purchase",
+    "order_of",
+    "paused",
     "pay",
     "pay_ahead",
     "run",
@@ -243,8 +251,10 @@ _HOMES = {
     ".call": ("Call", "HttpRequest", "tool_call"),
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
-    ".flow": ("inspect", "pay"),
-    ".purchase_name": ("is_key_of", "is_request_of"),
+    ".flow": ("inspect", "paused", "pay"),
+    ".ledger_reads": ("Freezes", "Past", "SpentIn"),
+    ".purchase_name": ("is_key_of", "is_request_of", "known_purchase"),
+    ".reserving": ("order_of",),
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),
     ".statement_checks": ("StatementChecks",),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from .. import events
 from ..errors import (
@@ -19,6 +20,7 @@ from ..errors import (
     X402Error,
 )
 from ..model.holds import Attempt, Fate, Hold
+from ..model.hosts import Origin
 from ..model.offers import Offer, Quote
 from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval
@@ -283,13 +285,18 @@ def _authorize(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[Hold 
 def _check_rest(call: Call) -> Flow[None]:
     until = yield from LeftAlone(call.origin)
     if until is not None:
-        raise HostNotAllowed(
-            f"Payments to {call.origin} are paused until {until:%Y-%m-%d %H:%M:%S} UTC, because its last ones brought "
-            "nothing that was read to its end. The pause ends by itself; Buyer(breaker_after=..., breaker_rest=...) "
-            "sets it. Requests that were paid for before present their payments as ever; buyer.holds() lists these. "
-            "Nothing new was paid.",
-            resets_at=until,
-        )
+        raise paused(call.origin, until)
+
+
+def paused(origin: Origin, until: datetime) -> HostNotAllowed:
+    """Build the refusal to pay a seller whose last payments brought nothing."""
+    return HostNotAllowed(
+        f"Payments to {origin} are paused until {until:%Y-%m-%d %H:%M:%S} UTC, because its last ones brought "
+        "nothing that was read to its end. The pause ends by itself; Buyer(breaker_after=..., breaker_rest=...) "
+        "sets it. Requests that were paid for before present their payments as ever; buyer.holds() lists these. "
+        "Nothing new was paid.",
+        resets_at=until,
+    )
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .money import Money, Token
 from .networks import caip2, short_name
 from .statements import Statement
+
+if TYPE_CHECKING:
+    from ..errors import X402Error
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ class Quote:
         faults: Entries that could not be read, one line each.
         choice: The offer that would be paid. None: none of them.
         description: The seller's words for what is sold.
-        error: The seller's words about the 402.
+        error: The seller's words about the 402, or those of a tool that failed without asking for a payment.
         resource: The thing that is sold, as the seller wrote it.
         extensions: The protocol's extensions that the seller named.
         brief: True if the terms are short enough to be kept, in case the same are offered again.
@@ -173,6 +176,8 @@ class Quote:
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
+        refusal: The error that a payment of the choice would raise at this moment: a limit that is used up, a freeze, a
+            pause, a key in use. None: none would, or the ledger could not be asked.
     """
 
     url: str
@@ -200,11 +205,13 @@ class Quote:
     sign_in: SignIn | None = None
     #: How a signed offer contradicts the rest. Such a 402 was changed on its way, and none of it is paid.
     contradiction: str = ""
+    #: The error that a payment of the choice would raise at this moment.
+    refusal: X402Error | None = field(default=None, repr=False, compare=False)
 
     @property
     def free(self) -> bool:
-        """Return True if the server answered without asking for a payment."""
-        return self.status != 402
+        """Return True if the server succeeded without asking for a payment. An error or a redirect is not free."""
+        return 200 <= self.status < 300
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -218,11 +225,17 @@ class Quote:
 
     def __repr__(self) -> str:
         offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
-        found = "free" if self.free else f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
+        if self.status != 402:
+            said = f" ({quoted(self.error, 60)})" if self.error else ""
+            found = "free" if self.free else f"it answered {self.status}{said} and asked for no payment"
+            return line(f"<Quote of {words(self.url, 60)}: {found}>")
+        found = f"{offers}, {f'chosen: {self.choice}' if self.choice else 'none acceptable'}"
         if self.sign_in is not None:
             found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:
             found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
+        if self.refusal is not None:
+            found += f"; refused now: {type(self.refusal).__name__}"
         if self.in_flight:
             found += f"; in flight for the same request: {len(self.in_flight)}"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")

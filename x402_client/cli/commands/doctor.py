@@ -11,10 +11,26 @@ import httpx
 
 from ...buyer.bought import bought_at
 from ...buyer.buyer import Buyer
+from ...buyer.fitting import with_refusal
+from ...buyer.ledger_calls import call_ledger
 from ...chains.solana import SolanaChain
 from ...chains.token_allowances import permit2_allowance
 from ...chains.tokens import KNOWN
-from ...core import Bought, Call, Digest, Holds, Peek, Reply, inspect, run, with_unresolved
+from ...core import (
+    Bought,
+    Call,
+    Digest,
+    Freezes,
+    Holds,
+    LeftAlone,
+    Past,
+    Peek,
+    Reply,
+    SpentIn,
+    inspect,
+    run,
+    with_unresolved,
+)
 from ...errors import ChainUnavailable, QuoteError
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
@@ -34,6 +50,7 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..in_use import wallet_option
 from ..money_labels import TEST_MONEY, network_name
+from ..open_ledger import ALL
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
 from ..running import Stop, asking
@@ -176,13 +193,18 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
         Digest: lambda ask: digest,
         Holds: lambda ask: buyer.holds(),
         Bought: lambda ask: bought_at(buyer.services, ask),
+        Freezes: lambda ask: buyer.freezes(),
+        Past: lambda ask: buyer.history(ALL),
+        SpentIn: lambda ask: call_ledger(buyer.ledger, lambda ledger: ledger.spent(ask.question)),
+        LeftAlone: lambda ask: None,  # a pause is one of the process that paid
     }
     try:
         quote = run(inspect(call, reply, buyer.rules), lambda ask: answers[type(ask)](ask))
         if quote is None:
             payable.wrong("terms", "there are none of x402 here, so nothing could be paid")
             return None
-        return run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)](ask))
+        quote = run(with_unresolved(call, quote, buyer.rules), lambda ask: answers[type(ask)](ask))
+        return run(with_refusal(call, quote, buyer.rules), lambda ask: answers[type(ask)](ask))
     except QuoteError as fault:
         payable.wrong("terms", fault.args[0])
         return None

@@ -8,6 +8,7 @@ import httpx
 import typer
 
 from ...buyer.buyer import Buyer
+from ...errors import HostNotAllowed, OverLimit, PaymentOutcomeUnknown, SameRequest, X402Error
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
 from ...model.budgets import left_in_words
@@ -30,9 +31,8 @@ from ..buying import (
     payer_of,
 )
 from ..earlier import key_refusal, origin_of, presented_again
-from ..exits import Code
+from ..exits import Code, code_of
 from ..export import row
-from ..fitting import refusal_of
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
 from ..open_ledger import ALL, lift, stops
@@ -41,6 +41,14 @@ from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
 from ..vocabulary import advice, advised
+
+#: Why an offer is not paid at this moment, in short.
+_OBSTACLES: dict[type[X402Error], str] = {
+    OverLimit: "over the budget",
+    SameRequest: "bought too often",
+    HostNotAllowed: "paused",
+    PaymentOutcomeUnknown: "its key is in use",
+}
 
 
 @asking
@@ -84,7 +92,7 @@ def dry_run(
     report = request_quote(request, choices, follow, timeout, key)
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
-    elif report.quote.free:
+    elif report.quote.status != 402:
         say(report.asks_nothing())
     elif report.presents is not None:
         for line in report.presented():
@@ -137,16 +145,15 @@ class QuoteReport:
         #: The earlier payment that the same request would present again, so that nothing new would be paid.
         self.holds: tuple[Hold, ...] = () if looked.problem else buyer.holds()
         every = (*self.holds, *buyer.history(ALL)) if keyed is not None and not looked.problem else ()
+        self._is_keyed = keyed is not None
         self._by_key = key_refusal(*keyed, every) if keyed is not None else (Code.OK, "")
         self.presents: Hold | None = None if self._by_key[1] else self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
-        #: The refusal of the ledger by a budget; "" if none would be exceeded.
-        self.over_limit: str = self._over_limit(buyer)
-        self.refusal: str = "" if quote.free else self._refusal(url.host)
+        self.refusal: str = "" if quote.status != 402 else self._refusal(url.host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
-        elif quote.free and quote.status >= 400:
+        elif quote.status != 402 and quote.status >= 400:
             self.code = Code.HTTP
 
     @property
@@ -165,19 +172,12 @@ class QuoteReport:
     def in_flight(self) -> list[str]:
         """Return what is to be said of payments in flight: of the same request, and of all that are counted."""
         said = [with_options(in_flight.told(self.holds, wait=False))] if in_flight.told(self.holds) else []
-        if self.same:
+        if self.same and not self._is_keyed:
             said.append(
                 f"This very request is being paid at this moment: {', '.join(hold.id for hold in self.same)}. Wait for "
                 "that call: paid before it ends, this is a purchase of its own."
             )
         return said
-
-    def _over_limit(self, buyer: Buyer) -> str:
-        choice = self.quote.choice
-        if choice is None or choice.price is None or self.looked.problem:
-            return ""
-        every = lambda: (*self.holds, *buyer.history(ALL))  # noqa: E731
-        return refusal_of(buyer, self.quote.url, origin_of(self.quote.url), choice, every)
 
     def _refusal(self, host: str) -> str:
         if self._by_key[1]:
@@ -205,14 +205,11 @@ class QuoteReport:
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
-        if self.over_limit:
-            self.obstacle = "over the budget"
-            return in_own_words(self.over_limit)
-        short = {window: money for window, money in self.left.items() if money < choice.price}
-        self.obstacle = "over the budget" if short else ""
-        return (
-            f"The budget does not suffice for {choice.price}: what is left is {left_in_words(short)}." if short else ""
-        )
+        found = self.quote.refusal
+        if found is None:
+            return ""
+        self.code, self.obstacle = code_of(found), _OBSTACLES.get(type(found), "refused now")
+        return in_own_words(str(found.args[0]))
 
     def end(self, quiet: bool) -> None:
         """End the command with a refusal, if there is one."""
@@ -230,7 +227,7 @@ class QuoteReport:
     def show(self) -> None:
         """Show it as a table."""
         quote = self.quote
-        if quote.free:
+        if quote.status != 402:
             show(self.asks_nothing())
             return
         asks = "a payment" if quote.offers or quote.faults or quote.sign_in is None else "a sign-in, and no payment"
@@ -300,7 +297,7 @@ class QuoteReport:
         return {
             "url": quote.url,
             "status": quote.status,
-            "free": quote.free and quote.status < 300,
+            "free": quote.free,
             "location": self.leads_to or None,
             "version": quote.version,
             "description": quote.description,
