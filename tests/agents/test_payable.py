@@ -77,7 +77,7 @@ def test_arguments_go_into_the_places_of_a_path(box: Toolbox, seller: Sandbox, s
     for value in ("..", ".", ""):
         found = box.payable(own, server.url("/in/{city}"), CITY)(value)
         assert (found["ok"], found["error"], found["next"]) == (False, "NotFetched", "stop")
-    assert "city is missing" in box.payable(own, server.url("/in/{city}"))()["says"]
+    assert "city is missing" in box.payable(own, server.url("/in/{city}"), {"properties": {"city": {}}})()["says"]
     assert asked(box.payable(own, server.url("/at/:time/x"))()) == ("/at/:time/x", "")  # not every colon is a place
     assert all(".." not in seen.target for seen in server.requests)
 
@@ -104,6 +104,49 @@ def test_wrong_arguments_are_a_result_that_says_which_are_right(box: Toolbox, se
     assert ask(city=float("nan"))["ok"] is False
     assert ask(city=object())["ok"] is False
     assert server.requests == []
+
+
+FITTING: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
+    ({"type": "string"}, ["a", ""], [1, True, ["a"], {}]),
+    ({"type": "integer"}, [1, -1, 2.0], ["1", "many", 1.5, True]),
+    ({"type": "number"}, [1, 1.5], ["1", False]),
+    ({"type": "boolean"}, [True, False], [1, "true"]),
+    ({"type": "array"}, [[], [1]], ["a", {}]),
+    ({"type": "object"}, [{}, {"a": 1}], ["a", []]),
+    ({"type": ["string", "integer"]}, ["a", 1], [1.5, True]),
+    ({"type": "nonsense"}, ["a", 1, True], []),
+    ({}, ["a", 1, True], []),
+    ({"enum": ["a", 1]}, ["a", 1], ["b", True, 2]),
+    ({"enum": "nonsense"}, ["b"], []),
+    ({"type": "integer", "minimum": 1, "maximum": 3}, [1, 3], [0, 4, -1]),
+    ({"type": "number", "exclusiveMinimum": 1, "exclusiveMaximum": 3}, [1.5], [1, 3]),
+    ({"minimum": "nonsense", "maximum": True}, [-9, 9, "a"], []),
+]
+
+
+@pytest.mark.parametrize(("schema", "right", "wrong"), FITTING, ids=[str(one[0]) for one in FITTING])
+def test_an_argument_outside_of_its_schema_is_never_paid_for(
+    box: Toolbox, seller: Sandbox, server: Server, schema: dict[str, Any], right: list[Any], wrong: list[Any]
+) -> None:
+    ask = box.payable(buyer(seller), server.url("/weather"), {"properties": {"n": schema}, "required": ["n"]})
+    for value in wrong:
+        found = ask(n=value)
+        assert (found["ok"], found["error"], found["money"]) == (False, "NotFetched", "untouched"), value
+        assert found["says"].startswith("n is ")
+    assert server.requests == []
+    for value in right:
+        assert ask(n=value)["ok"], value
+    assert len(server.requests) == len(right)
+
+
+@pytest.mark.parametrize(("allowed", "said"), [("0.10", "0.10"), ("9", "3.00")])
+def test_the_price_that_a_model_reads_is_no_higher_than_the_policy_allows(
+    seller: Sandbox, allowed: str, said: str
+) -> None:
+    own = seller.buyer(Policy(per_request=allowed, per_day="10"))
+    with httpx.Client() as client:
+        tool = payable_tool(client, own, f"{seller.url}/weather", CITY, "3")
+    assert f"Each call costs up to {said} USD." in (tool.__doc__ or "")
 
 
 def test_half_a_character_is_in_no_url(plain: Toolbox, seller: Sandbox) -> None:
@@ -182,6 +225,10 @@ def test_a_policy_that_pays_a_listing_s_host_names_it(plain: Toolbox, seller: Sa
         ({"schema": []}, "schema is a JSON Schema of an object"),
         ({"schema": {"type": "array"}}, "schema is a JSON Schema of an object"),
         ({"schema": {"properties": {"city": "string"}}}, 'schema has its arguments in "properties"'),
+        ({"schema": {"city": "string"}}, 'schema has its arguments in "properties", and this one has none, but city.'),
+        ({"schema": {"type": "object", "city": {"type": "string"}}}, 'schema has its arguments in "properties", and'),
+        ({"url": "https://a.example/in/{city}"}, "The URL has a place for city, and schema names no such argument"),
+        ({"url": "https://a.example/{b}", "schema": CITY}, "place for b, and schema names no such argument (city, d"),
         ({"max_usd": 0.05}, "floats round"),
         ({"method": "CONNECT"}, "method is one of GET"),
         ({"name": "buy it"}, "name is a name of a function"),

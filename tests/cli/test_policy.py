@@ -96,6 +96,14 @@ def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
     assert in_process(["policy", "check", str(file)], {}).err == ""
 
 
+def test_what_is_given_up_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('per_day = "1"\naccept_loss = "0.02"\n')
+    assert "payments of up to 0.02 USD that brought nothing" in in_process(["policy", "check", str(file)], {}).text
+    file.write_text('per_day = "1"\n')
+    assert "gives up" not in in_process(["policy", "check", str(file)], {}).text
+
+
 def test_what_is_paid_ahead_is_said(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text('per_day = "1"\npay_ahead = true\n[hosts."llm.example"]\npay_ahead = "any body"\n', "utf-8")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from x402_client import Buyer, Limit, Policy, Wallet, errors, events
+from x402_client import Buyer, Limit, Policy, Token, Wallet, errors, events
 from x402_client.model.budgets import BUDGET_WINDOWS
 
 KEY = "0x" + "46" * 32
@@ -34,6 +35,86 @@ def test_a_host_is_held_against_its_own_budgets_and_those_of_all() -> None:
     assert own.startswith(f"hosts['{HOST}']: per_request is 2.00 USD, and the budget (hour) is 1.00 USD")
     assert of_all.startswith(f"hosts['{HOST}']: per_request is 10.00 USD, and the budget (day) is 5.00 USD")
     assert said(per_request="0.10", hosts={HOST: Limit(per_day="0.05")}) == []
+
+
+@pytest.mark.parametrize("window", [window.keyword for window in BUDGET_WINDOWS])
+def test_a_ceiling_above_a_budget_is_told_for_every_window(window: str) -> None:
+    [overall] = said(upto="2", **{window: "1"})
+    [host] = said(per_request="0.10", hosts={HOST: Limit(upto="2", **{window: "1"})})
+    [of_all] = said(hosts={HOST: Limit(upto="2")}, **{window: "1"})
+    assert overall.startswith("upto is 2.00 USD, and the budget (")
+    assert host.startswith(f"hosts['{HOST}']: upto is 2.00 USD, and the budget (")
+    assert of_all.startswith(f"hosts['{HOST}']: upto is 2.00 USD, and the budget (")
+    assert said(upto="1", **{window: "1"}) == said(upto="2 EUR", **{window: "1"}) == []
+
+
+@pytest.mark.parametrize("name", ["approve_above", "upto"])
+def test_an_amount_above_every_per_request_is_told(name: str) -> None:
+    assert said(per_request="1", **{name: "2"}) == [
+        f"{name} is 2.00 USD, and per_request is 1.00 USD: no payment comes so far."
+    ]
+    [remark] = said(per_request="1", hosts={HOST: Limit(per_request="1.5")}, **{name: "2"})
+    assert remark.startswith(f"{name} is 2.00 USD, and per_request is 1.50 USD")
+    for silent in (
+        {"per_request": "2"},
+        {"per_request": "1", "hosts": {HOST: Limit(per_request="3")}},
+        {"per_request": "1 EUR", "per_day": "3"},
+        {"per_day": "3", "hosts": {HOST: Limit(per_request="1")}},
+    ):
+        assert said(**{name: "2"}, **silent) == []
+
+
+def test_a_host_s_ceiling_is_held_against_its_own_per_request() -> None:
+    [remark] = said(per_request="9", hosts={HOST: Limit(upto="2", per_request="1")})
+    assert remark == f"hosts['{HOST}']: upto is 2.00 USD, and per_request is 1.00 USD: no payment comes so far."
+    assert said(per_request="1", hosts={HOST: Limit(upto="2"), WILD: Limit(per_request="3")}) == []
+
+
+SHORTER_AND_LONGER = list(itertools.combinations([window.keyword for window in BUDGET_WINDOWS], 2))
+
+
+@pytest.mark.parametrize(("shorter", "longer"), SHORTER_AND_LONGER)
+def test_a_budget_above_that_of_a_longer_window_is_told(shorter: str, longer: str) -> None:
+    told = f"{shorter} is 2.00 USD, and {longer} is 1.00 USD: {shorter} changes nothing."
+    assert said(**{shorter: "2", longer: "1"}) == [told]
+    assert said(per_request="1", hosts={HOST: Limit(**{shorter: "2", longer: "1"})}) == [f"hosts['{HOST}']: {told}"]
+    for silent in ({shorter: "1", longer: "2"}, {shorter: "1", longer: "1"}, {shorter: "2", longer: "1 EUR"}):
+        assert said(**silent) == []
+
+
+@pytest.mark.parametrize("assets", [["EURC"], ["0x60a3E35Cc302bFA44Cb288Bc5a4F316Fdb1adb42"]], ids=str)
+def test_assets_that_are_on_none_of_the_networks_are_told(assets: list[str]) -> None:
+    [remark] = said(per_day="1", networks=["solana", "polygon"], assets=assets)
+    assert remark == (
+        f"assets names {assets[0]}, and networks solana, polygon, where there is none of them: nothing is paid."
+    )
+    assert said(per_day="1", networks=["solana", "base"], assets=[assets[0].lower()]) == []
+    assert said(per_day="1", networks=["solana"], assets=[*assets, "usdc"]) == []
+    mine = Token("polygon", "0x" + "ab" * 20, "EURC", currency="EUR")
+    assert said(per_day="1", networks=["polygon"], assets=["EURC"], tokens=[mine]) == []
+
+
+EVM_PAYEE, SOLANA_PAYEE = "0x" + "ab" * 20, "2wKupLR9q6wXYppw8Gr2NvWxKBUqm4PPJKkQfoxHDBg4"
+
+
+def test_recipients_of_no_network_are_told() -> None:
+    [remark] = said(per_day="1", networks=["base", "polygon"], pay_to=SOLANA_PAYEE)
+    assert (
+        remark == "pay_to names no address that there could be on the networks named (base, polygon): nothing is paid."
+    )
+    [other] = said(per_day="1", networks=["solana"], pay_to=EVM_PAYEE)
+    assert "(solana): nothing is paid" in other
+    assert said(per_day="1", networks=["base", "solana"], pay_to=SOLANA_PAYEE) == []
+    assert said(per_day="1", networks=["base"], pay_to=[SOLANA_PAYEE, EVM_PAYEE]) == []
+    assert said(per_day="1", pay_to=SOLANA_PAYEE) == []
+
+
+def test_a_currency_of_no_known_token_is_told() -> None:
+    told = "No known token counts in GBP, so an amount in it limits nothing; Policy(tokens=...) adds one."
+    assert said(per_day="1 GBP") == said(per_day=["1", "1 GBP"]) == [told]
+    assert said(per_day="1", hosts={HOST: Limit(per_request="1 GBP")}) == [told]
+    assert said(per_day="1 GBP", tokens=[Token("base", EVM_PAYEE, "GBPX", currency="GBP")]) == []
+    assert said(per_day=["1", "1 EUR", "1 USD (test)"]) == []
 
 
 EMPTY: dict[str, tuple[dict[str, Any], str]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +290,36 @@ def test_a_mapping_as_the_rule_for_a_host(rule: object, cure: str) -> None:
     with pytest.raises(errors.ConfigurationError) as raised:
         Policy(per_day="1", hosts={"a.example": rule})  # type: ignore[dict-item]
     assert cure in str(raised.value)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.network} {known.symbol} {known.address[:6]}")
+def test_a_known_token_is_not_vouched_for_with_other_decimals_or_another_currency(known: Token) -> None:
+    """With 18 decimals for 6, a dollar would count as a millionth of one."""
+    for address in {known.address, known.address.lower() if known.network.startswith("eip155:") else known.address}:
+        same = replace(known, address=address, symbol="MINE")
+        assert Policy(per_day="1", tokens=[same]).tokens == (same,)
+        for decimals in {0, 6, 17, 18} - {known.decimals}:
+            with pytest.raises(
+                errors.ConfigurationError, match=rf"has {known.decimals} decimals, but .* says {decimals};"
+            ):
+                Policy(per_day="1", tokens=[replace(same, decimals=decimals)])
+        with pytest.raises(errors.ConfigurationError, match=r"counts as .*, but Policy\(tokens=\.\.\.\) says GBP;"):
+            Policy(per_day="1", tokens=[replace(same, currency="GBP")])
+
+
+def test_test_money_may_count_as_money_and_money_not_as_test_money() -> None:
+    play, real = (
+        next(one for one in KNOWN if one.network == caip2(name) and one.symbol == "USDC")
+        for name in ("base-sepolia", "base")
+    )
+    assert Policy(per_day="1", tokens=[replace(play, currency="USD")]).tokens
+    with pytest.raises(errors.ConfigurationError, match=r"counts as USD, but .* says USD \(test\);"):
+        Policy(per_day="1", tokens=[replace(real, currency="USD (test)")])
+
+
+def test_a_policy_file_with_wrong_decimals_of_a_known_token_is_refused_by_line(tmp_path: Path) -> None:
+    usdc = next(one for one in KNOWN if one.network == caip2("base") and one.symbol == "USDC")
+    file = tmp_path / "policy.toml"
+    file.write_text(f'per_day = "1"\n[[tokens]]\nnetwork = "base"\naddress = "{usdc.address}"\ndecimals = 18\n')
+    with pytest.raises(errors.ConfigurationError, match=r"policy\.toml, line 2: .*has 6 decimals"):
+        Policy.from_file(file)

@@ -89,7 +89,7 @@ def test_a_file_is_read_by_the_same_rule(tmp_path: Path) -> None:
 
 def test_a_budget_in_thousands_is_told_when_the_buyer_is_built() -> None:
     told: list[events.Event] = []
-    policy = Policy(per_day=1_000, total=["9 EUR", 5_000], per_hour="2000", hosts={"a.example": Limit(per_month=3_000)})
+    policy = Policy(per_day=1_000, total=["9 EUR", 5_000], per_hour="800", hosts={"a.example": Limit(per_month=3_000)})
     buyer(policy=policy.but(validity=61), on_event=told.append)
     remarks = [str(event) for event in told if isinstance(event, events.Warned)]
     assert len(remarks) == 3

@@ -25,6 +25,7 @@ from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
+from .official_sdk import refuse_official
 from .quoting import finished_quote, quote_despite, quote_request
 from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
@@ -52,6 +53,7 @@ class _Paying:
             # The same buyer under itself pays once. Two buyers would both claim the request.
             self._exchange.pays_too(inner._exchange.payers, "client")
             inner = inner._inner
+        refuse_official(inner)
         self._inner = inner
         hide_payments()
 
@@ -350,6 +352,9 @@ def put_under(client: Any, paying: Callable[[Any], Any]) -> None:
             f"This {type(client).__name__} keeps its transports where we do not find them; pass "
             "transport=PaymentTransport(buyer) to it instead."
         ) from None
+    for hooks in client.event_hooks.values():
+        for hook in hooks:
+            refuse_official(hook)
     transport = paying(own)
     client._transport, client._mounts = transport, {pattern: inner and paying(inner) for pattern, inner in below}
 

@@ -26,6 +26,7 @@ from ..errors import ConfigurationError, PaymentOutcomeUnknown, PaymentRejected,
 from ..guards.mcp_log import hide_payments
 from ..guards.tracebacks import shorten
 from ..model.holds import Outcome
+from ..model.hosts import MCP, Origin, Pattern
 from ..model.offers import Quote
 from ..receipts import outcome
 from ..wire.tool_results import QUOTE_KEY, Place
@@ -41,6 +42,7 @@ from .session_calls import INTERNAL_ERROR, UNPAID, SessionCall, mark_messages, w
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
     from ..buyer.payers import Payer
+    from ..policy.policy import Policy
 
 #: The name under which a wrapped session keeps what pays for it.
 _KEPT = "_x402_client"
@@ -271,9 +273,20 @@ def put_around(session: Any, buyer: Payer, name: str | None) -> None:
     hide_payments()
     method, base = _method_of(type(session)), cast("Hashable", type(session))
     paying = PaidCalls(buyer, server, vars(session).get(method))
+    _check_named(paying.buyer.policy, server.origin)
     vars(session).pop(method, None)
     session.__class__ = _paying_class(base)
     setattr(session, _KEPT, paying)
+
+
+def _check_named(policy: Policy, server: Origin) -> None:
+    """Refuse a policy that has a rule for a server's bare name: it is for a host of that name, and would not hold."""
+    bare = server.host.removeprefix(f"{MCP}:")
+    if bare != server.host and Pattern(bare) in policy.hosts and Pattern(server.host) not in policy.hosts:
+        raise ConfigurationError(
+            f'hosts["{bare}"] in the policy is a host of that name, and this MCP server is "{server.host}" there, so '
+            f'the rule would not hold for it. Write hosts={{"{server.host}": ...}}.'
+        )
 
 
 def _method_of(base: type[Any]) -> str:

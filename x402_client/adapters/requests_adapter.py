@@ -17,6 +17,7 @@ from ..guards.tracebacks import shorten
 from ..policy.choice import Mandate
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
+from .official_sdk import refuse_official
 from .requests_bodies import Body, watch_or_deliver
 from .requests_courier import OWN_ERRORS, Courier, facts, name_request
 from .unseen_hops import UnseenHops, requests_follows
@@ -51,6 +52,7 @@ class PaymentAdapter(BaseAdapter):
         if isinstance(inner, PaymentAdapter):
             self._exchange.pays_too(inner._exchange.payers, "session")
             inner = inner._inner
+        refuse_official(inner)
         self._inner = HTTPAdapter(**adapter) if inner is None else inner
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:

@@ -83,8 +83,10 @@ def payable_tool(
         arguments=arguments_of(schema if schema is not None else listing.schema if listing is not None else None),
         most=None if max_usd is None else checks.amount("max_usd", max_usd),
     )
+    _check_places(address, endpoint.arguments)
     function = endpoint.asynchronous() if endpoint.shop.is_async else endpoint.synchronous()
-    shape(function, _name(name, address, listing), _description(description, endpoint, listing), endpoint.arguments)
+    told = _description(description, endpoint, _most(endpoint, origin), listing)
+    shape(function, _name(name, address, listing), told, endpoint.arguments)
     return function
 
 
@@ -139,6 +141,9 @@ class _Endpoint:
     def _request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         bound = reading.bound(self._signature, args, kwargs)
         given = {one.name: bound[one.python] for one in self.arguments if bound.get(one.python) is not None}
+        for one in self.arguments:
+            if one.name in given and (problem := one.problem(given[one.name])):
+                raise NotFetched(problem)
         url = _filled(self.url, given)
         if self.method in _WITH_BODY:
             return self.shop.request(url, self.method, given or None)
@@ -225,9 +230,29 @@ def _name(given: str | None, url: str, listing: Listing | None) -> str:
     return (parts[-1] if parts else "paid_endpoint")[:64]
 
 
-def _description(given: str | None, endpoint: _Endpoint, listing: Listing | None) -> str:
+def _check_places(url: str, arguments: Sequence[Argument]) -> None:
+    """Refuse a place of the path that no argument fills: every call would fail."""
+    named = {one.name for one in arguments}
+    for place in _PLACE.finditer(urlsplit(url).path):
+        if place[1] and place[1] not in named:
+            raise ConfigurationError(
+                f"The URL has a place for {place[1]}, and schema names no such argument "
+                f"({words(', '.join(sorted(named)), 80) or 'it names none'}). Name it in schema, or fill the place."
+            )
+
+
+def _most(endpoint: _Endpoint, origin: Origin) -> Money | None:
+    """Return the most that one call may cost: the policy may allow less than ``max_usd``."""
+    most = endpoint.most
+    if most is None:
+        return None
+    allowed = root_of(endpoint.shop.buyer).policy.per_request(origin, most.currency)
+    return most if allowed is None else min(most, allowed)
+
+
+def _description(given: str | None, endpoint: _Endpoint, most: Money | None, listing: Listing | None) -> str:
     said = given or f"Ask {endpoint.method} {words(endpoint.url, 200)}."
     if given is None and listing is not None and (listing.description or listing.name):
         said += f' The seller says of it: "{words(listing.description or listing.name, 300)}"'
-    cost = f" Each call costs up to {endpoint.most}." if endpoint.most is not None else " Each call costs money."
+    cost = f" Each call costs up to {most}." if most is not None else " Each call costs money."
     return said + cost + ' After a failure, obey "next" in the result.'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import keyword
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,37 @@ _TYPES: dict[str, Any] = {
     "string": str, "integer": int, "number": float, "boolean": bool, "array": list[Any], "object": dict[str, Any],
 }  # fmt: skip
 _NAMES: dict[Any, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+#: The words of a JSON Schema of an object that names no arguments.
+_WORDS = frozenset({
+    "$schema", "$id", "$comment", "$defs", "definitions", "type", "title", "description", "required",
+    "additionalProperties", "unevaluatedProperties", "examples", "example", "default", "deprecated",
+})  # fmt: skip
+_BOUNDS: dict[str, Callable[[Any, Any], bool]] = {
+    "minimum": operator.ge, "maximum": operator.le, "exclusiveMinimum": operator.gt, "exclusiveMaximum": operator.lt,
+}  # fmt: skip
 _ARGUMENT = re.compile(r"^ {4}(\w+): (.*(?:\n {6,}.*)*)", re.MULTILINE)
 _TEXT = 300
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    """Return True if two values are the same in JSON, where true is not 1."""
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+#: What a value of each type of JSON Schema is in Python.
+_TESTS: dict[str, Callable[[Any], bool]] = {
+    "string": lambda value: isinstance(value, str),
+    "integer": lambda value: _is_number(value) and (isinstance(value, int) or value.is_integer()),
+    "number": _is_number,
+    "boolean": lambda value: isinstance(value, bool),
+    "array": lambda value: isinstance(value, list | tuple),
+    "object": lambda value: isinstance(value, Mapping),
+    "null": lambda value: value is None,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +60,24 @@ class Argument:
     annotation: Any
     required: bool
     told: str
+    #: Its own schema, of which a call's value is checked before anything is sent.
+    schema: Mapping[str, Any]
+
+    def problem(self, value: Any) -> str:
+        """Return why a value is none for this argument: type, choices, least or greatest number. "": it is one."""
+        kinds = self.schema.get("type")
+        named = [one for one in (kinds if isinstance(kinds, list) else [kinds]) if isinstance(one, str)]
+        if named and all(one in _TESTS for one in named) and not any(_TESTS[one](value) for one in named):
+            return f"{self.name} is of the type {' or '.join(named)}, not {words(repr(value), 40)}."
+        choices = self.schema.get("enum")
+        if isinstance(choices, list) and not any(_is_same(value, one) for one in choices):
+            return f"{self.name} is one of {words(', '.join(map(repr, choices)), 200)}, not {words(repr(value), 40)}."
+        if _is_number(value):
+            for word, fits in _BOUNDS.items():
+                bound = self.schema.get(word)
+                if _is_number(bound) and not fits(value, bound):
+                    return f"{self.name} is {words(repr(value), 40)}, and its {word} is {bound}."
+        return ""
 
 
 def arguments_of(schema: Mapping[str, Any] | None) -> list[Argument]:
@@ -38,6 +86,12 @@ def arguments_of(schema: Mapping[str, Any] | None) -> list[Argument]:
         return []
     if not isinstance(schema, Mapping) or schema.get("type", "object") != "object":
         raise ConfigurationError('schema is a JSON Schema of an object, like {"properties": {"city": {...}}}.')
+    if "properties" not in schema and not schema.keys() <= _WORDS:
+        listed = words(", ".join(map(str, schema)), 80)
+        raise ConfigurationError(
+            f'schema has its arguments in "properties", and this one has none, but {listed}. Write '
+            'schema={"properties": {"city": {"type": "string"}}, "required": ["city"]}, for example.'
+        )
     properties, needed = schema.get("properties") or {}, schema.get("required") or ()
     if not isinstance(properties, Mapping) or not all(isinstance(one, Mapping) for one in properties.values()):
         raise ConfigurationError('schema has its arguments in "properties", each with a schema of its own.')
@@ -52,7 +106,9 @@ def _argument(name: str, told: Mapping[str, Any], required: bool, taken: set[str
     while python in taken:
         python += "_"
     taken.add(python)
-    return Argument(name, python, _annotation(told), required, words(told.get("description"), _TEXT) or "See the name.")
+    return Argument(
+        name, python, _annotation(told), required, words(told.get("description"), _TEXT) or "See the name.", told
+    )
 
 
 def _annotation(told: Mapping[str, Any]) -> Any:

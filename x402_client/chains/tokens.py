@@ -144,6 +144,26 @@ def _check_mint(token: Token) -> None:
         )
 
 
+def check_known(token: Token) -> None:
+    """Refuse a token of the table that Policy(tokens=...) describes in another way: its price would be wrong.
+
+    Test money may be counted as the money it stands for, and never the other way round.
+    """
+    known = _BY_ADDRESS.get(_place(FAMILIES, token.network, token.address))
+    if known is None:
+        return
+    where = f"{token.address} is {known.symbol} on {short_name(token.network)}"
+    cure = "its price would be wrong. Leave it out: it is known anyway."
+    if token.decimals != known.decimals:
+        raise ConfigurationError(
+            f"{where} and has {known.decimals} decimals, but Policy(tokens=...) says {token.decimals}; {cure}"
+        )
+    if known.currency not in (token.currency, currency_on(token.network, token.currency)):
+        raise ConfigurationError(
+            f"{where} and counts as {known.currency}, but Policy(tokens=...) says {token.currency}; {cure}"
+        )
+
+
 def _place(families: Families, network: str, address: str) -> tuple[str, str]:
     return network, families.canonical(network, address)
 

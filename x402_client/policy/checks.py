@@ -170,6 +170,9 @@ def token(token: Token) -> Token:
     token = replace(token, network=network(token.network))
     if not may_be_address(token.network, token.address):
         raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
+    from ..chains.tokens import check_known  # it takes a while, and most policies name no tokens
+
+    check_known(token)
     return token
 
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from ..errors import ConfigurationError
+from ..model.budgets import BUDGET_WINDOWS
 from ..model.hosts import Pattern
 from ..model.money import Money
+from ..model.networks import short_name
 from .checks import HostRule
 from .limits import Limit
+
+if TYPE_CHECKING:
+    from ..model.money import Token
+
+_KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 
 
 def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, pays_ahead: bool) -> None:
@@ -35,27 +43,97 @@ def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: 
 def contradictions(
     overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, asks_above: Limit | None
 ) -> Iterator[str]:
-    """Yield what no payment can reach: amounts above a budget, and entries that change nothing."""
+    """Yield what no payment can reach: amounts above a limit, and budgets and entries that change nothing."""
+    rules = {host: rule for host, rule in hosts.items() if isinstance(rule, Limit)}
     yield from _out_of_reach("per_request", overall, overall)
+    yield from _out_of_reach("upto", overall, overall)
+    yield from _never_full(overall)
     if asks_above is not None:
         yield from _out_of_reach("approve_above", asks_above, overall)
-    for pattern, rule in hosts.items():
-        if isinstance(rule, Limit):
-            place = f"hosts[{str(pattern)!r}]: "
-            yield from (place + said for said in _out_of_reach("per_request", rule, rule, overall))
-            said = "" if rule.keywords else _of_empty(pattern, overall, hosts, only_listed)
-            yield from [place + said] if said else []
+        yield from _above_each_payment("approve_above", asks_above, overall, rules.values())
+    yield from _above_each_payment("upto", overall, overall, rules.values())
+    for pattern, rule in rules.items():
+        place = f"hosts[{str(pattern)!r}]: "
+        yield from (place + said for said in _out_of_reach("per_request", rule, rule, overall))
+        yield from (place + said for said in _out_of_reach("upto", rule, rule, overall))
+        yield from (place + said for said in _above_each_payment("upto", rule, rule, ()))
+        yield from (place + said for said in _never_full(rule))
+        said = "" if rule.keywords else _of_empty(pattern, overall, hosts, only_listed)
+        yield from [place + said] if said else []
+
+
+def _of_one(name: str, limit: Limit, currency: str) -> Money | None:
+    return limit.upto(currency) if name == "upto" else limit.per_request(currency)
 
 
 def _out_of_reach(name: str, limit: Limit, *budgets: Limit) -> Iterator[str]:
     """Yield the amounts of one payment in ``limit`` that are above the least budget."""
-    for currency in sorted(limit.currencies):
-        most = limit.per_request(currency)
+    for currency in sorted(limit.currencies.union(*(budget.currencies for budget in budgets if name == "upto"))):
+        most = _of_one(name, limit, currency)
         caps = [cap for budget in budgets for cap in budget.caps("", currency) if cap.currency is not None]
         least = min(caps, key=lambda cap: cap.most, default=None)
         if most is not None and least is not None and most.units > least.most:
             budget = Money.of_units(least.most, currency)
             yield f"{name} is {most}, and the budget ({least.window}) is {budget}: no payment comes so far."
+
+
+def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable[Limit]) -> Iterator[str]:
+    """Yield the amounts of ``limit`` that are above every ``per_request``. A host's replaces the overall one."""
+    for currency in sorted(overall.currencies):
+        amount, most = _of_one(name, limit, currency), overall.per_request(currency)
+        caps = [cap for rule in rules if (cap := rule.per_request(currency)) is not None]
+        if amount is not None and most is not None and amount > (top := max([most, *caps])):
+            yield f"{name} is {amount}, and per_request is {top}: no payment comes so far."
+
+
+def _never_full(limit: Limit) -> Iterator[str]:
+    """Yield the budgets that are above that of a longer window."""
+    for currency in sorted(limit.currencies):
+        caps = [cap for cap in limit.caps("", currency) if cap.currency is not None]
+        for place, cap in enumerate(caps):
+            less = min(caps[place + 1 :], key=lambda longer: longer.most, default=cap)
+            if less.most < cap.most:
+                most, least = (Money.of_units(one.most, currency) for one in (cap, less))
+                one, other = _KEYWORDS[cap.window], _KEYWORDS[less.window]
+                yield f"{one} is {most}, and {other} is {least}: {one} changes nothing."
+
+
+def lists(
+    overall: Limit,
+    hosts: Mapping[Pattern, HostRule],
+    vouched: tuple[Token, ...],
+    networks: tuple[str, ...] | None,
+    assets: tuple[str, ...] | None,
+    pay_to: frozenset[str] | None,
+) -> Iterator[str]:
+    """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
+    currencies = overall.currencies.union(*(rule.currencies for rule in hosts.values() if isinstance(rule, Limit)))
+    for currency in sorted(currencies - {token.currency for token in _known(vouched)}):
+        yield f"No known token counts in {currency}, so an amount in it limits nothing; Policy(tokens=...) adds one."
+    if networks is None:
+        return
+    named = ", ".join(map(short_name, networks))
+    if assets is not None:
+        wanted = {name.lower() for name in assets}
+        here = (token for token in _known(vouched) if token.network in networks)
+        if not any({token.symbol.lower(), token.address.lower()} & wanted for token in here):
+            listed = ", ".join(assets)
+            yield f"assets names {listed}, and networks {named}, where there is none of them: nothing is paid."
+    if pay_to and not any(_may_be_paid(one, network) for network in networks for one in pay_to):
+        yield f"pay_to names no address that there could be on the networks named ({named}): nothing is paid."
+
+
+def _may_be_paid(address: str, network: str) -> bool:
+    from ..chains.families import FAMILIES  # it takes a while
+
+    family = FAMILIES.of(network)
+    return family is None or family.is_address(address)
+
+
+def _known(vouched: tuple[Token, ...]) -> tuple[Token, ...]:
+    from ..chains.tokens import KNOWN  # it takes a while
+
+    return (*KNOWN, *vouched)
 
 
 def _of_empty(pattern: Pattern, overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool) -> str:

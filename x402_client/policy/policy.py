@@ -164,6 +164,7 @@ class Policy:
         """Yield what looks like a mistake here and is taken as written. A buyer tells it when it is built."""
         yield from self.overall.remarks
         yield from contradictions.contradictions(self.overall, self._hosts, self.only_listed_hosts, self.approve_above)
+        yield from contradictions.lists(self.overall, self._hosts, self.tokens, self.networks, self.assets, self.pay_to)
         for pattern, rule in self._hosts.items():
             if isinstance(rule, Limit):
                 yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)

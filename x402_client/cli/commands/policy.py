@@ -138,6 +138,8 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
         rows.append(("pays ahead", "what the same thing cost when it was last delivered"))
     if policy.approve_above is not None:
         rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
+    if policy.accept_loss:
+        rows.append(("gives up", f"payments of up to {policy.accept_loss} that brought nothing, without asking"))
     return rows
 
 
