@@ -31,7 +31,7 @@ from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
 
 def _no_purse(others: str) -> errors.LedgerUnavailable:
     """Return what a server's ledger raises where a purse has to be there, and is not."""
-    server: Any = SimpleNamespace(where="Redis ledger at localhost")
+    server: Any = SimpleNamespace(where="Redis ledger at localhost", store=SimpleNamespace(beginning=""))
     steps = TrustedServer._refuse_missing(server, "shop")
     with pytest.raises(errors.LedgerUnavailable) as raised:
         next(steps)

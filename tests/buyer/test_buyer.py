@@ -35,7 +35,6 @@ def seller() -> Iterator[Sandbox]:
         yield seller
 
 
-@pytest.mark.filterwarnings("ignore:.*per_minute changes nothing")
 def test_remaining_is_the_least_of_what_applies(seller: Sandbox) -> None:
     policy = Policy(
         per_day="5 EUR",

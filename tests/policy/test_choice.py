@@ -119,7 +119,6 @@ policies = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.filterwarnings("ignore:.*nothing is paid")
 @given(policies, st.lists(offers, min_size=1, max_size=6), st.sampled_from([None, "0.01", "0.01 EUR"]))
 def test_what_is_chosen_passes_every_rule(said: dict[str, Any], entries: list[Any], cap: str | None) -> None:
     policy = Policy(**said)
@@ -363,7 +362,6 @@ def test_only_a_wallet_with_a_key_chooses() -> None:
 # --- ceilings
 
 
-@pytest.mark.filterwarnings("ignore:.*no payment comes so far")
 @pytest.mark.parametrize(
     ("said", "why"),
     [

@@ -456,7 +456,6 @@ def _policy(per_request: str, overall: dict[str, str], host: dict[str, str] | No
     return Policy(**most, hosts={} if host is None else {ORIGIN.host: Limit(**own)})
 
 
-@pytest.mark.filterwarnings("ignore:.*(no payment comes so far|changes nothing)")
 @given(_BUDGETS, st.none() | _BUDGETS, st.none() | _AMOUNT)
 def test_the_advice_about_a_price_is_true(
     overall: dict[str, str], host: dict[str, str] | None, allowance: str | None

@@ -19,6 +19,7 @@ from ..model.hosts import Origin, Pattern
 from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
 from ..model.offers import words
 from ..policy.checks import flag, is_unicode
+from ..policy.contradictions import oversights
 from ..policy.limits import Limit
 from ..policy.policy import Policy
 from .ledger_calls import call_ledger
@@ -175,6 +176,7 @@ def chains(given: Mapping[str, str | Iterable[str]] | None, http_hosts: Iterable
 def remarks(policy: Policy, endpoints: Endpoints, settle_timeout: float | None) -> Iterator[str]:
     """Yield what the user should hear of these settings."""
     yield from policy.remarks
+    yield from oversights(policy)
     blind = () if endpoints.none else _blind(policy, endpoints)
     if endpoints.none:
         yield _NO_CHAIN

@@ -15,22 +15,17 @@ from .limits import Limit
 
 if TYPE_CHECKING:
     from ..model.money import Token
+    from .policy import Policy
 
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 
 
-def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, pays_ahead: bool) -> None:
-    """Refuse a policy that limits nothing, that can pay no host, or that says how to pay ahead and does not."""
+def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], pays_ahead: bool) -> None:
+    """Refuse a policy that limits nothing, or that says how to pay ahead and does not."""
     limits = [overall, *(rule for rule in hosts.values() if isinstance(rule, Limit))]
     if all(limit.empty for limit in limits):
         raise ConfigurationError(
             'This policy limits nothing. Set an amount, for example Policy(per_request="0.10", per_day="5").'
-        )
-    if only_listed and all(rule == "deny" for rule in hosts.values()):
-        raise ConfigurationError(
-            "only_listed_hosts=True pays no host that is not in hosts, and hosts has none that may be paid, so nothing "
-            'would ever be paid. List one, like Policy(hosts={"api.example.com": Limit(...)}), or leave '
-            "only_listed_hosts out."
         )
     for pattern, rule in hosts.items():
         if isinstance(rule, Limit) and rule.pay_ahead is not None and not pays_ahead:
@@ -40,11 +35,20 @@ def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: 
             )
 
 
+def oversights(policy: Policy) -> Iterator[str]:
+    """Yield what no payment can reach under a policy, and what changes nothing. It costs nothing: the log has it."""
+    hosts = policy.hosts
+    yield from contradictions(policy.overall, hosts, policy.only_listed_hosts, policy.approve_above)
+    yield from lists(policy.overall, hosts, policy.tokens, policy.networks, policy.assets, policy.pay_to)
+
+
 def contradictions(
     overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, asks_above: Limit | None
 ) -> Iterator[str]:
     """Yield what no payment can reach: amounts above a limit, and budgets and entries that change nothing."""
     rules = {host: rule for host, rule in hosts.items() if isinstance(rule, Limit)}
+    if only_listed and not rules:
+        yield "only_listed_hosts pays no host that is not in hosts, and hosts has none that may be paid: none ever is."
     yield from _out_of_reach("per_request", overall, overall)
     yield from _out_of_reach("upto", overall, overall)
     yield from _never_full(overall)

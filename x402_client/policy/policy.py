@@ -125,7 +125,7 @@ class Policy:
         self.permits: bool = checks.flag("permits", permits)
         self.sign_in: SignInMode = sign_in_mode(sign_in)
         self.seller_keys: tuple[str, ...] = checks.seller_keys(seller_keys)
-        contradictions.check_whole(self.overall, self._hosts, self.only_listed_hosts, self.pay_ahead)
+        contradictions.check_whole(self.overall, self._hosts, self.pay_ahead)
         self._built = True
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -163,8 +163,6 @@ class Policy:
     def remarks(self) -> Iterator[str]:
         """Yield what looks like a mistake here and is taken as written. A buyer tells it when it is built."""
         yield from self.overall.remarks
-        yield from contradictions.contradictions(self.overall, self._hosts, self.only_listed_hosts, self.approve_above)
-        yield from contradictions.lists(self.overall, self._hosts, self.tokens, self.networks, self.assets, self.pay_to)
         for pattern, rule in self._hosts.items():
             if isinstance(rule, Limit):
                 yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)

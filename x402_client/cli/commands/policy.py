@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from ...model.networks import EVM_FAMILY, family_of, short_name
+from ...policy.contradictions import oversights
 from ...policy.limits import Limit
 from ...policy.policy import Policy
 from .. import options
@@ -96,7 +97,7 @@ def check(
     """
     policy = Policy.from_file(file)
     facts(rows_of(policy))
-    for remark in (*policy.remarks, *_unsigned(policy)) if not url else ():
+    for remark in (*policy.remarks, *oversights(policy), *_unsigned(policy)) if not url else ():
         say(in_own_words(remark), "yellow")
     if not url:
         return
