@@ -555,8 +555,8 @@ MUTATIONS = (
     Mutation(
         "no HTTP client finds a call that a session of mcp 1.x sends",
         "adapters/session_calls.py",
-        "is_marked = is_marked or call.mark(waiting)",
-        "is_marked = True",
+        "        if call is not None and message is not None:\n",
+        "        if False:\n",
         (MCP_1 + "::test_what_a_caller_left_is_presented_again[mcp 1.30, http-paid]",),
         unseen="the machine calls no tools of MCP servers",
     ),
@@ -2165,8 +2165,8 @@ MUTATIONS = (
     Mutation(
         "a URL that is not understood is a path",
         "ledgers/urls.py",
-        "    return scheme if found[2] or scheme in REDIS else None\n",
-        "    return scheme if scheme in REDIS else None\n",
+        "    return scheme if found[2] or scheme in SERVERS else None\n",
+        "    return scheme if scheme in SERVERS else None\n",
         ("tests/ledgers/test_urls.py",),
         unseen=SETTINGS,
     ),
@@ -2566,8 +2566,8 @@ MUTATIONS = (
     Mutation(
         "--yes pays for a loop",
         "cli/approving.py",
-        "            return not approval.repeats or self._no(\n",
-        "            return True or self._no(\n",
+        "        if approval.repeats and not (self.asks and interactive()):\n",
+        "        if False:\n",
         ("tests/cli/test_allowances.py",),
         unseen=COMMANDS,
     ),
