@@ -9,7 +9,7 @@ import pytest
 
 from x402_client import Buyer, Limit, Policy, Token, Wallet, events
 from x402_client.model.budgets import BUDGET_WINDOWS
-from x402_client.policy.contradictions import oversights
+from x402_client.policy.oversights import oversights
 
 KEY = "0x" + "46" * 32
 HOST, OTHER, WILD = "api.example.com", "b.example", "*.example.com"

@@ -19,8 +19,8 @@ from ..model.hosts import Origin, Pattern
 from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
 from ..model.offers import words
 from ..policy.checks import flag, is_unicode
-from ..policy.contradictions import oversights
 from ..policy.limits import Limit
+from ..policy.oversights import oversights
 from ..policy.policy import Policy
 from .ledger_calls import call_ledger
 from .wallet import Wallet

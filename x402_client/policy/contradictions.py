@@ -15,7 +15,6 @@ from .limits import Limit
 
 if TYPE_CHECKING:
     from ..model.money import Token
-    from .policy import Policy
 
 _KEYWORDS = {window.name: window.keyword for window in BUDGET_WINDOWS}
 
@@ -33,13 +32,6 @@ def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], pays_ahead: b
                 f'hosts[{str(pattern)!r}]: pay_ahead="{rule.pay_ahead}" says what is paid ahead, and this policy pays '
                 "nothing ahead. Set Policy(pay_ahead=True), or leave it out."
             )
-
-
-def oversights(policy: Policy) -> Iterator[str]:
-    """Yield what no payment can reach under a policy, and what changes nothing. It costs nothing: the log has it."""
-    hosts = policy.hosts
-    yield from contradictions(policy.overall, hosts, policy.only_listed_hosts, policy.approve_above)
-    yield from lists(policy.overall, hosts, policy.tokens, policy.networks, policy.assets, policy.pay_to)
 
 
 def contradictions(

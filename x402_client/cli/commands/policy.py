@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from ...model.networks import EVM_FAMILY, family_of, short_name
-from ...policy.contradictions import oversights
 from ...policy.limits import Limit
+from ...policy.oversights import oversights
 from ...policy.policy import Policy
 from .. import options
 from ..buying import Choices

@@ -1,0 +1,15 @@
+"""Oversights in a policy: what no payment can reach, and what changes nothing. They cost nothing, so the log has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .contradictions import contradictions, lists
+from .policy import Policy
+
+
+def oversights(policy: Policy) -> Iterator[str]:
+    """Yield what looks like an oversight in a policy. It is taken as it is written."""
+    hosts = policy.hosts
+    yield from contradictions(policy.overall, hosts, policy.only_listed_hosts, policy.approve_above)
+    yield from lists(policy.overall, hosts, policy.tokens, policy.networks, policy.assets, policy.pay_to)
