@@ -145,18 +145,18 @@ def test_a_lost_answer_is_presented_again_with_its_permit(
     with x402_client.httpx.wrap(broken, case.buyer) as client, pytest.raises(errors.PaymentOutcomeUnknown):
         client.get(case.url(charge))
     reserved = PRICE if charge is None else CEILING
+    taken = PRICE if charge is None else charge
     if not arrives:
         assert case.exposed == [("permit", reserved)]
     case.buyer.close()
     again = case.another(ledger=ledger)
-    assert case.counted(again) == reserved
+    assert case.counted(again) == (taken if arrives else reserved), "what the chain shows counts at once"
     with x402_client.httpx.wrap(httpx.Client(timeout=30), again) as client:
         if arrives:  # the official seller takes each payment once
             with pytest.raises(errors.PaymentRejected):
                 client.get(case.url(charge))
         else:
             assert client.get(case.url(charge)).status_code == 200
-    taken = PRICE if charge is None else charge
     assert (case.paid, case.permits, case.left) == ([taken], 1, reserved - taken)
     assert case.counted(again) >= taken
 

@@ -1,4 +1,4 @@
-"""Oversights in a policy: what no payment can reach, and what changes nothing. They cost nothing, so the log has them."""
+"""Oversights in a policy: what no payment can reach, and what changes nothing. The log alone tells them."""
 
 from __future__ import annotations
 
