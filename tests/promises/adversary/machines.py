@@ -26,8 +26,13 @@ from x402_client.ledgers.redis import RedisLedger, script
 
 from .clock import Clock
 
-#: Steps the clock of each purse: the time of its latest payment.
+#: Steps the clock of each purse: the time of its latest payment. A bucket begins there, as at a payment: the function
+#: begins none where the latest payment seems to lie in it already.
 _LATER = """
+    INSERT INTO x402.starts (account, span, number, units, payments)
+      SELECT a.id, w.span, (a.latest + {0}) / (w.length / 60), a.units, a.payments
+      FROM x402.accounts a CROSS JOIN x402.windows w WHERE a.name = '' AND a.latest > 0 AND w.length > 0
+      ON CONFLICT DO NOTHING;
     UPDATE x402.accounts SET latest = latest + {0} WHERE name = '' AND latest > 0
 """
 
