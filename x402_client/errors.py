@@ -91,8 +91,8 @@ __all__ = [
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
-_POINTER = re.compile(r"\s*More: x402 manual errors/[a-z0-9-]+")
-_WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_POINTER = r"\s*More: x402 manual errors/[a-z0-9-]+"
+_WORDS = r"(?<=[a-z])(?=[A-Z])"
 
 
 class X402Error(Exception):
@@ -119,7 +119,7 @@ class X402Error(Exception):
     def __init__(
         self, message: str, *, hold: Hold | None = None, offer: Offer | None = None, response: Any | None = None
     ) -> None:
-        super().__init__(_POINTER.sub("", message))  # that of an error which the message quotes
+        super().__init__(re.sub(_POINTER, "", message))  # that of an error which the message quotes
         self.hold = hold
         self.offer = offer
         self.response = response
@@ -127,7 +127,7 @@ class X402Error(Exception):
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)
         if cls.__module__ == __name__:
-            cls.manual_page = f"errors/{_WORDS.sub('-', cls.__name__).lower()}"
+            cls.manual_page = f"errors/{re.sub(_WORDS, '-', cls.__name__).lower()}"
 
     def __str__(self) -> str:
         message = str(self.args[0]) if self.args else ""

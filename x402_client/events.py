@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Event:
     """Base of all events. Its text is the line that goes to the log.
 
@@ -50,6 +50,10 @@ class Event:
     def __str__(self) -> str:
         return " ".join(part for part in (self._word(), self.method, self.url, self._rest()) if part)
 
+    def __repr__(self) -> str:
+        # Written once: to generate one for each event takes as long as to load this file.
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self.__match_args__)})"
+
     def _word(self) -> str:
         return type(self).__name__.lower()
 
@@ -57,7 +61,7 @@ class Event:
         return ""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class LedgerStarted(Event):
     """First use of the ledger at ``url``, of a server's with its purse. Budgets start at zero: expected once only."""
 
@@ -65,7 +69,7 @@ class LedgerStarted(Event):
         return "ledger started"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ClockJumped(Event):
     """Change of the machine's clock. Budgets follow a clock that cannot be set, so it freed none.
 
@@ -82,7 +86,7 @@ class ClockJumped(Event):
         return f"by {self.seconds:+.0f} seconds; budgets follow a clock that cannot be set"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Refused(Event):
     """Payment that the policy refused.
 
@@ -98,7 +102,7 @@ class Refused(Event):
         return self.reason
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class SignedIn(Event):
     """Answer of the seller to a sign-in, which moves no money and tells the seller an address of the wallet.
 
@@ -135,7 +139,7 @@ class AllowanceLeft:
     amount: Money
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class AllowanceLow(Event):
     """The payment that leaves takes an allowance, or one above it, over 80 or 95 percent.
 
@@ -158,7 +162,7 @@ class AllowanceLow(Event):
         return f"{self.percent} % of the {called(self.allowance)} are spent: {self.left} of {self.amount} are left"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Presented(Event):
     """Payment that leaves this machine.
 
@@ -179,7 +183,7 @@ class Presented(Event):
         return f"{self.hold.offer} hold={self.hold.id}{_under(self.hold)}"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Answered(Event):
     """Answer of the seller to a payment.
 
@@ -196,7 +200,7 @@ class Answered(Event):
         return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ExtensionsAnswered(Event):
     """Answer of a facilitator about extensions of the protocol, such as a listing, with the answer to a payment.
 
@@ -223,7 +227,7 @@ def _short(said: object) -> str:
     return words(status if isinstance(status, str) else str(said), _SHORT)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class NotDelivered(Event):
     """Answer of 400 or more that a call ends with after its payment was presented. The caller gets it as it is.
 
@@ -246,7 +250,7 @@ class NotDelivered(Event):
         )
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Unknown(Event):
     """Payment that left and got no answer.
 
@@ -262,7 +266,7 @@ class Unknown(Event):
         return f"{self.problem} {_of(self.hold)}"
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Delivered(Event):
     """Delivery of a purchase: its answer was read to the end, and it is resolved.
 
@@ -276,7 +280,7 @@ class Delivered(Event):
         return _of(self.hold)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Concluded(Event):
     """Finding of the chain about a payment: it settled after all, or is proven unused and given back.
 
@@ -300,7 +304,7 @@ class Concluded(Event):
         return f"at most {charge} of a ceiling: {_of(self.hold)}" if charge is not None else _of(self.hold)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class WrittenOff(Event):
     """Unresolved purchase that was given up. It counts as spent, and the same request buys again.
 
@@ -317,7 +321,7 @@ class WrittenOff(Event):
         return _of(self.hold)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Warned(Event):
     """Warning that a person should look at. Nothing was lost.
 

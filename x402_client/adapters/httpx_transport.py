@@ -31,7 +31,7 @@ from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
 
 #: Other spellings of our name among a request's extensions. httpx reads none of them, so the key in it would be lost.
-_MISSPELT = re.compile(r"x[-_ ]?402([-_ ](client|buyer))?", re.IGNORECASE)
+_MISSPELT = r"(?i)x[-_ ]?402([-_ ](client|buyer))?"
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -61,7 +61,7 @@ class _Paying:
         """Read the caller's terms for this request: from its extensions, and from the scopes around it."""
         own = request.extensions.get("x402")
         for name in request.extensions:
-            if name != "x402" and isinstance(name, str) and _MISSPELT.fullmatch(name):
+            if name != "x402" and isinstance(name, str) and re.fullmatch(_MISSPELT, name):
                 raise ConfigurationError(f'extensions={{{name!r}: ...}} is not read here; did you mean "x402"?')
         around = mandate_around(self._buyer)
         if own is None:

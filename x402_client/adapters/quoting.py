@@ -11,7 +11,7 @@ from ..errors import ConfigurationError, X402Error
 from ..model.offers import Quote
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class QuoteRequest:
     """A request for a quote, and the quote if a 402 gave one."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -25,6 +23,7 @@ from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .bought import abought_at, bought_at
 from .ends import ended, raise_if_delivered, without
+from .late_notes import running_loop
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
 from .past import ahistory, history
 from .services import Services, log
@@ -208,10 +207,9 @@ class AsyncAnswers:
 
 def _tie_to_loop(question: Any) -> None:
     """Let an attempt be over once its event loop was closed: a call that was left in there never goes on."""
-    attempt = getattr(question, "attempt", None)
-    if attempt is not None:
-        with suppress(RuntimeError):  # another kind of loop, which ends its tasks before it goes
-            attempt.is_stranded = asyncio.get_running_loop().is_closed
+    attempt, loop = getattr(question, "attempt", None), running_loop()
+    if attempt is not None and loop is not None:  # another kind of loop ends its tasks before it goes
+        attempt.is_stranded = loop.is_closed
 
 
 async def _pause(seconds: float) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..core.drive import is_coming
 from ..model.holds import LedgerBusy
 from .ledger_calls import await_ledger
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: Seconds between two looks at the loop that is waited for.
 _LOOK = 0.2
@@ -25,6 +27,8 @@ def drop_awaitable(answer: object) -> bool:
 
 def await_in_thread(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | None) -> None:
     """Await an answer of an async ledger: on the loop where the delivery was, while that runs, or on one of our own."""
+    import asyncio
+
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         drop_awaitable(coming)
@@ -41,6 +45,8 @@ def await_in_thread(coming: Awaitable[Any], loop: asyncio.AbstractEventLoop | No
 
 
 def _run_there(waiting: Coroutine[Any, Any, None], loop: asyncio.AbstractEventLoop) -> None:
+    import asyncio
+
     future = asyncio.run_coroutine_threadsafe(waiting, loop)
     while True:
         try:

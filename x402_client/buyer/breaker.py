@@ -23,7 +23,7 @@ _OURS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Record:
     holds: set[str] = field(default_factory=set)
     until: float = 0.0

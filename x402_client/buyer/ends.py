@@ -7,7 +7,6 @@ for others and resolved for its own process."
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
@@ -16,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 from ..core.asks import Close, Note
@@ -31,6 +30,9 @@ from .awaiting import await_in_thread, drop_awaitable
 from .late_notes import LateNotes, running_loop
 from .ledger_calls import guarded
 
+if TYPE_CHECKING:
+    import asyncio
+
 log: logging.Logger = logging.getLogger("x402_client")
 T = TypeVar("T")
 Key = tuple[str, str]
@@ -44,7 +46,7 @@ _MOST = 100
 _AT_CLOSE, _AT_FORK = 5.0, 2.0
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _End:
     """Delivery of one purchase. Its attempt lives until it is written, so that no other call takes the hold over."""
 

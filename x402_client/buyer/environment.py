@@ -70,20 +70,17 @@ _DECIDE = {
     LEDGER_VARIABLE: "ledger", PURSE_VARIABLE: "purse", MUST_EXIST_VARIABLE: "must_exist",
 }  # fmt: skip
 #: What other names are set for, by words in them, and the variable that is read for the same.
-_MEANT = tuple(
-    (re.compile(words), meant)
-    for words, meant in (
-        ("FACILITATOR", FACILITATOR_VARIABLE),
-        ("RPC|ENDPOINT|NODE", f"{RPC_VARIABLE}, which is written like base=https://..."),
-        ("PASS", "X402_PASSPHRASE"),
-        ("PRIVATE|SECRET|MNEMONIC|SEED|SIGNER", f"{EVM_VARIABLE} or {SOLANA_VARIABLE}"),
-        ("REDIS|POSTGRES|DATABASE|SQL|LEDGER|STORAGE|_?DB(_|$)", f"{LEDGER_VARIABLE}, a path or the URL of a server"),
-        ("KEYSTORE|WALLET|ACCOUNT|ADDRESS", f"{WALLET_VARIABLE}, the name or the place of a wallet"),
-        (
-            "POLICY|LIMIT|MAX|BUDGET|PER_|PRICE|AMOUNT|NETWORK|CHAIN|HOSTS|APPROVE|CONFIG",
-            "X402_POLICY, which names a policy file (`x402 policy init`)",
-        ),
-    )
+_MEANT = (
+    ("FACILITATOR", FACILITATOR_VARIABLE),
+    ("RPC|ENDPOINT|NODE", f"{RPC_VARIABLE}, which is written like base=https://..."),
+    ("PASS", "X402_PASSPHRASE"),
+    ("PRIVATE|SECRET|MNEMONIC|SEED|SIGNER", f"{EVM_VARIABLE} or {SOLANA_VARIABLE}"),
+    ("REDIS|POSTGRES|DATABASE|SQL|LEDGER|STORAGE|_?DB(_|$)", f"{LEDGER_VARIABLE}, a path or the URL of a server"),
+    ("KEYSTORE|WALLET|ACCOUNT|ADDRESS", f"{WALLET_VARIABLE}, the name or the place of a wallet"),
+    (
+        "POLICY|LIMIT|MAX|BUDGET|PER_|PRICE|AMOUNT|NETWORK|CHAIN|HOSTS|APPROVE|CONFIG",
+        "X402_POLICY, which names a policy file (`x402 policy init`)",
+    ),
 )
 _MISSPELT = "{} is set, and is not read: did you mean {}?"
 _OURS = re.compile(r"X402_\w{1,40}", re.ASCII | re.IGNORECASE)
@@ -113,7 +110,7 @@ def _unread(name: str) -> str:
     if ours is not None:
         return f"{name} is set, and is not read: a key that is to pay here is read from {ours}."
     for words, meant in _MEANT:
-        if words.search(name.upper()[len("X402_") :]):
+        if re.search(words, name.upper()[len("X402_") :]):
             return f"{name} is set, and is not read: did you mean {meant}?"
     return f"{name} is set, and is not read. These are: {', '.join(KNOWN)}."
 

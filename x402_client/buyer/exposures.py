@@ -51,7 +51,7 @@ class _Place(NamedTuple):
         return self.token.address.lower(), self.payer
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Known:
     """Payments and permits that the ledger knows of one token of an account."""
 

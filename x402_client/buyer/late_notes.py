@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
+import sys
 import threading
 import time
 from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ..core.asks import Note
 from ..core.drive import is_coming
@@ -15,6 +16,9 @@ from ..ledgers.extras import at_once, note
 from ..model.holds import LedgerBusy
 from .awaiting import await_in_thread, drop_awaitable
 from .ledger_calls import guarded
+
+if TYPE_CHECKING:
+    import asyncio
 
 #: Notes that may wait. Beyond that, the oldest is forgotten: lists say less then, and nothing else depends on it.
 _MOST = 100
@@ -61,6 +65,10 @@ class LateNotes:
 
 def running_loop() -> asyncio.AbstractEventLoop | None:
     """Return the event loop of this thread, if there is one."""
+    if "asyncio" not in sys.modules:  # no loop runs; the import would take a sixth as long as all of ours
+        return None
+    import asyncio
+
     with suppress(RuntimeError):
         return asyncio.get_running_loop()
     return None

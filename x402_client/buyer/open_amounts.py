@@ -29,7 +29,7 @@ _SOON = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _AFTER_EXPIRY = (MARGIN, 5 * MARGIN)
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class _Watched:
     hold: Hold
     charge: Charge

@@ -22,7 +22,7 @@ from .services import Services
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Opening:
     """An allowance that is about to be found in the ledger, or to be made there."""
 

@@ -34,7 +34,7 @@ _ALARMING = (
 _FIRST_USE = ": nothing is spent in it. Right at the first use; at any later one, the ledger of before is lost"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Services:
     """The parts of a buyer that answer the asks of a flow."""
 

@@ -27,7 +27,7 @@ _SLOW = 1.0
 _MAKE_ROOM = ("not_settled", "one_says_not")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Reconciled:
     """The result of ``reconcile``: each payment that was asked about, by the answer, and those not yet expired.
 

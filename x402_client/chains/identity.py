@@ -11,8 +11,8 @@ import re
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of
 
 _QUESTIONS = {EVM_FAMILY: "eth_chainId", SOLANA_FAMILY: "getGenesisHash"}
-_NUMBER = re.compile(r"0x[0-9a-fA-F]{1,16}", re.ASCII)
-_HASH = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,44}", re.ASCII)
+_NUMBER = r"(?a)0x[0-9a-fA-F]{1,16}"
+_HASH = r"(?a)[1-9A-HJ-NP-Za-km-z]{32,44}"
 _REFERENCE = 32
 
 
@@ -29,5 +29,5 @@ def named_by(network: str, answer: object) -> str | None:
     if not isinstance(answer, str):
         return None
     if family_of(network) == EVM_FAMILY:
-        return f"{EVM_FAMILY}:{int(answer, 16)}" if _NUMBER.fullmatch(answer) else None
-    return f"{SOLANA_FAMILY}:{answer[:_REFERENCE]}" if _HASH.fullmatch(answer) else None
+        return f"{EVM_FAMILY}:{int(answer, 16)}" if re.fullmatch(_NUMBER, answer) else None
+    return f"{SOLANA_FAMILY}:{answer[:_REFERENCE]}" if re.fullmatch(_HASH, answer) else None

@@ -39,9 +39,9 @@ _MOST_BYTES = 4 * 1024 * 1024
 _TIMEOUT = 10.0
 _PATIENCE = 30.0
 _DEPTH = 48
-_RATIONED = re.compile(r"\brate[ -]?limit|too many|\bthrottl|\bquota\b")
+_RATIONED = r"\brate[ -]?limit|too many|\bthrottl|\bquota\b"
 #: In the words of several nodes, a contract that gave a call up. 3 and -32015 are codes for it.
-_REVERTED = re.compile(r"\brevert|invalid opcode|invalid jump|stack (?:under|over)flow|vm execution error")
+_REVERTED = r"\brevert|invalid opcode|invalid jump|stack (?:under|over)flow|vm execution error"
 
 
 class Reverted(ChainUnavailable):
@@ -313,14 +313,14 @@ def _rationed(error: Any) -> bool:
     if not isinstance(error, dict):
         return False
     said = str(error.get("message", "")).lower()
-    return error.get("code") in (429, -32005, -32429) or _RATIONED.search(said) is not None
+    return error.get("code") in (429, -32005, -32429) or re.search(_RATIONED, said) is not None
 
 
 def _is_revert(error: Any) -> bool:
     """Return True for the answer that the called contract gave the call up. Then the chain did answer."""
     if not isinstance(error, dict):
         return False
-    return error.get("code") in (3, -32015) or _REVERTED.search(str(error.get("message", "")).lower()) is not None
+    return error.get("code") in (3, -32015) or re.search(_REVERTED, str(error.get("message", "")).lower()) is not None
 
 
 def _retry_after(response: httpx.Response) -> float:

@@ -114,7 +114,7 @@ def tool_call(endpoint: str, tool: str, arguments: Mapping[str, Any] | None = No
     return tool_identity(HttpRequest.of("POST", endpoint).identity()), tool_digest(tool, arguments)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Call:
     """One call of the application: what it asks for, and what happened to it so far."""
 

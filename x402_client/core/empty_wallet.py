@@ -10,28 +10,27 @@ from ..model.offers import words
 
 #: "insufficient_funds", "InsufficientBalance", "transfer amount exceeds balance" (ERC-20), 0xe450d38c (the same as an
 #: error of OpenZeppelin 5), "custom program error: 0x1" (SPL Token), "not enough USDC", "balance too low".
-_NO_FUNDS = re.compile(
-    r"insufficient[ _-]?(?:\w+[ _-])?(?:funds|balance|tokens?|usdc|usdt|amount)"
+_NO_FUNDS = (
+    r"(?ai)insufficient[ _-]?(?:\w+[ _-])?(?:funds|balance|tokens?|usdc|usdt|amount)"
     r"|exceeds[ _](?:the[ _]|account[ _]|available[ _])*balance|0xe450d38c"
     r"|custom program error: 0x1\b|\bcustom\W{1,4}1\b"
     r"|not[ _]enough[ _](?:\w+[ _])?(?:funds|balance|tokens?|usdc|usdt)"
-    r"|balance[ _](?:is[ _])?(?:too[ _]low|insufficient)|low[ _]balance|underfunded",
-    re.ASCII | re.IGNORECASE,
+    r"|balance[ _](?:is[ _])?(?:too[ _]low|insufficient)|low[ _]balance|underfunded"
 )
 #: The fees are the facilitator's to pay, so this may be about another account than ours.
-_FEES = re.compile(r"\bgas\b|\bfees?\b|\blamports\b|fee[ _-]?payer|for[ _]rent", re.ASCII | re.IGNORECASE)
+_FEES = r"(?ai)\bgas\b|\bfees?\b|\blamports\b|fee[ _-]?payer|for[ _]rent"
 #: Words that an empty wallet hides behind as well: only the chain can tell.
-_VAGUE = re.compile(r"invalid_exact_|simulation|transfer|transaction_(?:failed|state)|revert", re.ASCII | re.IGNORECASE)
+_VAGUE = r"(?ai)invalid_exact_|simulation|transfer|transaction_(?:failed|state)|revert"
 
 
 def says_no_funds(said: str) -> bool:
     """Return True if a seller's words mean that the payer's account cannot pay."""
-    return _NO_FUNDS.search(said) is not None and _FEES.search(said) is None
+    return re.search(_NO_FUNDS, said) is not None and re.search(_FEES, said) is None
 
 
 def may_mean_no_funds(said: str) -> bool:
     """Return True if a look at the payer's balance may explain a seller's words."""
-    return any(pattern.search(said) for pattern in (_NO_FUNDS, _VAGUE))
+    return any(re.search(pattern, said) for pattern in (_NO_FUNDS, _VAGUE))
 
 
 def is_short(hold: Hold, said: str, balance: int | None) -> bool:

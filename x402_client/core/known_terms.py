@@ -17,7 +17,7 @@ _ONCE = ("memo", "recentBlockhash", "nonce")
 _LASTING_EXTENSIONS = {"payment-identifier", "bazaar"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Terms:
     """The terms under which a place last delivered: the offer, and what a payment echoes beside it."""
 

@@ -99,9 +99,9 @@ class Advice(NamedTuple):
 
 
 #: What sellers say of a payment that they took before. "Refused" and "unused" are other words.
-_USED = re.compile("already|Already|ALREADY|(?<![A-Za-z])used|Used|(?<![A-Za-z])USED")
+_USED = "already|Already|ALREADY|(?<![A-Za-z])used|Used|(?<![A-Za-z])USED"
 #: What sellers say of a payment that expired.
-_LATE = re.compile("valid_?before|expire|deadline|too_?late", re.IGNORECASE)
+_LATE = "(?i)valid_?before|expire|deadline|too_?late"
 #: Answers that may be others soon.
 _PASSING = (408, 425, 429)
 
@@ -177,7 +177,7 @@ def _is_denied(hold: Hold, expired: bool) -> bool:
     if status is None or status < 400 or status >= 500 or status in _PASSING:
         return False
     often = hold.tries + 1 >= OFTEN_PRESENTED
-    return status != 402 or often or expired or (hold.last is not None and _USED.search(hold.last.said) is not None)
+    return status != 402 or often or expired or (hold.last is not None and re.search(_USED, hold.last.said) is not None)
 
 
 def _status(hold: Hold) -> int | None:
@@ -188,14 +188,14 @@ def _often(hold: Hold) -> str:
     """Return how often it was presented, if that is why another time will not help; else what the seller said."""
     if hold.tries + 1 >= OFTEN_PRESENTED:
         return f"It was presented {hold.tries + 1} times, and another time"
-    if hold.last is not None and _USED.search(hold.last.said):
+    if hold.last is not None and re.search(_USED, hold.last.said):
         return "The seller says that the payment was used, and another time"
     return f"The seller answered {_status(hold)} to it, and another time"
 
 
 def _hopeless(hold: Hold, expired: bool) -> str:
     """Return why another time will not help with a seller that keeps the money and says no."""
-    if expired and hold.last is not None and _LATE.search(hold.last.said):
+    if expired and hold.last is not None and re.search(_LATE, hold.last.said):
         return "The seller refuses it because it has expired, so another time will not help."
     return f"{_often(hold)} will hardly help: many sellers answer a payment once."
 

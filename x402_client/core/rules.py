@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .statement_checks import StatementChecks
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Rules:
     """The policy, the schemes and the switches of one buyer."""
 

@@ -18,7 +18,7 @@ class Lost(NamedTuple):
     terms: Quote | QuoteError
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Tries:
     """The results of the presentations of one call, as long as none brought the content."""
 

@@ -14,7 +14,7 @@ from ..model.offers import Offer, line, words
 Kind = Literal["http", "mcp"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Listing:
     """One thing for sale, in the words of a stranger. The seller's own 402 decides what it costs and who is paid.
 

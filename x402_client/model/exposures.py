@@ -11,7 +11,7 @@ from .networks import short_name
 from .offers import brief, line
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exposure:
     """An amount of a wallet's token that a contract may take, or could if a signature was used.
 

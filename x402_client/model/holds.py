@@ -39,7 +39,7 @@ Settled = Literal["settled", "not_settled", "live", "unknown"]
 Fate = Literal["open", "early", "settled", "not_settled", "one_says_not", "one_says_charge", "live", "unknown"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Purchase:
     """A purchase: what the caller asked for. The same request is the same one, unless the caller's key says otherwise.
 
@@ -88,7 +88,7 @@ def payer_name(address: str) -> str:
     return address.lower() if address[:2] in ("0x", "0X") else address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Authorization:
     """The record of a signature that can move money. The header is worth money until it expires, so it is never shown.
 
@@ -148,7 +148,7 @@ class LastAnswer(NamedTuple):
     leads_to: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Hold:
     """Our reservation of budget for one purchase, with its state and its payment.
 
@@ -284,7 +284,7 @@ class Charge:
         self.on_chain: Money | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
 

@@ -21,7 +21,7 @@ def near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
 
 
 #: What people write for limits on amounts.
-_AMOUNT_WORDS = re.compile("max|most|limit|budget|price|amount|spend|daily|usd")
+_AMOUNT_WORDS = "max|most|limit|budget|price|amount|spend|daily|usd"
 
 
 def meant(word: str, known: Iterable[str], cures: Iterable[tuple[str, str]] = ()) -> str:
@@ -34,7 +34,7 @@ def meant(word: str, known: Iterable[str], cures: Iterable[tuple[str, str]] = ()
     cure = next((said for words, said in cures if re.search(words, word.lower())), "")
     if cure and misspelled is None:
         return cure
-    if misspelled is None and "per_request" in names and _AMOUNT_WORDS.search(word.lower()):
+    if misspelled is None and "per_request" in names and re.search(_AMOUNT_WORDS, word.lower()):
         return "did you mean per_request (the most for one payment) or per_day (a budget)?"
     found = misspelled or near(word, names)
     return f"did you mean {found}?" if found else ""

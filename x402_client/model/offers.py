@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..errors import X402Error
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Offer:
     """One way to pay that the server named, and what the policy made of it.
 
@@ -107,7 +107,7 @@ _FACTS = Offer.__slots__
 _facts = attrgetter(*_FACTS)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class SignIn:
     """A challenge of sign-in-with-x: a text about this seller that a wallet may sign instead of paying.
 
@@ -151,7 +151,7 @@ class SignIn:
         return line(f"<SignIn {words(self.domain, 60)} on {on}{why}>")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Quote:
     """The whole 402, read. An answer that asked for no payment gives a quote without offers.
 
@@ -241,7 +241,7 @@ class Quote:
         return line(f"<Quote of {words(self.url, 60)}: {found}>")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Receipt:
     """The seller's claim about the settlement, in its own words. ``outcome.money`` tells what they are worth.
 

@@ -42,7 +42,7 @@ class Signed:
     extensions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Approval:
     """The question that an approver is asked to agree to.
 

@@ -18,7 +18,7 @@ from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
 _NAME, _YEARS = 200, 100
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AllowanceRules:
     """The rules of one allowance: what may be paid under it, in all and at once, and where."""
 

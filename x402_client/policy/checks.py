@@ -16,14 +16,13 @@ from .limits import LIMIT_KEYWORDS, Amounts, Limit, as_amounts, by_currency, san
 
 T = TypeVar("T")
 #: A word for a token. Addresses are longer, or are written with other marks.
-_SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9.]{0,9}", re.ASCII)
+_SYMBOL = r"(?a)[A-Za-z][A-Za-z0-9.]{0,9}"
 #: Addresses that are written in hexadecimal: 40 digits on EVM chains, and up to 64 on others.
-_HEX_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40,64}", re.ASCII)
+_HEX_ADDRESS = r"(?a)0[xX][0-9a-fA-F]{40,64}"
 #: A key of a seller: an account on EVM chains, or a decentralized identifier of a kind that is read here.
-_SELLER_KEY = re.compile(
-    r"0[xX][0-9a-fA-F]{40}|did:key:z[1-9A-HJ-NP-Za-km-z]+(#.*)?|did:jwk:[A-Za-z0-9_-]+(#.*)?"
-    r"|did:web:[A-Za-z0-9][A-Za-z0-9._-]*(%3[aA][0-9]{1,5})?(:[A-Za-z0-9._%-]+)*(#.*)?",
-    re.ASCII,
+_SELLER_KEY = (
+    r"(?a)0[xX][0-9a-fA-F]{40}|did:key:z[1-9A-HJ-NP-Za-km-z]+(#.*)?|did:jwk:[A-Za-z0-9_-]+(#.*)?"
+    r"|did:web:[A-Za-z0-9][A-Za-z0-9._-]*(%3[aA][0-9]{1,5})?(:[A-Za-z0-9._%-]+)*(#.*)?"
 )
 HostRule = Limit | Literal["deny"]
 
@@ -101,7 +100,7 @@ def pinned(pay_to: str | Iterable[str]) -> list[str]:
     """Return one address or several as a list."""
     found = nonempty_name_list("pay_to", [pay_to] if isinstance(pay_to, str) else pay_to)
     for address in found:
-        if address[:2] in ("0x", "0X") and not _HEX_ADDRESS.fullmatch(address):
+        if address[:2] in ("0x", "0X") and not re.fullmatch(_HEX_ADDRESS, address):
             raise ConfigurationError(
                 f"pay_to names {address[:80]!r}, which can be no address, so nothing would ever be paid; an EVM "
                 "address has 40 hex digits after 0x. Write all of it."
@@ -136,7 +135,7 @@ def seller_keys(names: Iterable[str]) -> tuple[str, ...]:
     """Return the keys of sellers that a user trusts, each in one spelling."""
     listed = name_list("seller_keys", names)
     for name in listed:
-        if not _SELLER_KEY.fullmatch(name):
+        if not re.fullmatch(_SELLER_KEY, name):
             raise ConfigurationError(
                 f"seller_keys names {name[:80]!r}, which is no EVM address, did:key, did:jwk or did:web. Write "
                 'seller_keys=["did:key:z6Mk..."], for example.'
@@ -147,7 +146,7 @@ def seller_keys(names: Iterable[str]) -> tuple[str, ...]:
 def assets(names: Iterable[str], tokens: Iterable[Token]) -> tuple[str, ...]:
     """Return the names of assets: addresses, and symbols of tokens that are known or that the user vouches for."""
     found = tuple(nonempty_name_list("assets", names))
-    strange = [name for name in found if _SYMBOL.fullmatch(name)]
+    strange = [name for name in found if re.fullmatch(_SYMBOL, name)]
     if strange:
         from ..chains.tokens import KNOWN  # it takes a while, and most policies name no assets
 

@@ -31,7 +31,7 @@ _NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches 
 CHANGED = "the 402 was changed on its way, or is broken"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mandate:
     """The caller's own terms for one purchase, on top of the policy."""
 

@@ -12,11 +12,11 @@ NUMBERS = re.compile(r"\s*\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]\s*", re.ASC
 EXTENDED = re.compile(r"[xyzt]prv[1-9A-HJ-NP-Za-km-z]{100,}", re.ASCII)
 WORD = re.compile(r"[a-z]{3,8}", re.ASCII)
 MNEMONIC_LENGTHS = (12, 15, 18, 21, 24)
-_HEX_ADDRESS = re.compile(r"(0[xX])?[0-9a-fA-F]{40}", re.ASCII)
-_BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
+_HEX_ADDRESS = r"(?a)(0[xX])?[0-9a-fA-F]{40}"
+_BASE58 = r"(?a)[1-9A-HJ-NP-Za-km-z]{32,88}"
 #: Names of variables have an underscore in them, and keys have none.
-_VARIABLE = re.compile(r"\$\{?\w+\}?|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", re.ASCII)
-_FILE = re.compile(r"[^\s=]+\.(json|pem|key|txt)|[~.]{0,2}/[^\s=]+|[A-Za-z]:\\[^\s=]+", re.ASCII | re.IGNORECASE)
+_VARIABLE = r"(?a)\$\{?\w+\}?|[A-Z][A-Z0-9]*(_[A-Z0-9]+)+"
+_FILE = r"(?ai)[^\s=]+\.(json|pem|key|txt)|[~.]{0,2}/[^\s=]+|[A-Za-z]:\\[^\s=]+"
 
 
 def evm_mistake(text: str) -> str | None:
@@ -27,7 +27,7 @@ def evm_mistake(text: str) -> str | None:
     size = _base58_size(text)
     if HEX_KEY.fullmatch(text):
         return None
-    if _HEX_ADDRESS.fullmatch(text):
+    if re.fullmatch(_HEX_ADDRESS, text):
         return (
             "This is an EVM address, not a key. The key is the secret of 64 hex digits that belongs to it; wallets "
             "call it the private key."
@@ -49,7 +49,7 @@ def solana_mistake(text: str) -> str | None:
     """
     if HEX_KEY.fullmatch(text):
         return "This is an EVM key, not a Solana one; give it as Wallet(evm=...), or in X402_EVM_KEY."
-    if _HEX_ADDRESS.fullmatch(text):
+    if re.fullmatch(_HEX_ADDRESS, text):
         return "This is an EVM address. A Solana key is base58 of 64 bytes, as wallets export it."
     if NUMBERS.fullmatch(text):
         return (
@@ -81,7 +81,7 @@ def _other(text: str, keyword: str, form: str) -> str | None:
         )
     if text[:1] in ("'", '"') or text[-1:] in ("'", '"'):
         return f"This key has quotation marks around it; leave them out. {form}."
-    if _VARIABLE.fullmatch(text):
+    if re.fullmatch(_VARIABLE, text):
         return (
             "This is the name of a variable, not the key in it; Wallet.from_env() reads X402_EVM_KEY and "
             "X402_SOLANA_KEY."
@@ -90,7 +90,7 @@ def _other(text: str, keyword: str, form: str) -> str | None:
         return f"This is an extended key, from which other keys are derived. {form}: export that of one account."
     if "PRIVATE KEY-----" in text:
         return f"This is a key in PEM, as servers use them. {form}, as wallets export it."
-    if text[:1] == "{" or _FILE.fullmatch(text):
+    if text[:1] == "{" or re.fullmatch(_FILE, text):
         plain = ""
         if keyword == "solana":
             plain = ", and Wallet(solana=bytes(json.loads(Path(path).read_text()))) a file of solana-keygen"
@@ -103,7 +103,7 @@ def _other(text: str, keyword: str, form: str) -> str | None:
 
 def _base58_size(text: str) -> int:
     """Return the number of bytes that a text has in base58. 0 if it is not base58, or cannot be a key by its length."""
-    if not _BASE58.fullmatch(text):
+    if not re.fullmatch(_BASE58, text):
         return 0
     import base58
 

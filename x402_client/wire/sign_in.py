@@ -22,10 +22,10 @@ HEADER = "SIGN-IN-WITH-X"
 #: The most characters of each field, and entries of each list.
 _URI, _DOMAIN, _STATEMENT, _LISTED, _CHAINS = 2_048, 255, 400, 10, 64
 #: Visible ASCII: no blank, no line break, no letter that looks like another one.
-_VISIBLE = re.compile(r"[\x21-\x7e]+", re.ASCII)
+_VISIBLE = r"(?a)[\x21-\x7e]+"
 _NONCE = re.compile(r"[A-Za-z0-9]{8,128}", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_NETWORKS = re.compile(r"eip155:[1-9][0-9]{0,17}|solana:[1-9A-HJ-NP-Za-km-z]{32}", re.ASCII)
+_NETWORKS = r"(?a)eip155:[1-9][0-9]{0,17}|solana:[1-9A-HJ-NP-Za-km-z]{32}"
 _ACCOUNT = {EVM_FAMILY: "Ethereum"}
 
 
@@ -79,7 +79,7 @@ def _text(info: Mapping[str, Any], name: str, most: int) -> str:
 
 def _visible(info: Mapping[str, Any], name: str, most: int) -> str:
     value = _text(info, name, most)
-    if not _VISIBLE.fullmatch(value):
+    if not re.fullmatch(_VISIBLE, value):
         raise ValueError(f"its {name} has blanks, line breaks or letters beyond ASCII")
     return value
 
@@ -113,7 +113,7 @@ def _networks(declared: Mapping[str, Any], info: Mapping[str, Any]) -> Iterator[
     listed = declared.get("supportedChains")
     for entry in listed[:_CHAINS] if isinstance(listed, list) else [info]:
         network = entry.get("chainId") if isinstance(entry, dict) else None
-        if isinstance(network, str) and _NETWORKS.fullmatch(network):
+        if isinstance(network, str) and re.fullmatch(_NETWORKS, network):
             kind = SIGNATURE_TYPES[family_of(network)]
             if entry.get("type", kind) == kind:
                 yield network

@@ -30,9 +30,9 @@ _META_TERMS = ("x402/error",)
 _WRAPPED = (*_META_TERMS, "data", "paymentRequired", "payment_required", "x402")
 _WRAPPED_DEPTH = 3
 #: FastMCP puts this before what a tool raised.
-_BEFORE_TEXT = re.compile(r"\s*Error (?:executing|calling) tool [^{}\n]{1,256}: ?(?=\{)")
+_BEFORE_TEXT = r"\s*Error (?:executing|calling) tool [^{}\n]{1,256}: ?(?=\{)"
 #: A server says so of a payment that it could not read.
-_UNREAD = re.compile(r"invalid.?payment|payload|malformed|decod|pars(e|ing)|base64|json|is required", re.IGNORECASE)
+_UNREAD = r"(?i)invalid.?payment|payload|malformed|decod|pars(e|ing)|base64|json|is required"
 
 #: Where terms stood: in ``structuredContent``, in a result's ``_meta``, in a text, or in a JSON-RPC error.
 Place = Literal["content", "meta", "text", "error", "old error"]
@@ -114,7 +114,7 @@ def payment_metas(header: str, place: Place, version: Any) -> tuple[dict[str, An
 
 def was_unread(asked: ToolTerms | None, again: ToolTerms) -> bool:
     """Return True if a server that asks again seems not to have read the payment: it says what it said without one."""
-    return (asked is not None and again.reason == asked.reason) or _UNREAD.search(again.reason[:400]) is not None
+    return (asked is not None and again.reason == asked.reason) or re.search(_UNREAD, again.reason[:400]) is not None
 
 
 def carries_payment(meta: Any) -> bool:
@@ -137,7 +137,7 @@ def _opened(text: str, bounds: Bounds) -> Any:
     """Return the JSON that a text is, as a whole."""
     if len(text) > bounds.terms_body or '"x402Version"' not in text:
         return None
-    before = _BEFORE_TEXT.match(text)
+    before = re.match(_BEFORE_TEXT, text)
     try:
         return load(text[before.end() :] if before else text, bounds.depth)
     except MalformedQuote:

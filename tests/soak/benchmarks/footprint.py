@@ -19,7 +19,7 @@ from .report import Row, at_most
 _HEAVY = ("web3", "aiohttp", "py_ecc", "eth_account")
 #: What the other tests and the official sellers brought into the two environments: httpx imports it where it finds it,
 #: and neither client needs it.
-_BROUGHT = {"own": ("h2", "trio"), "official": ("click", "rich")}
+_BROUGHT = {"own": ("h2", "trio", "click", "rich"), "official": ("click", "rich")}
 _TOLD = f"""
 import json, resource, sys
 used = resource.getrusage(resource.RUSAGE_SELF)
