@@ -122,19 +122,22 @@ def upload(colour: str) -> int:
     return most["wrapped"] - most["bare"]
 
 
-def growth(how: str, count: int) -> float:
-    """Return the KiB by which the process grows over purchases at ever new places, the first hundred left out."""
+def growth(how: str, count: int) -> list[float]:
+    """Return the KiB by which the process grows: over its second to eleventh hundred of payments, and over ``count``.
+
+    Each is at a new place. What a process remembers of its last thousand payments is full after the first.
+    """
     turnstile = Turnstile()
     paying = x402_client.httpx.wrap(httpx.Client(transport=turnstile), buyer(how, ahead=True))
-    before = 0
-    for number in range(count + 100):
+    marks = (100, 1100, 1100 + count)
+    found = []
+    for number in range(marks[-1] + 1):
+        if number in marks:
+            gc.collect()
+            found.append(resident())
         assert paying.get(f"{HOST}{terms.PATHS['evm2']}?n={number}").status_code == 200
         turnstile.taken.clear()
-        if number == 99:
-            gc.collect()
-            before = resident()
-    gc.collect()
-    return resident() - before
+    return [found[1] - found[0], found[2] - found[1]]
 
 
 def resident() -> int:
