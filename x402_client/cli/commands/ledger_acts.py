@@ -12,7 +12,8 @@ from ...buyer import settings
 from ...buyer.answers import ledger_answers
 from ...buyer.freezes import still_frozen
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, learn, to_ask
+from ...buyer.reconciled import Reconciled
+from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
