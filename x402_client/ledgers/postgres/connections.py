@@ -32,10 +32,6 @@ _LARGEST = 4_096
 _EMPTY = {"exists": False, "purses": [], "frozen": []}
 
 
-class Again(Exception):
-    """Signal: the step is to be made again."""
-
-
 def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Callable[[], Any]:
     """Return what is to be done before a step is made again; raise the failure if nothing can be."""
     if isinstance(failure, Refused) and failure.code in MISSING and isinstance(ask, protocol.Request):
