@@ -13,7 +13,7 @@ from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
-from ..ledgers.extras import note, owed_in
+from ..ledgers.extras import ALL_PAYMENTS, note, owed_in
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.contract import ContractSigner
@@ -31,8 +31,6 @@ from .settings import is_async
 from .settlement_reader import to_ask
 
 T = TypeVar("T")
-#: More payments than any ledger keeps.
-_ALL = 1_000_000
 
 
 class Answers:
@@ -265,7 +263,7 @@ def _signature_given(signer: Any, returned: Any, read: Callable[[Any], bytes], s
 def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
     try:
         said = ask_approver()
-    except Exception as failure:
+    except BaseException as failure:  # the thread is ours, and ends here in any case
         return _approver_failed(failure)
     if said is True:
         return asks.Approved(True, 0.0)
@@ -273,7 +271,7 @@ def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
     return asks.Approved(False, 0.0, remark)
 
 
-def _approver_failed(failure: Exception) -> asks.Approved:
+def _approver_failed(failure: BaseException) -> asks.Approved:
     log.warning("The approver failed", exc_info=failure)
     return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.", failure)
 
@@ -319,7 +317,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
     asks.Holds: Answers._holds,
-    Past: lambda self, ask: history(self._services, _ALL),
+    Past: lambda self, ask: history(self._services, ALL_PAYMENTS),
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Note: Answers._note,
@@ -348,7 +346,7 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
     asks.Holds: AsyncAnswers._holds,
-    Past: lambda self, ask: ahistory(self._services, _ALL),
+    Past: lambda self, ask: ahistory(self._services, ALL_PAYMENTS),
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,

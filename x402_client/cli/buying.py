@@ -83,7 +83,7 @@ def buying(
         rpc=endpoints(choices.rpc) or None,
         approve=approve or (None if policy.approve_above is None else _NoApprover()),
         approve_timeout=approve_timeout,
-        on_event=on_event or _say_warning,
+        on_event=on_event or say_warning,
     )
     try:
         yield buyer, found
@@ -250,8 +250,8 @@ def number(money: Money) -> str:
     return str(money).partition(" ")[0]
 
 
-def _say_warning(event: Event) -> None:
-    """Say what is to be heard of a buyer's settings."""
+def say_warning(event: Event) -> None:
+    """Say what is to be heard of a buyer's settings, and of its ledger."""
     if isinstance(event, Warned) and not event.method:
         say(words(in_own_words(event.problem), 500), "yellow")
 

@@ -14,6 +14,8 @@ from ..model.hosts import Origin
 from ..model.keywords import near
 from ..model.offers import Receipt, words
 
+#: More payments than are looked through: SQLite keeps the latest 100,000, and a server those of a month.
+ALL_PAYMENTS = 1_000_000
 #: The most purses that are named.
 _NAMED = 5
 

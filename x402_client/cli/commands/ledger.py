@@ -152,6 +152,7 @@ def show_(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no chain for a transaction.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -164,7 +165,7 @@ def show_(
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
         lifts = [found.lift(pattern) for pattern in stopped]
-    transaction = look_up(one, tuple(rpc or ()), offline)
+    transaction = look_up(one, tuple(rpc or ()), policy, offline)
     if as_json:
         show_json({"ledger": found.name} | document(one, stopped, transaction, lifts))
         return

@@ -10,16 +10,16 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import still_frozen
+from ...buyer.freezes import freeze_name, still_frozen
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, learn, to_ask
+from ...buyer.reconciled import Reconciled
+from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import MARGIN, Hold, moment
-from ...model.hosts import Pattern
 from .. import completion, options
 from .. import export as exporting
 from .. import in_flight as flights
@@ -141,7 +141,7 @@ def freeze(
         name = _freeze_allowance(allowance, host, ledger, purse, as_json)
         say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
         return
-    pattern = _pattern(host)
+    pattern = freeze_name(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
         found.ask("freeze", pattern)
         name, lifts, after = found.name, found.lift(pattern), found.frozen()
@@ -165,7 +165,7 @@ def unfreeze(
     if allowance is not None:
         _unfreeze_allowance(allowance, host, ledger, purse, as_json)
         return
-    pattern = _pattern(host)
+    pattern = freeze_name(host)
     with acting(ledger, None, "nothing was lifted") as found:
         frozen = found.frozen()
         found.ask("unfreeze", pattern)
@@ -374,10 +374,6 @@ def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str
 def _last_expiry(holds: list[Hold]) -> str:
     last = max(hold.authorization.expires for hold in holds if hold.authorization is not None)
     return f"{moment(last):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _pattern(host: str) -> str:
-    return host if host == "*" else str(Pattern.parse(host))
 
 
 def _payee(pattern: str) -> str:

@@ -11,6 +11,7 @@ from ...buyer.buyer import Buyer
 from ...errors import HostNotAllowed, OverLimit, PaymentOutcomeUnknown, SameRequest, X402Error
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
+from ...ledgers.extras import ALL_PAYMENTS
 from ...model.budgets import left_in_words
 from ...model.holds import Hold
 from ...model.money import Money
@@ -35,7 +36,7 @@ from ..exits import Code, code_of
 from ..export import row
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import ALL, lift, stops
+from ..open_ledger import lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -144,7 +145,7 @@ class QuoteReport:
         self.code: Code = Code.OK
         #: The earlier payment that the same request would present again, so that nothing new would be paid.
         self.holds: tuple[Hold, ...] = () if looked.problem else buyer.holds()
-        every = (*self.holds, *buyer.history(ALL)) if keyed is not None and not looked.problem else ()
+        every = (*self.holds, *buyer.history(ALL_PAYMENTS)) if keyed is not None and not looked.problem else ()
         self._is_keyed = keyed is not None
         self._by_key = key_refusal(*keyed, every) if keyed is not None else (Code.OK, "")
         self.presents: Hold | None = None if self._by_key[1] else self._unresolved()

@@ -283,7 +283,7 @@ END $$;
 -- "patience" the milliseconds that it waits for another's lock. A session plans each statement once, mostly while the
 -- tables are small: so it must not take them for small, and compiling such a plan is never worth it.
 CREATE FUNCTION step(in_purse text, op text, said text, written text, patience integer) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, "{schema}", pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   asked jsonb := said::jsonb;
