@@ -192,10 +192,10 @@ class _Retry:
 
     def _failed(self, failure: Exception) -> None:
         ours = find(failure)
+        self.report.failed(failure)
         if isinstance(ours, NoAcceptableOffer) and self.watching.presented is None:
             self._end(Code.REFUSED, self._not_there())
         if ours is not None:
-            self.report.failed(ours)
             self._end(code_of(ours), in_commands(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}. {self._stays()}")
