@@ -25,7 +25,7 @@ NUMBERS = [
     (words, one.opts[-1])
     for words in TREE
     for one in options(words)
-    if one.type.name in ("float", "integer", "float range", "integer range") and not one.count
+    if isinstance(one.default, (int, float)) and not isinstance(one.default, bool) and not one.count
 ]
 
 

@@ -35,7 +35,7 @@ def test_a_near_name_is_asked_about() -> None:
             PostgresLedger(f"{URL}?{written}=require")
 
 
-@pytest.mark.parametrize("url", ["postgresql://me:1?hunter22=3@127.0.0.1/x", "postgresql://me:1?hunter22@127.0.0.1/x"])
+@pytest.mark.parametrize("url", ["postgresql://me/1?hunter22=3@127.0.0.1/x", "postgresql://me/1?hunter22@127.0.0.1/x"])
 def test_a_question_mark_in_a_password_shows_nothing_of_it(url: str) -> None:
     with pytest.raises(ConfigurationError) as refused:
         PostgresLedger(url)
