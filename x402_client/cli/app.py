@@ -29,7 +29,7 @@ from .commands import (
 from .exits import Code
 from .running import leave, log_to_stderr
 from .screen import prepare, say, show
-from .tree import command_meant, options_first, whole
+from .tree import command_meant, option_behind, options_first, whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
 
@@ -97,7 +97,8 @@ def run(arguments: Sequence[str]) -> int:
         root(args=options_first(root, arguments), prog_name="x402")
     except SystemExit as end:
         meant = command_meant(root, arguments)
-        if meant:
-            say(f"Did you mean `x402 {meant}`?", "yellow")
+        behind = option_behind(root, arguments)
+        if behind or meant:
+            say(behind or f"Did you mean `x402 {meant}`?", "yellow")
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     return 0

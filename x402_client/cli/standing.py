@@ -27,7 +27,7 @@ from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look
-from .buying import Choices, buying, check_can_begin, ledger_file
+from .buying import Choices, buying, check_can_begin, ledger_file, ledger_that_is_there
 from .exposures import exposures_of
 from .own_words import in_own_words
 from .screen import say
@@ -100,7 +100,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
 
     The chains are asked for at most ``seconds``, and not at all if ``offline``.
     """
-    ledger, state = _opened(choices.ledger, choices.purse)
+    ledger, state = _opened(choices)
     with buying(choices, ledger=ledger) as (buyer, found):
         held = (
             None if offline or found.no_wallet else _balances(buyer, seconds)
@@ -126,13 +126,14 @@ def _allowances(buyer: Buyer) -> Iterator[AllowanceLine]:
     yield from (line for line in lines_of(known) if line.is_shown)
 
 
-def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
+def _opened(choices: Choices) -> tuple[Any, LedgerState]:
     """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told.
 
     It stands in for a purse that a server does not have, too: looking at it there would make it.
     """
     from ..ledgers.sqlite import check_usable, is_there
 
+    named, purse = choices.ledger, choices.purse
     place, size, exists = "", None, True
     try:
         path = ledger_file(named)
@@ -141,11 +142,12 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
             exists = is_there(path)
             if named != ":memory:":
                 check_usable(path)
-            if not exists:
+            if not exists and not choices.must_exist:
                 return settings.ledger(":memory:"), LedgerState(place, exists=False)
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
-        ledger = settings.ledger(named if path is None else path)
-        place = name_of(ledger)
+        else:
+            place = name_of(settings.ledger(named))
+        ledger = ledger_that_is_there(choices, path)
         frozen = call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
         known = () if path is not None else call_ledger(ledger, purses_of) or ()
         if path is None and purse not in known:

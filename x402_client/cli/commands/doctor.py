@@ -86,6 +86,7 @@ def doctor(
     as_json: options.AsJson = False,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
     rpc: options.Rpc = None,
@@ -96,13 +97,13 @@ def doctor(
     Asks the seller once, without a payment, and the chains about balances. Never pays. Exits with 1 if something is
     wrong.
     """
-    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()))
+    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()), must_exist=must_exist)
     with cli_request(url, method, data, header) as request:
         answer = _asked_once(request, timeout)
     readings = _readings(answer, policy_of(choices).tokens)
     payable = Reading("Can it be paid from here?")
     if answer.status == 402:
-        looked = ledger_for_looking(choices.ledger, choices.purse)
+        looked = ledger_for_looking(choices)
         with buying(choices, ledger=looked.port) as (buyer, found):
             quote = _judged(request, answer, buyer, payable)
             if quote is not None:

@@ -150,10 +150,10 @@ class _Fetch:
     def _failed(self, failure: Exception) -> None:
         ours = find(failure)
         presented = self.kept or self.watching.presented
+        self.report.failed(failure)
         if isinstance(failure, Stop):
             self._end(failure.code, str(failure))
         if ours is not None:
-            self.report.failed(ours)
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"{file_trouble(failure)}{_claim_advice(presented)}")

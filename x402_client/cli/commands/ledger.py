@@ -32,7 +32,12 @@ from . import ledger_allowances as allowed
 from .ledger_retry import retry
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
-Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
+Days = Annotated[
+    float,
+    typer.Option(
+        "--days", metavar="N", callback=options.a_quantity, help="Look back so many days; 0: as far as it goes."
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -116,7 +121,7 @@ def list_(
             "--allowance", metavar="NAME", help="Under it, or inside it.", autocompletion=completion.allowances
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="So many of the latest; 0: all.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="So many of the latest; 0: all.")] = 50,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,10 +27,10 @@ from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import acting, lift
+from ..open_ledger import acting, lift, stops
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, is_expired, price_of, state_of
+from ..vocabulary import advice, advised, is_expired, price_of, state_of
 from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
@@ -74,7 +75,12 @@ def reconcile(
                     result = result.with_one(told, run(reclaim(told, fate, rules), ledger_answers(found.port)))
                     answered.add(hold.id)
                 shown.advance(shown.task_ids[0])
-    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], as_json)
+        frozen = found.frozen()
+
+    def lifts(hold: Hold) -> list[str]:
+        return [found.lift(pattern) for pattern in stops(frozen, hold.purchase.origin)]
+
+    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], lifts, as_json)
 
 
 @command
@@ -330,7 +336,9 @@ def _said(name: str, hold: Hold) -> str:
     return _SAID[name]
 
 
-def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> None:
+def _tell_reconciled(
+    result: Reconciled, waiting: list[Hold], lifts: Callable[[Hold], list[str]], as_json: bool
+) -> None:
     groups = {
         "released": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
     }  # fmt: skip
@@ -339,11 +347,13 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
     flying = flights.in_flight(waiting)
     if as_json:
         rest = {"not_expired": later, "lost": lost, "in_flight": flying}
-        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in (groups | rest).items()})
+        every = groups | rest
+        told = {name: [exporting.row(one) | advised(one, lifts(one)) for one in every[name]] for name in every}
+        show_json(told)
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            then = f". {advice(hold).todo}" if name == "settled" and hold.state == "signed" else ""
+            then = f". {advice(hold, lifts(hold)).todo}" if name == "settled" and hold.state == "signed" else ""
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]

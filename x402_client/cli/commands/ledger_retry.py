@@ -194,10 +194,10 @@ class _Retry:
         if isinstance(failure, Stop):
             self._end(failure.code, f"{failure} {self._stays()}")
         ours = find(failure)
+        self.report.failed(failure)
         if isinstance(ours, NoAcceptableOffer) and self.watching.presented is None:
             self._end(Code.REFUSED, self._not_there())
         if ours is not None:
-            self.report.failed(ours)
             self._end(code_of(ours), in_commands(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"{file_trouble(failure)} {self._stays()}")

@@ -57,6 +57,7 @@ ApproveTimeout = Annotated[
         "--approve-timeout",
         metavar="SECONDS",
         min=1,
+        callback=options.a_quantity,
         help="How long you have to agree to a payment above the policy's approve_above.",
     ),
 ]

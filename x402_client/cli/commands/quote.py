@@ -66,6 +66,7 @@ def quote(
     key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     under: options.Under = None,
     wallet: options.WalletAt = None,
@@ -76,7 +77,7 @@ def quote(
     The request is made once, without a payment. Exits with 3 where nothing would be paid, and with 22 where the server
     answers with an error, as `get` would.
     """
-    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), under=under)
+    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), must_exist, under=under)
     with cli_request(url, method, data, header) as request:
         report = request_quote(request, choices, location, timeout, key)
     if as_json:
@@ -327,7 +328,7 @@ def request_quote(
     request: CliRequest, choices: Choices, follow: bool, timeout: float, key: str | None = None
 ) -> QuoteReport:
     """Make one request, without a payment, and return its quote."""
-    looked = ledger_for_looking(choices.ledger, choices.purse)
+    looked = ledger_for_looking(choices)
     host, answers = httpx.URL(request.url).host, list[httpx.Response]()
     with buying(choices, ledger=looked.port) as (buyer, found):
         client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError, LedgerUnavailable
 from ..urls import scheme_of
+from .url_options import check_options
 
 log: logging.Logger = logging.getLogger("x402_client")
 
@@ -86,6 +87,7 @@ def check(address: Address) -> None:
             "A Redis ledger needs redis, which is not installed: "
             'pip install "x402-buyer[redis]" (in a clone: pip install ".[redis]").'
         ) from None
+    check_options(address.url)
     try:
         redis.ConnectionPool.from_url(address.url)
         readable = bool(address.shown)

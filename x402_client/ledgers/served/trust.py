@@ -290,9 +290,9 @@ class TrustedServer:
         there = f"It has: {others}." if others else "It has none."
         beginning = "" if others else self.store.beginning
         raise LedgerUnavailable(
-            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True. "
-            "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
-            f"purse on purpose, run once without must_exist.{beginning}",
+            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True (or "
+            "X402_MUST_EXIST=1). Nothing is paid. Check the address and the purse's name, or restore the server's "
+            f"data. To begin a new purse on purpose, run once without that.{beginning}",
             wrote_nothing=True,
         )
 
