@@ -19,19 +19,19 @@ from ...chains.tokens import KNOWN
 from ...core import (
     Bought,
     Call,
+    CheckOrder,
     Digest,
     Freezes,
     Holds,
     LeftAlone,
-    Past,
     Peek,
     Reply,
-    SpentIn,
     inspect,
     run,
     with_unresolved,
 )
 from ...errors import ChainUnavailable, QuoteError
+from ...ledgers.extras import check_order
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -50,7 +50,6 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..in_use import wallet_option
 from ..money_labels import TEST_MONEY, network_name
-from ..open_ledger import ALL
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
 from ..running import Stop, asking
@@ -194,8 +193,7 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
         Holds: lambda ask: buyer.holds(),
         Bought: lambda ask: bought_at(buyer.services, ask),
         Freezes: lambda ask: buyer.freezes(),
-        Past: lambda ask: buyer.history(ALL),
-        SpentIn: lambda ask: call_ledger(buyer.ledger, lambda ledger: ledger.spent(ask.question)),
+        CheckOrder: lambda ask: call_ledger(buyer.ledger, check_order, ask.order),
         LeftAlone: lambda ask: None,  # a pause is one of the process that paid
     }
     try:

@@ -66,7 +66,7 @@ BEGIN
     AND units > (asked ->> 'headroom')::numeric;
   IF FOUND THEN RETURN jsonb_build_array('large', t.seq); END IF;
   over := exceeded_by(t, asked);
-  IF over <> '[]' AND has_ended_owners(t.purse, t.clock) THEN
+  IF over <> '[]' AND has_ended_owners(t.purse, t.owner, t.clock) THEN
     PERFORM reap(t);
     over := exceeded_by(t, asked);
   END IF;
@@ -78,6 +78,22 @@ BEGIN
   RETURN jsonb_build_array('new', t.seq, t.now::text, CASE
     WHEN jsonb_array_length((asked -> 'row' ->> 'stems')::jsonb) = 2 * cardinality(names) THEN asked -> 'row' ->> 'stems'
     ELSE stems_of(names, asked ->> 'currency') END, CASE WHEN path = '{}' THEN '[]' ELSE used_in(t, path, asked) END);
+END $$;
+
+-- What "reserve" would refuse. It reads alone: nothing is counted, claimed or given back.
+CREATE FUNCTION check_order(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  answer jsonb := frozen_for(t, asked);
+  over jsonb;
+BEGIN
+  IF answer IS NULL AND asked ->> 'keyed' = '1' THEN
+    -- In this order: a hold that is delivered meanwhile is in one place or the other.
+    answer := coalesce(look_at_key(t, asked), ended_before(t, asked));
+  END IF;
+  answer := coalesce(answer, allowance_refusal(t, texts(asked -> 'path')));
+  IF answer IS NOT NULL THEN RETURN answer; END IF;
+  over := exceeded_by(t, asked);
+  RETURN CASE WHEN over = '[]' THEN jsonb_build_array('ok', t.seq) ELSE jsonb_build_array('over', t.seq, over) END;
 END $$;
 
 CREATE FUNCTION record_signature(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -125,7 +141,8 @@ BEGIN
   IF h.state IS DISTINCT FROM 'signed' OR standing(t, h.owner) <> 'free' THEN
     RETURN jsonb_build_array('not_open', t.seq);
   END IF;
-  RETURN jsonb_build_array('hold', t.seq, shown_past(resolve(h, 'written_off', 'spent', NULL, false, t.clock)));
+  RETURN jsonb_build_array('hold', t.seq, shown_past(
+    resolve(h, 'written_off', 'spent', NULL, asked ->> 'owes' = '1' AND NOT h.charged, t.clock)));
 END $$;
 
 -- "units" is what goes on counting of a ceiling, "before" what the caller knew as counted, "rest" what is given back.
@@ -183,7 +200,7 @@ BEGIN
   LOOP
     PERFORM drop_hold(h);
   END LOOP;
-  UPDATE programs SET lease_until = 0 WHERE purse = t.purse AND owner = t.owner;
+  UPDATE programs SET lease_until = 0, asleep = 0 WHERE purse = t.purse AND owner = t.owner;
   RETURN jsonb_build_array('ok', t.seq);
 END $$;
 
@@ -262,6 +279,7 @@ BEGIN
       UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND purse = t.purse;
       answer := jsonb_build_array('ok', t.seq);
     WHEN 'spent' THEN answer := spent(t, asked);
+    WHEN 'check' THEN answer := check_order(t, asked);
     WHEN 'open_allowance' THEN answer := open_allowance(t, asked);
     WHEN 'mark_allowance' THEN answer := mark_allowance(t, asked);
     WHEN 'beat' THEN answer := beat(t, asked, e.locked);
