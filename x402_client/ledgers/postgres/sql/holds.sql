@@ -1,4 +1,6 @@
 -- Holds: what a request meets, claims, and ends. Where a purse is locked, its rows are locked after it.
+-- A session plans each statement once, mostly while the tables are empty. Then an index of whole purses looks as good as
+-- one of single rows, so where both would serve, "(purse = ...) IS TRUE" is a condition that no index serves.
 
 -- A hold as callers see it, as text. The header is worth money: only the claiming attempt gets it.
 CREATE FUNCTION shown(h holds, whole boolean, standing text) RETURNS text
@@ -66,22 +68,23 @@ CREATE FUNCTION prune_past(clock bigint) RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- Accounts of one request each count nothing once their longest window rolled away. Each turn looks at some accounts, and
--- the next turn goes on after them.
-CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql AS $$
+-- the next turn goes on after them. A sort would read all of them.
+CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
 DECLARE
   longest bigint := (SELECT max(length) * 62 / 60 FROM windows);
   looked bigint[];
   idle bigint[];
+  last text;
 BEGIN
-  SELECT array_agg(id), array_agg(id) FILTER (WHERE kind = 'request' AND latest < t.now - longest) INTO looked, idle FROM (
-    SELECT id, kind, latest FROM accounts
-    WHERE purse = t.purse AND id > (SELECT swept FROM purses WHERE purse = t.purse) ORDER BY id LIMIT 512) slice;
+  SELECT array_agg(id), array_agg(id) FILTER (WHERE kind = 'request' AND latest < t.now - longest), max(name)
+    INTO looked, idle, last FROM (
+    SELECT id, name, kind, latest FROM accounts
+    WHERE purse = t.purse AND name >= (SELECT swept FROM purses WHERE purse = t.purse) ORDER BY name LIMIT 512) slice;
   DELETE FROM starts WHERE account = ANY(idle);
   DELETE FROM accounts WHERE id = ANY(idle);
   DELETE FROM starts s USING windows w WHERE s.account = ANY(looked) AND s.span = w.span AND w.length > 0
     AND s.number < (t.now - w.length) / (w.length / 60);
-  UPDATE purses SET swept = CASE WHEN cardinality(looked) = 512 THEN (SELECT max(id) FROM unnest(looked) id) ELSE 0 END
-    WHERE purse = t.purse;
+  UPDATE purses SET swept = CASE WHEN cardinality(looked) = 512 THEN last ELSE '' END WHERE purse = t.purse;
 END $$;
 
 -- "busy": its attempt lives. "free": it ended. "doubt": the server cannot tell yet.
@@ -186,7 +189,7 @@ BEGIN
   IF how = 'busy' AND NOT is_keyed THEN RETURN NULL; END IF;
   -- Unsigned holds of attempts that ended are given back on the way.
   LOOP
-    SELECT * INTO h FROM holds WHERE purse = t.purse AND purchase = name AND owner = in_owner
+    SELECT * INTO h FROM holds WHERE purchase = name AND owner = in_owner AND (purse = t.purse) IS TRUE
       AND (is_keyed OR (state = 'signed' AND pays(payer, asked)) OR (state = 'reserved' AND how = 'free'))
       ORDER BY created, id LIMIT 1 FOR UPDATE;
     EXIT WHEN h.id IS NULL OR h.state <> 'reserved' OR how <> 'free';
@@ -210,7 +213,7 @@ DECLARE
   h holds;
   how text;
 BEGIN
-  FOR h IN SELECT * FROM holds WHERE purse = t.purse AND purchase = asked -> 'purchases' ->> 0 LOOP
+  FOR h IN SELECT * FROM holds WHERE purchase = asked -> 'purchases' ->> 0 AND (purse = t.purse) IS TRUE LOOP
     how := standing(t, h.owner);
     CONTINUE WHEN how = 'free' AND h.state = 'reserved';
     IF NOT asked -> 'requests' ? h.request THEN RETURN jsonb_build_array('foreign', t.seq, shown(h, false, NULL)); END IF;
@@ -229,7 +232,7 @@ DECLARE
   next_owner text := NULL;
   h holds;
 BEGIN
-  SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name;
+  SELECT owner INTO next_owner FROM holds WHERE purchase = name AND (purse = t.purse) IS TRUE ORDER BY owner LIMIT 1;
   IF next_owner IS NOT NULL THEN
     -- A command that is sent twice finds its own claim.
     SELECT * INTO h FROM holds WHERE purse = t.purse AND owner = t.owner AND claim = t.token;
@@ -241,7 +244,8 @@ BEGIN
     answer := meet_owner(t, asked, next_owner);
     EXIT WHEN jsonb_typeof(answer) = 'array';
     doubted := coalesce(answer ->> 'doubt', doubted);
-    SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name AND owner > next_owner;
+    SELECT owner INTO next_owner FROM holds
+      WHERE purchase = name AND owner > next_owner AND (purse = t.purse) IS TRUE ORDER BY owner LIMIT 1;
   END LOOP;
   IF jsonb_typeof(answer) = 'array' THEN RETURN answer; END IF;
   -- After the open holds: one that was delivered meanwhile is in one place or the other.

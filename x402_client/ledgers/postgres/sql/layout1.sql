@@ -10,7 +10,7 @@ CREATE SEQUENCE step_numbers;
 CREATE TABLE purses (
   purse text PRIMARY KEY, identity text NOT NULL, accepted bigint NOT NULL DEFAULT 0, opens bigint NOT NULL DEFAULT 0,
   older boolean NOT NULL DEFAULT false, forgets boolean NOT NULL DEFAULT false, doubted bigint NOT NULL DEFAULT 0,
-  pruned bigint NOT NULL DEFAULT 0, swept bigint NOT NULL DEFAULT 0
+  pruned bigint NOT NULL DEFAULT 0, swept text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
 -- Identities of lost purses that programs reported, and those whose loss was accepted.
 CREATE TABLE losses (
@@ -40,8 +40,6 @@ CREATE TABLE accounts (
   units bigint NOT NULL CHECK (units >= 0), payments bigint NOT NULL CHECK (payments >= 0), latest bigint NOT NULL,
   kind text NOT NULL, UNIQUE (purse, name, currency)
 ) WITH (fillfactor = 30);
--- Old buckets and idle accounts are looked for in this order, some at a time.
-CREATE INDEX accounts_of_purse ON accounts (purse, id);
 CREATE INDEX accounts_of_hosts ON accounts (purse, currency) WHERE kind = 'host';
 CREATE TABLE starts (
   account bigint NOT NULL, span smallint NOT NULL, number bigint NOT NULL, units bigint NOT NULL,
@@ -61,7 +59,7 @@ CREATE TABLE holds (
   header text, accounts bigint[] NOT NULL
 ) WITH (fillfactor = 50);
 -- The oldest hold of an owner is found without a look at all that are in flight, and so is one claim.
-CREATE INDEX holds_of_purchase ON holds (purse, purchase, owner, created, id);
+CREATE INDEX holds_of_purchase ON holds (purchase, owner, created, id);
 CREATE INDEX holds_of_owner ON holds (purse, owner, claim);
 
 -- Resolved purchases. Those of "owed" can still take money: their ceiling counts until the chain tells.

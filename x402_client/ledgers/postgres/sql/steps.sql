@@ -46,8 +46,8 @@ END $$;
 CREATE FUNCTION used_in(t turn, path text[], asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (
-  SELECT coalesce(jsonb_agg(a.units::text ORDER BY p.place), '[]') FROM unnest(path) WITH ORDINALITY p (name, place)
-  JOIN accounts a ON a.purse = t.purse AND a.name = p.name AND a.currency = asked ->> 'currency'
+  SELECT coalesce(jsonb_agg(units::text ORDER BY array_position(path, name)), '[]')
+  FROM accounts_of(t.purse, path, asked ->> 'currency')
   );
 END $$;
 
@@ -62,8 +62,7 @@ BEGIN
   answer := coalesce(answer, allowance_refusal(t, path));
   IF answer IS NOT NULL THEN RETURN answer; END IF;
   names := names_of(t.purse, (asked -> 'row' ->> 'stems')::jsonb, asked -> 'covering');
-  PERFORM FROM accounts WHERE purse = t.purse AND name = ANY(names) AND currency = asked ->> 'currency'
-    AND units > (asked ->> 'headroom')::numeric;
+  PERFORM FROM accounts_of(t.purse, names, asked ->> 'currency') WHERE units > (asked ->> 'headroom')::numeric;
   IF FOUND THEN RETURN jsonb_build_array('large', t.seq); END IF;
   over := exceeded_by(t, asked);
   IF over <> '[]' AND has_ended_owners(t.purse, t.owner, t.clock) THEN
@@ -101,7 +100,7 @@ DECLARE
   h holds;
   answer jsonb;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NULL OR h.owner <> t.owner THEN RETURN jsonb_build_array('gone', t.seq); END IF;
   IF h.state = 'signed' AND h.nonce = asked ->> 'nonce' THEN RETURN jsonb_build_array('ok', t.seq); END IF;
   IF h.state <> 'reserved' THEN RETURN jsonb_build_array('gone', t.seq); END IF;
@@ -116,7 +115,7 @@ CREATE FUNCTION release(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.state = 'reserved' AND h.owner = t.owner THEN PERFORM drop_hold(h); END IF;
   RETURN jsonb_build_array('ok', t.seq, coalesce(h.state, ''));
 END $$;
@@ -125,7 +124,7 @@ CREATE FUNCTION close(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NOT NULL THEN
     PERFORM resolve(h, 'delivered', asked ->> 'money', nullif(asked ->> 'receipt', ''),
       asked ->> 'owes' = '1' AND NOT h.charged, t.clock);
@@ -137,7 +136,7 @@ CREATE FUNCTION write_off(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.state IS DISTINCT FROM 'signed' OR standing(t, h.owner) <> 'free' THEN
     RETURN jsonb_build_array('not_open', t.seq);
   END IF;
@@ -150,8 +149,8 @@ CREATE FUNCTION conclude_owed(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsq
 DECLARE
   e past;
 BEGIN
-  SELECT * INTO e FROM past WHERE id = asked ->> 'id' AND purse = t.purse AND owed FOR UPDATE;
-  IF e.id IS NULL OR asked ->> 'units' = '' OR e.units::text <> asked ->> 'before' THEN
+  SELECT * INTO e FROM past WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
+  IF e.owed IS NOT TRUE OR asked ->> 'units' = '' OR e.units::text <> asked ->> 'before' THEN
     RETURN jsonb_build_array('ok', t.seq, '');
   END IF;
   PERFORM take_back(e.accounts, (asked ->> 'rest')::bigint, 0, e.created);
@@ -164,7 +163,7 @@ CREATE FUNCTION conclude(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS 
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NULL THEN RETURN conclude_owed(t, asked); END IF;
   IF h.state <> 'signed' OR standing(t, h.owner) <> 'free' THEN RETURN jsonb_build_array('ok', t.seq, ''); END IF;
   IF asked ->> 'settled' = '' THEN
@@ -189,7 +188,7 @@ BEGIN
   SELECT * INTO p FROM purses WHERE purse = t.purse;
   RETURN jsonb_build_array('ok', t.seq, CASE WHEN p.doubted > (asked ->> 'seen')::bigint THEN '1' ELSE '' END, (
     SELECT coalesce(jsonb_agg(known), '[]') FROM jsonb_array_elements_text(asked -> 'unresolved') known
-    WHERE NOT EXISTS (SELECT FROM holds WHERE id = known)));
+    WHERE (SELECT id FROM holds WHERE id = known) IS NULL));
 END $$;
 
 CREATE FUNCTION leave(t turn) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -250,8 +249,8 @@ BEGIN
     WHEN 'history' THEN (SELECT jsonb_agg(shown_past(e) ORDER BY e.number DESC) FROM (
       SELECT * FROM past WHERE purse = t.purse ORDER BY number DESC LIMIT (asked ->> 'limit')::bigint) e)
     WHEN 'owed' THEN (SELECT jsonb_agg(shown_past(e) ORDER BY e.number) FROM past e WHERE e.purse = t.purse AND e.owed)
-    WHEN 'allowances' THEN (SELECT jsonb_agg(shown_allowance(a, t.now) ORDER BY a.number) FROM allowances a
-      WHERE a.purse = t.purse AND (asked -> 'accounts' = '[]' OR asked -> 'accounts' ? a.account))
+    WHEN 'allowances' THEN (SELECT jsonb_agg(shown_allowance(a, t.now) ORDER BY a.number)
+      FROM allowances_of(t.purse, texts(asked -> 'accounts')) a)
   END, '[]'))
   );
 END $$;
@@ -276,7 +275,7 @@ BEGIN
     WHEN 'write_off' THEN answer := write_off(t, asked);
     WHEN 'conclude' THEN answer := conclude(t, asked);
     WHEN 'note' THEN
-      UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND purse = t.purse;
+      UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE;
       answer := jsonb_build_array('ok', t.seq);
     WHEN 'spent' THEN answer := spent(t, asked);
     WHEN 'check' THEN answer := check_order(t, asked);
