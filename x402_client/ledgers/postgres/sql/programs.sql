@@ -126,11 +126,26 @@ BEGIN
   );
 END $$;
 
--- Steps that count lock their purse first. Then nothing else of it can be counted until they are written.
+-- Steps are kept for ten minutes, and what was silent for a month is forgotten.
+CREATE FUNCTION kept_since(clock bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT clock - 600000000';
+CREATE FUNCTION silent_since(clock bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT clock - 2592000000000';
+
+-- Returns true if a beat has something to delete. It notes in its purse what that was.
+CREATE FUNCTION has_old_steps(in_purse text, in_owner text, clock bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce((SELECT made FROM steps WHERE purse = in_purse AND owner = in_owner ORDER BY number LIMIT 1), clock)
+      < kept_since(clock)
+    OR EXISTS (SELECT FROM programs WHERE purse = in_purse AND asleep < silent_since(clock));
+END $$;
+
+-- Steps that count or delete lock their purse first. Then nothing else of it can be counted until they are written, and
+-- none that has a lock of its own waits for that of the purse.
 CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT op IN ('reserve', 'claim', 'write_off', 'conclude', 'release', 'restore', 'open_allowance', 'mark_allowance',
                 'leave', 'join')
-    OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND has_ended_owners(in_purse, asked ->> 'owner', clock))
+    OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND (
+      has_ended_owners(in_purse, asked ->> 'owner', clock) OR has_old_steps(in_purse, asked ->> 'owner', clock)))
 $$;
 
 -- The ledger's time is the server's, but never before the latest payment of the purse.
@@ -230,14 +245,11 @@ END $$;
 -- and all of programs that were silent for a month.
 CREATE FUNCTION prune_programs(t turn) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  minutes CONSTANT bigint := 600000000;
-  month CONSTANT bigint := 2592000000000;
-  highest bigint;
-  silent text[];
+  highest bigint := drop_steps(t, kept_since(t.clock));
+  silent text[] := ARRAY(
+    SELECT owner FROM programs WHERE purse = t.purse AND asleep < silent_since(t.clock) ORDER BY asleep LIMIT 100
+    FOR UPDATE SKIP LOCKED);
 BEGIN
-  highest := drop_steps(t, t.clock - minutes);
-  silent := ARRAY(SELECT owner FROM programs WHERE purse = t.purse AND asleep < t.clock - month ORDER BY asleep LIMIT 100
-                  FOR UPDATE SKIP LOCKED);
   IF silent <> '{}' THEN
     DELETE FROM programs WHERE purse = t.purse AND owner = ANY(silent);
     WITH gone AS (DELETE FROM steps WHERE purse = t.purse AND owner = ANY(silent) RETURNING number)
@@ -247,6 +259,9 @@ BEGIN
   IF highest IS NOT NULL THEN
     UPDATE purses SET pruned = greatest(pruned, highest) WHERE purse = t.purse;
   END IF;
-  DELETE FROM voids WHERE token = ANY(ARRAY(
-    SELECT token FROM voids WHERE until < t.clock ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED));
 END $$;
+
+CREATE FUNCTION prune_voids(t turn) RETURNS void LANGUAGE sql AS $$
+  DELETE FROM voids WHERE token = ANY(ARRAY(
+    SELECT token FROM voids WHERE until < t.clock ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))
+$$;

@@ -183,8 +183,11 @@ CREATE FUNCTION beat(t turn, asked jsonb, locked boolean) RETURNS jsonb LANGUAGE
 DECLARE
   p purses;
 BEGIN
-  IF locked THEN PERFORM reap(t); END IF;
-  PERFORM prune_programs(t);
+  IF locked THEN
+    PERFORM reap(t);
+    PERFORM prune_programs(t);
+  END IF;
+  PERFORM prune_voids(t);
   SELECT * INTO p FROM purses WHERE purse = t.purse;
   RETURN jsonb_build_array('ok', t.seq, CASE WHEN p.doubted > (asked ->> 'seen')::bigint THEN '1' ELSE '' END, (
     SELECT coalesce(jsonb_agg(known), '[]') FROM jsonb_array_elements_text(asked -> 'unresolved') known
