@@ -19,20 +19,19 @@ from ...chains.tokens import KNOWN
 from ...core import (
     Bought,
     Call,
+    CheckOrder,
     Digest,
     Freezes,
     Holds,
     LeftAlone,
-    Past,
     Peek,
     Reply,
-    SpentIn,
     inspect,
     run,
     with_unresolved,
 )
 from ...errors import ChainUnavailable, QuoteError
-from ...ledgers.extras import ALL_PAYMENTS
+from ...ledgers.extras import check_order
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -195,8 +194,7 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
         Holds: lambda ask: buyer.holds(),
         Bought: lambda ask: bought_at(buyer.services, ask),
         Freezes: lambda ask: buyer.freezes(),
-        Past: lambda ask: buyer.history(ALL_PAYMENTS),
-        SpentIn: lambda ask: call_ledger(buyer.ledger, lambda ledger: ledger.spent(ask.question)),
+        CheckOrder: lambda ask: call_ledger(buyer.ledger, check_order, ask.order),
         LeftAlone: lambda ask: None,  # a pause is one of the process that paid
     }
     try:
