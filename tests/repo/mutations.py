@@ -989,7 +989,7 @@ MUTATIONS = (
         (
             "tests/chains/test_solana_bounds.py",
             "tests/promises/test_set_clocks_on_solana.py",
-            seed("solana", "memory", 0),
+            seed("solana", "memory", 2),
         ),
     ),
     Mutation(
