@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.ledgers.redis.server import starting as starting_redis
 from x402_client import Buyer, Wallet
 from x402_client.buyer import settings
 from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.ledgers.redis.failures import _RIGHTS
 from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
 
@@ -96,6 +98,76 @@ def test_the_status_of_a_server_that_may_not_be_trusted_is_a_page_with_a_problem
     assert ran.code == 4
     assert "Policy" in ran.text
     assert "noeviction" in ran.text.partition("problem")[2]
+
+
+def _redis(*settings: str) -> Callable[[ExitStack, Path], str]:
+    return lambda stack, directory: stack.enter_context(starting_redis(directory))(*settings).url
+
+
+def _replica(stack: ExitStack, directory: Path) -> str:
+    start = stack.enter_context(starting_redis(directory))
+    primary, replica = start(), start()
+    replica.do("REPLICAOF", "127.0.0.1", str(primary.port))
+    return str(replica.url)
+
+
+def _user(*rights: str) -> Callable[[ExitStack, Path], str]:
+    def start(stack: ExitStack, directory: Path) -> str:
+        server = stack.enter_context(starting_redis(directory))()
+        server.do("ACL", "SETUSER", "app", "on", ">word", "~{x402*", *rights)
+        return str(server.url.replace("//", "//app:word@"))
+
+    return start
+
+
+def _role(*settings: str) -> Callable[[ExitStack, Path], str]:
+    def start(stack: ExitStack, directory: Path) -> str:
+        server = stack.enter_context(starting_postgres())("fsync=off")
+        server.do("CREATE ROLE app LOGIN")
+        for setting in settings:
+            server.do(setting)
+        return server.url("app")
+
+    return start
+
+
+_MAY_CREATE = "GRANT CREATE ON DATABASE postgres TO app"
+#: Servers where no payment can be counted, and what all commands say of them.
+OBSTACLES = {
+    "evicts": (_redis("--maxmemory-policy", "allkeys-lru"), "noeviction"),
+    "replica": (_replica, "use the address of the primary"),
+    "no-scripts": (_user("+@all", "-eval", "-evalsha"), "ACL SETUSER"),
+    "no-writes": (_user("+eval", "+evalsha", "+info", "+wait", "+@read"), "ACL SETUSER"),
+    "one-command-missing": (_user("+@all", "-setrange"), "ACL SETUSER"),
+    "no-memory": (_redis("--maxmemory", "1mb"), "has no memory left"),
+    "read-only": (_role(_MAY_CREATE, "ALTER ROLE app SET default_transaction_read_only = on"), "of the primary"),
+    "serializable": (
+        _role(_MAY_CREATE, "ALTER ROLE app SET default_transaction_isolation = serializable"),
+        "read committed",
+    ),
+    "no-right": (_role(), "may not make one"),
+}
+
+
+@pytest.mark.parametrize("obstacle", OBSTACLES)
+def test_what_refuses_the_first_payment_is_told_by_each_look(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, obstacle: str
+) -> None:
+    start, cure = OBSTACLES[obstacle]
+    with ExitStack() as stack:
+        about = [f"{seller.url}/weather", "--ledger", start(stack, tmp_path)]
+        for look in (["get", "--yes"], ["get", "--dry-run"], ["quote"], ["doctor"], ["status", "--offline"]):
+            ran = in_process([*look, *about[1 if look[0] == "status" else 0 :]], given)
+            told = " ".join((ran.text + ran.err).split())
+            assert (look, ran.code) == (look, 1 if look[0] == "doctor" else 4), told
+            assert cure in told, look
+
+
+def test_a_user_with_the_rights_that_are_named_pays(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    named = _RIGHTS.partition("~{x402* ")[2].split()
+    with ExitStack() as stack:
+        ran = in_process(["get", "--yes", f"{seller.url}/weather", "--ledger", _user(*named)(stack, tmp_path)], given)
+    assert ran.code == 0, ran.err
 
 
 def test_python_shows_the_others_where_nothing_listens(url: str) -> None:

@@ -183,7 +183,7 @@ def ledger_for_looking(choices: Choices) -> LedgerForLooking:
         frozen = tuple(call_ledger(port, lambda ledger: ledger.freezes()))
         known = () if path is not None else call_ledger(port, purses_of) or ()
         unused = path is None and purse not in known
-        if unused and not known:
+        if path is None:
             check_can_begin(port)
         return LedgerForLooking(empty if unused else port, frozen)
     except LedgerUnavailable as problem:
@@ -200,7 +200,7 @@ def ledger_that_is_there(choices: Choices, path: Path | None) -> Any:
 
 
 def check_can_begin(port: Any) -> None:
-    """Refuse a server where the first payment could make no ledger. Nothing is made."""
+    """Refuse a server where a payment could make no ledger, or could not be counted in it. Nothing is made."""
     check = getattr(port, "check_can_begin", None)
     if check is not None:
         call_ledger(port, lambda _: check())

@@ -150,11 +150,11 @@ def _opened(choices: Choices) -> tuple[Any, LedgerState]:
         ledger = ledger_that_is_there(choices, path)
         frozen = call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
         known = () if path is not None else call_ledger(ledger, purses_of) or ()
+        if path is None:
+            check_can_begin(ledger)
         if path is None and purse not in known:
             exists = bool(known)
-            if not known:
-                check_can_begin(ledger)
-            else:
+            if known:
                 say(words(in_own_words(new_purse(place, purse, known)), 500), "yellow")
             closer_of(ledger)()
             return settings.ledger(":memory:"), LedgerState(place, exists, frozen=tuple(frozen))

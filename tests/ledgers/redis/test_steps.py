@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from redis.crc import key_slot
 
 from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.redis import RedisLedger, script
 from x402_client.ledgers.served import protocol as redis_script
 from x402_client.model.allowances import AllowanceTerms, allowance_account
 from x402_client.model.budgets import WINDOWS
@@ -40,6 +41,15 @@ def buy(ledger: RedisLedger, name: str = "weather", *caps: Any, key: str | None 
     ledger.close(hold, "spent", RECEIPT)
     attempt.end()
     return hold
+
+
+def test_each_command_of_a_purchase_is_tried_before_the_first(server: Server, ledger: RedisLedger) -> None:
+    used = set(re.findall(r'call\("([A-Z]+)"', script.source()))
+    server.do("CONFIG", "RESETSTAT")
+    ledger.check_can_begin()
+    tried = {name.removeprefix("cmdstat_").upper() for name in server.do("INFO", "commandstats")}
+    assert used - tried == {"TIME", "KEYS"} - tried, "KEYS: when a layout changes"
+    assert server.do("DBSIZE") == 0
 
 
 def test_a_purchase_is_three_round_trips(server: Server, ledger: RedisLedger) -> None:

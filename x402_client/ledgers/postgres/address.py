@@ -131,9 +131,18 @@ class Address:
                 f"The PostgreSQL server at {self.shown} cannot be written to: it is a standby, or read-only. Use the "
                 "address of the primary. Nothing is paid without its ledger."
             )
+        if facts["isolation"] != "read committed":
+            raise self.other_isolation()
         for name, value, loss in _LOSES if first else ():
             if facts[name] == value:
                 log.warning("The PostgreSQL server at %s has %s = %s: %s.", self.shown, name, value, loss)
+
+    def other_isolation(self) -> LedgerUnavailable:
+        """Build the refusal of a role whose transactions do not see what others committed."""
+        return LedgerUnavailable(
+            f"The PostgreSQL server at {self.shown} gives this role another isolation than read committed; set it: "
+            "ALTER ROLE ... SET default_transaction_isolation = 'read committed'. Nothing is paid without its ledger."
+        )
 
 
 def _strange_option(said: str, given: str) -> str:

@@ -22,7 +22,7 @@ from ..served import protocol
 from . import migrations
 from .address import Address
 from .exchange import INTERVAL, answer, note_lost, send
-from .failures import CONFLICTS, MISSING, Broken, Crowded, Refused, connect_code, explain, unavailable
+from .failures import CONFLICTS, MISSING, Broken, Crowded, Refused, connect_code, explain
 
 #: Times that a step is made. One whose connection broke is sent once more: a step that is sent twice is done once.
 _TRIES = 3
@@ -55,11 +55,7 @@ def checked(told: Any, address: Address) -> Any:
     if isinstance(told, list) and told[:1] == ["layout"]:
         raise migrations.other_layout(address, told[1] or 0)
     if told == ["isolation"]:
-        raise unavailable(
-            address,
-            "gives this role another isolation than read committed; set it: ALTER ROLE ... SET "
-            "default_transaction_isolation = 'read committed'",
-        )
+        raise address.other_isolation()
     return told
 
 

@@ -83,6 +83,7 @@ class PostgresLedger(ServedLedger):
 
     def check_can_begin(self) -> None:
         """Refuse a server that has no ledger, and where this role may not make one. Nothing is made."""
+        super().check_can_begin()
         migrations.check_can_begin(self._address)
 
     def _lines(self) -> tuple[SyncLine, AsyncLine, EndsLine]:

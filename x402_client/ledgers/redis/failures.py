@@ -5,12 +5,19 @@ from __future__ import annotations
 from .address import Address
 from .exchanges import NotCopied, Unanswered
 
+#: A script makes its commands by the rights of the user that runs it.
+_RIGHTS = (
+    "does not let this user do what the ledger needs; let an administrator run: ACL SETUSER the_user ~{x402* +@read "
+    "+@write -@dangerous +@connection +eval +evalsha +info +keys +time +wait"
+)
+#: How servers begin the refusal of a command in a script. It has no code of its own.
+_IN_SCRIPT = ("The user executing the script", "ACL failure in script")
 #: Classes of failures, each with what is wrong and what to do. The first class that fits decides.
 _EXPLAINED = (
     ("AuthenticationError", "refuses the user name or password; check them in the ledger's URL"),
     ("AuthenticationWrongNumberOfArgsError", "refuses the user name or password; check them in the ledger's URL"),
     ("AuthorizationError", "does not let this user in; check its ACL"),
-    ("NoPermissionError", "does not let this user do what the ledger needs: ~*{x402* +eval +evalsha +info +wait"),
+    ("NoPermissionError", _RIGHTS),
     ("BusyLoadingError", "is loading its data; try again when it is done"),
     ("MaxConnectionsError", "has no free connection for this call; try again, or make fewer calls at once"),
     ("OutOfMemoryError", "has no memory left; give it more, or remove other data"),
@@ -55,6 +62,8 @@ def explain(failure: Exception, address: Address) -> str:
     said = (_of_tls(failure, names, address) if connecting else None) or said
     if "DB index is out of range" in str(failure):
         said = _NO_DATABASE
+    if said is None and any(words in str(failure) for words in _IN_SCRIPT):
+        said = _RIGHTS
     if said is None:
         said = f"failed with {type(failure).__name__} {_code(failure)}".rstrip()
     return f"The Redis server at {address.shown} {said}. Nothing is paid without its ledger."

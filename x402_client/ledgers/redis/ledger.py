@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ConfigurationError
+from ..served import protocol
 from ..served.ledger import AsyncServedLedger, ServedLedger
 from ..served.lines import AsyncLine, EndsLine, SyncLine
 from ..urls import REDIS, for_redis, refusal, scheme_of
@@ -76,6 +77,11 @@ class RedisLedger(ServedLedger):
             )
         check(self._address)
         super().__init__(self._address, lease, must_exist)
+
+    def check_can_begin(self) -> None:
+        """Refuse a server where no payment could be counted. Nothing is kept there."""
+        super().check_can_begin()
+        self._connection.send(protocol.everywhere("try", {}))
 
     def _lines(self) -> tuple[SyncLine, AsyncLine, EndsLine]:
         connection = Connection(self._address)

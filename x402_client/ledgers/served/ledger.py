@@ -308,6 +308,10 @@ class ServedLedger(ABC):
         """
         return self._run(self._steps.accept())
 
+    def check_can_begin(self) -> None:
+        """Refuse a server whose settings refuse a payment. Nothing is made."""
+        self._run(self._steps.server.check_settings())
+
     def close_ledger(self) -> None:
         """Close the connections and give up this program's claims. The next use opens the ledger again."""
         self._lease_thread.stop()

@@ -116,6 +116,10 @@ class TrustedServer:
         if self._looked_at is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
             yield from self._look()
 
+    def check_settings(self) -> Steps[None]:
+        """Refuse a server whose settings refuse a payment. Nothing is said of what it may lose."""
+        self.store.check((yield from protocol.ServerInfo()), False)
+
     def _look(self) -> Steps[None]:
         started = time.monotonic()
         facts = yield from protocol.ServerInfo()
