@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from tests.adapters.scripted_server import Server
 from x402_client import Limit, Policy
 from x402_client.sandbox import Sandbox
 
-from .clients import Toolbox
+from .clients import Toolbox, toolbox
 
 HERE = ["127.0.0.1"]
 
@@ -70,6 +71,71 @@ def test_what_would_be_refused_now_is_told_alike_by_each_quote(box: Toolbox, sel
     assert quoted.choice is not None
     assert quoted.refusal is not None
     assert quoted.refusal.offer == quoted.choice
+
+
+#: What became of the same request before: its fault, the key of its call, and the key of the call that asks now.
+BEFORE: dict[str, tuple[list[str], str | None, str | None]] = {
+    "nothing": ([], None, None),
+    "unresolved": (["402-again"] * 9, None, None),
+    "unresolved under this key": (["402-again"] * 9, "k", "k"),
+    "unresolved under another key": (["402-again"] * 9, "k", "other"),
+    "delivered under this key": ([], "k", "k"),
+}
+STOPS = ("nothing", "its host is frozen", "all is frozen", "it is paused", "the allowance is frozen", "it is used up")
+
+
+@pytest.fixture(params=["httpx", "aiohttp"])
+def one_box(request: pytest.FixtureRequest) -> Iterator[Toolbox]:
+    with toolbox(request.param) as made:
+        yield made
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("before", BEFORE)
+def test_a_quote_names_what_the_call_then_raises(one_box: Toolbox, seller: Sandbox, before: str, stop: str) -> None:
+    box = one_box
+    fault, paid_under, key = BEFORE[before]
+    url, buyer = seller.sell("/poem", "0.02", fault=fault), seller.buyer(Policy(per_day="5"), breaker_after=1)
+    allowance = buyer.allowance("0.03" if stop == "it is used up" else "1")
+    own = box.tools(allowance, hosts=HERE)
+    if before != "nothing":
+        with buyer.purchase(key=paid_under):
+            own.paid_fetch(url)
+    _stop(stop, buyer, allowance, own, seller)
+    with buyer.purchase(key=key):
+        quoted, found, paid = box.quote(url), own.quote(url), own.paid_fetch(url)
+    refused = paid["error"] if paid.get("error") in REFUSED and quoted.choice is not None else None
+    told = None if quoted.refusal is None else type(quoted.refusal).__name__
+    assert told == refused, (quoted.refusal, paid)
+    assert found["ok"], found
+    if quoted.refusal is not None:
+        assert quoted.refusal.money == paid["money"]
+        assert found["reasons"][0].partition(".")[0].endswith(paid["says"].partition(".")[0])
+    if paid["ok"] or paid["error"] in REFUSED:
+        assert (found["would_pay"] is not None) is paid["ok"]
+
+
+#: Errors of our own decision: the server sees no payment of a call that raises one.
+REFUSED = (
+    "Frozen",
+    "HostNotAllowed",
+    "AlreadyPaid",
+    "OverLimit",
+    "NoAcceptableOffer",
+    "TooExpensive",
+    "PaymentRefused",
+)
+
+
+def _stop(stop: str, buyer: Any, allowance: Any, own: Any, seller: Sandbox) -> None:
+    if stop == "the allowance is frozen":
+        allowance.freeze()
+    elif stop == "it is paused":
+        own.paid_fetch(f"{seller.url}/fault/drop-before-settling/weather", method="POST")
+    elif stop == "it is used up":
+        own.paid_fetch(seller.sell("/other", "0.02"))
+    elif stop != "nothing":
+        buyer.freeze("127.0.0.1" if stop == "its host is frozen" else "*")
 
 
 def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(box: Toolbox, seller: Sandbox) -> None:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core import Call, CheckOrder, Flow, Freezes, LeftAlone, Rules, known_purchase, order_of, paused
+from ..core import (
+    Call,
+    CheckOrder,
+    Flow,
+    Freezes,
+    LeftAlone,
+    Rules,
+    known_purchase,
+    order_of,
+    paused,
+    tell_unresolved,
+)
 from ..errors import AlreadyPaid, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
@@ -17,20 +28,37 @@ if TYPE_CHECKING:
 
 
 def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
-    """Return a quote with the error that a payment of its choice would raise at this moment, if there is one.
+    """Return a quote with the error that a payment would raise at this moment, if there is one.
 
-    A payment that is presented again counts already, so nothing refuses it here. Allowances were looked at before.
+    It is one of its choice, or the unresolved one that would be presented again. That counts already, so a freeze alone
+    refuses it. Allowances were looked at before.
     """
     choice = quote.choice
-    if choice is None or choice.price is None or quote.unresolved:
+    if not quote.unresolved and (choice is None or choice.price is None):
         return quote
     try:
-        found = yield from _refusal(call, choice, rules)
+        if quote.unresolved:
+            found = yield from _refusal_to_present(call, rules)
+        else:
+            assert choice is not None
+            found = yield from _refusal(call, choice, rules)
     except Exception:  # the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
     if found is not None and found.hold is None:
         found.offer = choice
     return replace(quote, refusal=found)
+
+
+def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:
+    """Return what refuses to present the unresolved payment of the same request: it tells of that payment."""
+    purchase = yield from known_purchase(call, rules)
+    try:
+        check_frozen((yield from Freezes()), purchase)
+    except PaymentRefused as refusal:
+        yield from tell_unresolved(call, refusal, rules)
+        refusal.__traceback__ = None  # its frames would live as long as the quote
+        return refusal
+    return None
 
 
 def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:

@@ -87,7 +87,7 @@ if TYPE_CHECKING:
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
     from .statement_checks import StatementChecks
-    from .unresolved import with_unresolved
+    from .unresolved import tell_unresolved, with_unresolved
 
 __all__ = [
     "AllowanceMark",
@@ -182,6 +182,7 @@ __all__ = [
     "pay",
     "pay_ahead",
     "run",
+    "tell_unresolved",
     "tool_call",
     "with_unresolved",
 ]
@@ -257,7 +258,7 @@ _HOMES = {
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),
     ".statement_checks": ("StatementChecks",),
-    ".unresolved": ("with_unresolved",),
+    ".unresolved": ("tell_unresolved", "with_unresolved"),
     ".paying_ahead": ("pay_ahead",),
     ".ledger_extras": ("LedgerExtras",),
     ".ports": (
