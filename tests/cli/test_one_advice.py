@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -316,6 +317,7 @@ def test_a_freeze_comes_first_everywhere(walk: Walk, name: str) -> None:
                 in document["advice"]
             )
             assert lifted is (name != "in flight"), place
+            assert (document["step"] == "unfreeze") is lifted, place
 
 
 @contextmanager
@@ -323,6 +325,73 @@ def frozen(walk: Walk) -> Iterator[None]:
     assert in_process(["ledger", "freeze"], walk.env).code == 0
     yield
     assert in_process(["ledger", "unfreeze"], walk.env).code == 0
+
+
+#: Words of an advice about a command that it names, and what is so after the command if they are true. ``_Seen`` has it.
+PROMISES: dict[str, Callable[[_Seen], bool]] = {
+    "buys anew if": lambda seen: seen.is_gone and bool(seen.others),
+    "never a second one": lambda seen: not seen.others,
+    "gives a payment back that was not used": lambda seen: seen.is_gone is not seen.was_settled,
+    "asks it": lambda seen: seen.could_not_tell or seen.is_gone is not seen.was_settled,
+    "Ask the chain whether": lambda seen: seen.could_not_tell or seen.is_gone is not seen.was_settled,
+    "Unused, it is given back": lambda seen: seen.could_not_tell or seen.is_gone is not seen.was_settled,
+    "has its nonce": lambda seen: seen.before.nonce in seen.text,
+    "gives the purchase up": lambda seen: not seen.is_gone and seen.now.state == "written_off",
+}
+
+
+@dataclass
+class _Seen:
+    """What a command of an advice did."""
+
+    before: Hold
+    text: str
+    known: list[Hold]
+    was_settled: bool
+    could_not_tell: bool
+
+    @property
+    def now(self) -> Hold:
+        return next(hold for hold in self.known if hold.id == self.before.id)
+
+    @property
+    def is_gone(self) -> bool:
+        return all(hold.id != self.before.id for hold in self.known)
+
+    @property
+    def others(self) -> list[Hold]:
+        return [hold for hold in self.known if hold.id != self.before.id]
+
+
+@pytest.mark.parametrize("command", ["show", "reconcile", "retry", "write-off"])
+@pytest.mark.parametrize("name", [name for name in OPEN if name != "in flight"])
+def test_a_command_that_is_advised_does_what_the_advice_says_of_it(walk: Walk, name: str, command: str) -> None:
+    reach, _ = ENDS[name]
+    reach(walk)
+    hold, [told] = walk.hold(), json.loads(in_process(["ledger", "holds", "--json"], walk.env).out)["holds"]
+    sentences = [one for one in re.split(r"(?<=\.) (?=[A-Z`])", told["advice"]) if f"`x402 ledger {command}" in one]
+    if not sentences:
+        pytest.skip("the advice does not name it")
+    if any("after that time" in one for one in sentences) and not walk.expired:
+        walk.later(5_000)
+    settled = bool(walk.seller.settlements)
+    [*words] = re.findall(r"`x402 ([^`]+)`", " ".join(sentences))
+    typed = next(one for one in words if one.startswith(f"ledger {command}"))
+    ran = in_process([*typed.split(), *(["--yes"] if command == "write-off" else [])], walk.env)
+    buyer = walk.buyer()
+    seen = _Seen(hold, ran.text, [*buyer.holds(), *buyer.history()], settled, "no endpoint" in name or walk.just)
+    said = [words for words in PROMISES if any(words in one for one in sentences)]
+    assert {words: PROMISES[words](seen) for words in said} == dict.fromkeys(said, True), (sentences, ran)
+    assert said, sentences
+    if (seen.is_gone or command == "write-off") and "empty" not in name:
+        assert _buys_anew(walk, seen), "the same request buys anew"
+
+
+def _buys_anew(walk: Walk, seen: _Seen) -> bool:
+    walk.env.pop("X402_RPC", None)
+    in_process(["get", "--yes", walk.url], walk.env)
+    buyer = walk.buyer()
+    return bool({hold.id for hold in (*buyer.holds(), *buyer.history())} - {hold.id for hold in seen.known})
 
 
 #: Ends about which the chain can be asked once they have expired.

@@ -50,6 +50,7 @@ _BY_STEP: dict[Step, Next] = {
     "fund": "ask a person",
     "ask the seller": "ask a person",
     "ask the chain": "ask a person",
+    "unfreeze": "ask a person",
 }
 
 

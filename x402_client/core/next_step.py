@@ -17,7 +17,7 @@ Case = Literal[
     "open", "short", "refused", "owed", "denied", "just expired", "expired",
 ]  # fmt: skip
 #: What to do, in a word: for programs, and for tests that compare what two places say.
-Step = Literal["nothing", "wait", "repeat", "fund", "ask the seller", "ask the chain"]
+Step = Literal["nothing", "wait", "repeat", "fund", "ask the seller", "ask the chain", "unfreeze"]
 #: The one step of each case.
 STEPS: Mapping[Case, Step] = {
     "delivered": "nothing",
@@ -71,8 +71,8 @@ _TODO: Mapping[Case, str] = {
     f"{_LIVE}",
     "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
     f"first. {_LIVE}",
-    "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and buys anew "
-    f"if the payment was not used. {_LIVE}",
+    "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and gives a "
+    f"payment back that was not used. After that the same request buys anew. {_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
     "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
@@ -90,11 +90,8 @@ class Advice(NamedTuple):
     #: A sentence on what is known. "": the state says it all.
     known: str
     todo: str
-
-    @property
-    def step(self) -> Step:
-        """Return what to do, in a word."""
-        return STEPS[self.case]
+    #: What to do, in a word.
+    step: Step
 
     def __str__(self) -> str:
         return f"{self.known} {self.todo}".lstrip()
@@ -131,9 +128,11 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
         todo = f"{_led(hold, words.there)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
-    if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
+    step = STEPS[case]
+    if words.unfreeze and step != "nothing" and case != "in flight":
+        step = "unfreeze"
         todo = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: {todo}"
-    return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo)
+    return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo, step)
 
 
 def _led(hold: Hold, there: str) -> str:
