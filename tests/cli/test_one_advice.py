@@ -327,7 +327,7 @@ def frozen(walk: Walk) -> Iterator[None]:
     assert in_process(["ledger", "unfreeze"], walk.env).code == 0
 
 
-#: Words of an advice about a command that it names, and what is so after the command if they are true. ``_Seen`` has it.
+#: Words of an advice about a command that it names, and what is so after the command if they are true.
 PROMISES: dict[str, Callable[[_Seen], bool]] = {
     "buys anew if": lambda seen: seen.is_gone and bool(seen.others),
     "never a second one": lambda seen: not seen.others,

@@ -176,8 +176,9 @@ class Quote:
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
-        refusal: The error that a payment of the choice, or the unresolved one, would raise at this moment: a limit that is
-            used up, a freeze, a pause, a key in use. None: none would, or the ledger could not be asked.
+        refusal: The error that a payment of the choice would raise at this moment: a limit that is used up, a freeze, a
+            pause, a key in use; or that an unresolved payment would raise, which a freeze keeps from being presented.
+            None: none would, or the ledger could not be asked.
     """
 
     url: str
