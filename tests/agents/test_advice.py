@@ -15,12 +15,13 @@ import pytest
 
 from x402_client import Money, errors
 from x402_client import httpx as face
-from x402_client.agents import arguments, results
+from x402_client.agents import arguments, results, tools
 from x402_client.agents.advice import MOST_PRESENTED, Next, next_after, next_after_status
 from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
 from x402_client.buyer.environment import no_wallet
 from x402_client.core.error_names import name_of
+from x402_client.core.last_answer import with_last
 from x402_client.core.next_step import next_step
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
@@ -28,6 +29,7 @@ from x402_client.ledgers.refusals import check_key
 from x402_client.ledgers.served.trust import TrustedServer
 from x402_client.ledgers.sqlite.errors import missing
 from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
+from x402_client.sandbox import FAULTS, Sandbox
 
 
 def _no_purse(others: str) -> errors.LedgerUnavailable:
@@ -210,12 +212,32 @@ def test_a_failure_that_is_not_ours_is_judged_by_its_kind(failure: Exception, ex
 
 
 @pytest.mark.parametrize("money", ["held", "unknown", "spent"])
-def test_a_failure_after_a_payment_is_finished_by_the_same_call(money: MoneyState) -> None:
+def test_a_paid_answer_that_leads_where_no_tool_may_ask_is_for_a_person(money: MoneyState) -> None:
     failure: Any = NotFetched("It redirects to a private address.")
-    failure.outcome = Outcome(money, HOLD, HOLD.offer)
+    failure.outcome = Outcome(money, with_last(HOLD, money, 302, leads_to="http://10.0.0.1/poem"), HOLD.offer)
     found = results.failed(failure)
-    assert (found["money"], found["next"]) == (money, REPEAT)
-    assert "the same call again" in found["says"]
+    assert (found["money"], found["next"]) == (money, PERSON)
+    assert "Its answer led to http://10.0.0.1/poem: the content may be there, free." in found["says"]
+    assert ("It was paid for before that." in found["says"]) is (money == "spent")
+    assert "the same call again" not in found["says"]
+
+
+#: Words that say that the money was taken.
+TAKEN = re.compile(r"(?<!Nothing )(?<!nothing new )(?<!whether it )\b(?:was|were) paid\b|\bcall paid\b")
+
+
+@pytest.mark.parametrize("times", [1, 4])
+@pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name].pay and "hang" not in name])
+def test_paid_is_said_of_money_that_was_taken_alone(seller: Sandbox, fault: str, times: int) -> None:
+    with httpx.Client(timeout=5) as client:
+        own = tools(client, seller.buyer(breaker_after=None), hosts=["127.0.0.1"])
+        url = seller.sell("/poem", "0.02", fault=[fault] * 12)
+        for _ in range(times):
+            found = own.paid_fetch(url)
+    if found.get("money") != "spent" and not (found["ok"] and "money" not in found):
+        assert not TAKEN.search(found.get("says", "")), found
+        assert found.get("paid") is None
+        assert not found["ok"] or found["presented"] == "0.02 USD"
 
 
 @pytest.mark.parametrize(

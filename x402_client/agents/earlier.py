@@ -107,7 +107,7 @@ def among(
 
 
 def _known(hold: Hold) -> str:
-    known = "paid" if hold.money == "spent" else "made a payment of"
+    known = "paid" if hold.money == "spent" else "presented a payment of"
     return f"An earlier call {known} {hold.price} to {hold.host} for this request. {led_to(hold)}".rstrip()
 
 

@@ -29,7 +29,7 @@ _PASSING = frozenset({"TimeoutError", "ConnectionError"})
 _SAYS, _WORDS, _OFFERS = 1_000, 300, 10
 PRESENTED = "paid_fetch presents that payment again and pays nothing new."
 #: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
-SAME_PAYMENT = "It was paid for before. Make the same call again: it presents the same payment."
+SAME_PAYMENT = "A payment for it was presented. Make the same call again: it presents the same payment."
 AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _FLYING = (
     "The same request is being paid by another call at this moment: wait for its answer. A call now would pay anew."
@@ -94,8 +94,10 @@ def paid_facts(paid: Outcome | None, left: str | None) -> Result:
         return {"paid": None, "left": left, "transaction": None}
     receipt = paid.receipt
     transaction = None if receipt is None or not _TRANSACTION.fullmatch(receipt.transaction) else receipt.transaction
-    doubt = {} if paid.money == "spent" else {"money": paid.money}
-    return {"paid": str(paid.hold.price), "left": left, "transaction": transaction, **doubt}
+    if paid.money != "spent":  # nothing shows that it was taken
+        unproven = {"paid": None, "presented": str(paid.hold.price), "money": paid.money}
+        return {**unproven, "left": left, "transaction": transaction}
+    return {"paid": str(paid.hold.price), "left": left, "transaction": transaction}
 
 
 def failed(failure: Exception, cap: Money | None = None, known: Outcome | None = None) -> Result:
@@ -113,7 +115,7 @@ def failed(failure: Exception, cap: Money | None = None, known: Outcome | None =
 def over(found: Result, paid: Outcome) -> Result:
     """Return the result of a failure after its payment was resolved: no call presents it again."""
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
-    says = f"{said}It was paid for, and the answer counts as delivered. The same call would pay anew."
+    says = f"{said}{_presented(paid)}, and the answer counts as delivered. The same call would pay anew."
     then = f"Tell the user: payment {paid.hold.id}."
     return found | failure_of(found["error"], paid.money, f"{says} {then}", "ask a person")
 
@@ -122,11 +124,16 @@ def unproven(found: Result, paid: Outcome) -> Result:
     """Return the result of a failure after a payment that the ledger cannot be asked about."""
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
     says = (
-        f"{said}It was paid for, and the ledger cannot be read now. So it is not known if the same call presents that "
+        f"{said}{_presented(paid)}, and the ledger cannot be read now. So it is not known if the same call presents that "
         f"payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
         "holds, typed in a terminal, lists it while it is open, once the ledger is back."
     )
     return found | failure_of(found["error"], paid.money, says, "ask a person")
+
+
+def _presented(paid: Outcome) -> str:
+    """Return the beginning of a sentence on a payment. Only what is known to be spent "was paid"."""
+    return "It was paid for" if paid.money == "spent" else "A payment for it was presented"
 
 
 def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Result:
@@ -135,6 +142,9 @@ def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Resu
     ours = None if isinstance(failure, NotFetched) else find(failure)
     if ours is not None:
         return _refused(ours, cap)
+    if paid is not None and isinstance(failure, NotFetched):  # a repeat would lead to the same place
+        says = f"{_said(failure)} {_presented(paid)} before that. {_led_or_not(paid)}"
+        return failure_of(type(failure).__name__, paid.money, says, "ask a person")
     if paid is not None:  # a redirect was paid, or the body of a paid answer broke off
         advice = next_after_break(paid)
         return failure_of(type(failure).__name__, paid.money, f"{_said(failure)} {_after(paid, advice)}", advice)
@@ -162,7 +172,7 @@ def _refused(error: X402Error, cap: Money | None) -> Result:
 def _after(paid: Outcome, advice: Next) -> str:
     if advice == "repeat":
         return SAME_PAYMENT
-    return f"It was paid for and asked for {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
+    return f"Its payment was presented {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
 
 
 def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result:
@@ -206,10 +216,15 @@ def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
         return f"The server answered {status}. Nothing was paid."
     if is_worn_out(paid.hold):
         return f"The server answered {status}. {_after(paid, advice)}"
-    if advice == "repeat":
-        return f"The server was paid {paid.hold.price} and answered {status}. The same call presents the same payment."
+    was = "paid" if paid.money == "spent" else "shown a payment of"
+    then = "The same call presents the same payment." if advice == "repeat" else _led_or_not(paid)
+    return f"The server was {was} {paid.hold.price} and answered {status}. {then}"
+
+
+def _led_or_not(paid: Outcome) -> str:
+    """Return where an answer led, for a person who has to help."""
     led = led_to(paid.hold) or "It will not deliver by itself."
-    return f"The server was paid {paid.hold.price} and answered {status}. {led} Tell the user: payment {paid.hold.id}."
+    return f"{led} Tell the user: payment {paid.hold.id}."
 
 
 def led_to(hold: Hold) -> str:
