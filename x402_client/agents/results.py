@@ -124,8 +124,8 @@ def unproven(found: Result, paid: Outcome) -> Result:
     """Return the result of a failure after a payment that the ledger cannot be asked about."""
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
     says = (
-        f"{said}{_presented(paid)}, and the ledger cannot be read now. So it is not known if the same call presents that "
-        f"payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
+        f"{said}{_presented(paid)}, and the ledger cannot be read now. So it is not known if the same call presents "
+        f"that payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
         "holds, typed in a terminal, lists it while it is open, once the ledger is back."
     )
     return found | failure_of(found["error"], paid.money, says, "ask a person")

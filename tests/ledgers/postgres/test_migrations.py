@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import at_once
 from x402_client.ledgers.postgres import PostgresLedger, migrations
 
@@ -95,3 +98,46 @@ def said(*words: str) -> str:
         [sys.executable, "-m", "x402_client", "ledger", "migrate", *words], capture_output=True, text=True, check=False
     )
     return " ".join((told.stdout + told.stderr).split())
+
+
+#: Parts of a ledger that may be dropped, and what is said to do about it.
+PARTS = {
+    "step": ("DROP FUNCTION moved.step CASCADE", "x402 ledger migrate --ledger"),
+    "all functions": (None, "x402 ledger migrate --ledger"),
+    **{
+        table: (f"DROP TABLE moved.{table} CASCADE", f"of which tables are gone: {table}")
+        for layout in migrations.LAYOUTS
+        for table in migrations._TABLE.findall(migrations._text(layout))
+    },
+}
+
+
+@pytest.mark.parametrize("by", ["owner", "role"])
+@pytest.mark.parametrize("part", PARTS)
+def test_a_ledger_of_which_a_part_is_gone_is_never_told_as_none(server: Server, url: str, part: str, by: str) -> None:
+    drop, cure = PARTS[part]
+    ledger = PostgresLedger(url)
+    bought(ledger)
+    ledger.close_ledger()
+    server.do("CREATE ROLE app LOGIN; GRANT USAGE ON SCHEMA moved TO app; GRANT EXECUTE ON FUNCTION moved.step TO app")
+    server.do(drop or migrations._DROP.replace("current_schema()", "'moved'").replace("AND proname <> 'step'", ""))
+    try:
+        asked = PostgresLedger(url if by == "owner" else url.replace("//postgres@", "//app@"))
+        assert cure in refused(asked.check_can_begin)
+        for look in (asked.purses, lambda: asyncio.run(asked.asynchronous.purses())):
+            with suppress(LedgerUnavailable):  # a step reads some of the tables, and tells the truth of those
+                assert look() == ("default",)
+                continue
+            assert cure in refused(look)
+        for step in (asked.holds, asked.freezes, lambda: asked.freeze("*")):
+            with suppress(LedgerUnavailable):
+                step()
+                continue
+            assert cure in refused(step)
+        if "migrate" not in cure:
+            assert cure in refused(PostgresLedger(url).migrate)
+            return
+        assert PostgresLedger(url).migrate() == (1, 1)
+        assert len(PostgresLedger(url).history(5)) == 1
+    finally:
+        server.do("DROP OWNED BY app; DROP ROLE app")

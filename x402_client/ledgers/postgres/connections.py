@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -85,10 +86,12 @@ class Connection:
             try:
                 return self._once(ask)
             except (Refused, Broken) as failure:
-                if is_empty_answer(failure, ask):
-                    return _EMPTY[ask.op]  # type: ignore[attr-defined]
-                prepare = judge(failure, ask, self.address, tries)
+                empty = is_empty_answer(failure, ask)
+                check = migrations.check_whole
+                prepare = partial(check, self.address) if empty else judge(failure, ask, self.address, tries)
             prepare()
+            if empty:
+                return _EMPTY[ask.op]  # type: ignore[attr-defined]
         raise AssertionError("judge ends this")
 
     def _once(self, ask: Ask[Any]) -> Any:
@@ -223,10 +226,12 @@ class AsyncConnection:
             try:
                 return await self._once(ask, lines)
             except (Refused, Broken) as failure:
-                if is_empty_answer(failure, ask):
-                    return _EMPTY[ask.op]  # type: ignore[attr-defined]
-                prepare = judge(failure, ask, self.address, tries)
+                empty = is_empty_answer(failure, ask)
+                check = migrations.check_whole
+                prepare = partial(check, self.address) if empty else judge(failure, ask, self.address, tries)
             await self._in_thread(prepare)
+            if empty:
+                return _EMPTY[ask.op]  # type: ignore[attr-defined]
         raise AssertionError("judge ends this")
 
     async def _once(self, ask: Ask[Any], lines: _LoopLines) -> Any:

@@ -69,8 +69,8 @@ _WORDS = (
 )
 #: How a server ends its refusal of a connection by its pg_hba.conf.
 _IN_PLAIN, _IN_TLS = (", no encryption", ", SSL off"), (", SSL encryption", ", SSL on")
-#: A function or a schema that is not there: the ledger was not made yet.
-MISSING = ("42883", "3F000", "42P01")
+#: A function, a schema, a table or a type that is not there: the ledger was not made yet, or parts of it are gone.
+MISSING = ("42883", "3F000", "42P01", "42704")
 #: Conflicts after which the server rolled all back, so that the step may be made again.
 CONFLICTS = ("40001", "40P01")
 #: The server ended the connection.

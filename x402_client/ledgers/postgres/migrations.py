@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
@@ -28,6 +29,9 @@ BEGIN
   END LOOP;
 END $$
 """
+
+
+_TABLE = re.compile(r"(?m)^CREATE TABLE (\w+)")
 
 
 @cache
@@ -60,10 +64,53 @@ def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
     raise problem
 
 
+def check_whole(address: Address) -> None:
+    """Refuse a schema where parts of a ledger are gone. One where there is none is not refused. Nothing is made."""
+    import psycopg
+
+    try:
+        with psycopg.connect(address.url, **address.options()) as connection:
+            return _check_whole(connection, address)
+    except psycopg.Error as failure:
+        code = connect_code(failure)
+    raise explain(Refused(code) if code else Broken(), address)
+
+
+def _check_whole(connection: Any, address: Address, functions: bool = True) -> None:
+    """Refuse a ledger whose tables, or ``functions``, are gone. It takes no right to see that."""
+    asked = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid AND relkind = 'r'"
+    found = {row[0] for row in connection.execute(asked, (_quoted(address),)).fetchall()}
+    tables = [name for layout in LAYOUTS for name in _TABLE.findall(_text(layout))]
+    gone = [name for name in tables if name not in found]
+    if len(gone) == len(tables):
+        return
+    if gone:
+        raise unavailable(
+            address,
+            f"has a ledger in the schema {address.schema} of which tables are gone: {', '.join(gone)}. What was paid is "
+            "not known there. Restore its data from a backup; or, once you know what was paid, drop the schema: then a "
+            "ledger begins anew in it",
+        )
+    asked = "SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace(%s)::oid AND proname = 'step')"
+    if functions and not connection.execute(asked, (_quoted(address),)).fetchone()[0]:
+        raise unavailable(
+            address,
+            f"has a ledger in the schema {address.schema} whose functions are gone; its payments are there. Let its "
+            "owner run `x402 ledger migrate --ledger postgresql://...`, which makes them anew, and then: "
+            f"{address.grants}",
+        )
+
+
+def _quoted(address: Address) -> str:
+    """Return the schema's name as an identifier."""
+    return '"' + address.schema.replace('"', '""') + '"'
+
+
 def check_can_begin(address: Address) -> None:
     """Refuse a server that has no ledger, and where this role may not make one. Nothing is made."""
     import psycopg
 
+    check_whole(address)
     if _owner(address) is not None:
         return
     may = False
@@ -125,6 +172,7 @@ def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, in
     # A schema that may not be used is left out of the search path, as if it were not there.
     if not connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", (address.schema,)).fetchone()[0]:
         raise unavailable(address, _not_ours(address))
+    _check_whole(connection, address, only_new)
     before = _layout(connection, address)
     if before > present:
         raise _newer(address, before)
