@@ -57,7 +57,7 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "copy",
         ),
         (r"\bledger=PATH", "--ledger PATH"),
-        (r'\bper_request="([^"]*)"', r'per_request = "\1"'),
+        (r'\b(per_request|same_request)="([^"]*)"', r'\1 = "\2"'),
     )
 )
 #: A reason or an advice: a refusal names both ways, of which one was used.

@@ -52,7 +52,7 @@ def _problem(url: str) -> str:
     shown = strange[:40] if strange.isidentifier() else "an option without a name"
     meant = near(strange, accepted)
     cure = f"Did you mean {meant}? " if meant else ""
-    return f"The ledger's URL has {shown}, which is no option of it. {cure}Accepted are: {', '.join(accepted)}."
+    return f"The ledger's URL has {shown}, which is no option of it. {cure}Accepted are: {', '.join(sorted(accepted))}."
 
 
 def _unreadable(url: str) -> str:
