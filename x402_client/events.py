@@ -63,10 +63,16 @@ class Event:
 
 @dataclass(slots=True, eq=False, repr=False)
 class LedgerStarted(Event):
-    """First use of the ledger at ``url``, of a server's with its purse. Budgets start at zero: expected once only."""
+    """First use of the ledger at ``url``, of a server's with its purse. Budgets start at zero: expected once only.
+
+    Attributes:
+        is_purse: True if the ledger was used before, and a purse alone is new in it.
+    """
+
+    is_purse: bool = False
 
     def _word(self) -> str:
-        return "ledger started"
+        return "purse started" if self.is_purse else "ledger started"
 
 
 @dataclass(slots=True, eq=False, repr=False)

@@ -53,7 +53,7 @@ class TestAllowances:
         found = shell.client(buyer.allowance("1", hosts=["other.example"])).quote("GET", url)
         assert "not among the hosts of the allowance" in found.offers[0].reason
         found = shell.client(buyer.allowance("1 EUR")).quote("GET", url)
-        assert "is of 1.00 EUR, so it pays nothing in USD" in found.offers[0].reason
+        assert "the allowance without a name is of 1.00 EUR, so it pays nothing in USD" in found.offers[0].reason
         assert shell.client(buyer.allowance("1")).quote("GET", url).choice is not None
         assert till.nonces == []
 

@@ -291,6 +291,21 @@ def test_a_long_schema_is_told_by_its_names(plain: Toolbox, seller: Sandbox, cou
     assert len(json.dumps(entry["arguments"])) < 2_000
 
 
+@pytest.mark.parametrize("stop", ["freeze", "freeze of all", "frozen", "closed", "nothing"])
+def test_a_search_says_what_stops_all_payments_now(box: Toolbox, seller: Sandbox, stop: str) -> None:
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
+    allowance = buyer.allowance("1")
+    if stop.startswith("freeze"):
+        buyer.freeze("*" if "all" in stop else "127.0.0.1")
+    elif stop != "nothing":
+        (allowance.freeze if stop == "frozen" else allowance.close)()
+    found = own(box, seller, buyer=allowance).search("weather")["found"]
+    assert found
+    told = {(entry["would_be_paid"], entry["why_not"]) for entry in found if entry["url"].endswith("/weather")}
+    why = {"freeze": "payments to 127.0.0.1 are frozen", "freeze of all": "all payments are frozen", "nothing": None}
+    assert told == {(stop == "nothing", why.get(stop, f"the allowance that it would count in is {stop}"))}
+
+
 def test_a_search_that_finds_no_facilitator_says_so(box: Toolbox, seller: Sandbox) -> None:
     found = own(box, seller, facilitator="http://127.0.0.1:9").search("weather")
     assert (found["ok"], found["error"], found["money"], found["next"]) == (

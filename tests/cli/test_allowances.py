@@ -109,6 +109,11 @@ def test_one_is_frozen_lifted_and_closed_by_hand(seller: Sandbox, spent: dict[st
     with pytest.raises(Frozen):
         ask()
     assert [one["state"] for one in document(spent, "ledger", "allowances")["allowances"]] == ["frozen", "frozen"]
+    told = lines(in_process(["status", "--offline"], spent).text)
+    place = told.index("Frozen")
+    assert told[place + 1 : place + 3] == ["allowance run-42", "next: x402 ledger unfreeze --allowance run-42"]
+    page = document(spent, "status", "--offline")
+    assert (page["frozen"], page["frozen_allowances"]) == ([], ["run-42"])
     assert in_process(["ledger", "unfreeze", "--allowance", "run-42"], spent).code == 0
     assert ask() == 200
     assert in_process(["ledger", "close", "run-42"], spent).code == 2, "there is no terminal to ask on"

@@ -273,6 +273,9 @@ def test_what_is_not_known_is_said() -> None:
     assert told(hold())["the seller"] == "delivered, without a receipt"
     signed = Authorization("0x1", "0x2", 2**33, ("", ""))
     assert told(hold(state="signed", money="held", authorization=signed))["the seller"] == "nothing that was kept"
+    over = hold(state="signed", money="held", authorization=Authorization("0x1", "0x2", 1, ("", "")))
+    assert "could still take it" not in told(over)["money"]
+    assert "has expired" in told(over)["money"]
     silent = hold(state="signed", money="held", authorization=signed, last=LastAnswer("unknown"), tries=2)
     assert (told(silent)["the seller"], told(silent)["presented"][:7]) == ("no answer", "3 times")
     led = silent.but(last=LastAnswer("unknown", None, "a redirect to https://b.example"))

@@ -82,6 +82,8 @@ def test_a_payment_from_a_new_purse_names_the_others(seller: Sandbox, given: dic
     for said in (True, False):
         ran = in_process([*pay, "teem"], given)
         assert ran.code == 0
+        assert ("A new purse begins" in ran.err) is said
+        assert "A new ledger begins" not in ran.err
         assert ("Did you mean 'team'? Used before there: 'team'." in " ".join(ran.err.split())) is said
 
 

@@ -83,7 +83,7 @@ def test_ours_have_all_of_them(tmp_path: Path) -> None:
         declared = {name for kind in type(ledger).__mro__ for name in vars(kind)} | set(vars(ledger))
         assert set(NAMES) <= declared, f"{type(ledger).__name__} does not declare {set(NAMES) - declared}"
     names = [extras.name_of(ledger) for ledger in ours]
-    assert names == [":memory:", str(tmp_path / "ledger.db"), "127.0.0.1:1", "127.0.0.1:1"]
+    assert names == [":memory:", str(tmp_path / "ledger.db"), "127.0.0.1:1/0", "127.0.0.1:1/0"]
     assert [extras.is_fresh(ledger) for ledger in ours] == [False, True, False, False]
     assert all(map(extras.may_begin, ours))
     assert extras.for_async_callers(server) is server.asynchronous

@@ -429,12 +429,14 @@ def test_what_python_takes_for_equal_is_echoed_as_it_was_written() -> None:
 
 def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
     allowed = (AllowanceRules.of(terms_from("default", "run-42", "1", None, None, "0.002", None)),)
+    unnamed = (AllowanceRules.of(terms_from("default", "~c647", "1", None, None, "0.002", None)),)
     policy = Policy(per_request="0.005", hosts={"*.example.com": Limit(per_request="0.003")})
     told = {
         "hosts entry '*.example.com' of the Policy allows it": (policy, NONE),
         "A higher per_request in the Policy allows it": (Policy(per_request="0.005"), NONE),
         "A higher buyer.purchase(per_request=...) allows it": (policy, Mandate(per_request=Money("0.001"))),
         "Another allowance than 'run-42'": (policy, Mandate(allowances=allowed)),
+        "Another allowance than the one without a name, with": (policy, Mandate(allowances=unnamed)),
     }
     whose = []
     for said, (one, mandate) in told.items():
@@ -442,7 +444,7 @@ def test_a_price_above_a_limit_names_whose_limit_it_is() -> None:
         assert said in str(error)
         assert isinstance(error, TooExpensive)
         whose.append((error.host, error.allowance))
-    assert whose == [("*.example.com", None), (None, None), (None, None), (None, "run-42")]
+    assert whose == [("*.example.com", None), (None, None), (None, None), (None, "run-42"), (None, "~c647")]
 
 
 _AMOUNT = st.sampled_from(["0.001", "0.009999", "0.01", "0.02"])

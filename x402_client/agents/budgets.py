@@ -67,7 +67,7 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
 
 def report(payer: Payer, currency: str) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, and what one payment may cost."""
-    root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
+    root, own = root_of(payer), _tightest(one.balance(currency) for one in allowances_of(payer))
     spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
     return _report(payer, currency, spent, _left(payer, None, currency), root.holds())
@@ -75,13 +75,13 @@ def report(payer: Payer, currency: str) -> dict[str, Any]:
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     """Async twin of ``report``."""
-    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
+    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in allowances_of(payer)])
     spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
     spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
     return _report(payer, currency, spent, await _aleft(payer, None, currency), await root.aholds())
 
 
-def _allowances_of(payer: Payer) -> list[Any]:
+def allowances_of(payer: Payer) -> list[Any]:
     """Return the allowances in which a call counts now: one that stands in the buyer's place, and those around it."""
     root = root_of(payer)
     return list(dict.fromkeys([*([] if payer is root else [payer]), *allowances_around(root)]))
@@ -93,14 +93,14 @@ def _tightest(balances: Iterable[AllowanceBalance]) -> AllowanceBalance | None:
 
 
 def _left(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
-    root, own = root_of(payer), _tightest(one.balance(currency) for one in _allowances_of(payer))
+    root, own = root_of(payer), _tightest(one.balance(currency) for one in allowances_of(payer))
     found = {window: root.remaining(host, window, currency) for window in WINDOWS}
     found |= {} if own is None else {ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}
 
 
 async def _aleft(payer: Payer, host: str | None, currency: str) -> dict[str, Money]:
-    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in _allowances_of(payer)])
+    root, own = root_of(payer), _tightest([await one.abalance(currency) for one in allowances_of(payer)])
     found = {window: await root.aremaining(host, window, currency) for window in WINDOWS}
     found |= {} if own is None else {ALLOWANCE: own.remaining}
     return {window: money for window, money in found.items() if money is not None}

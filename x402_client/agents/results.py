@@ -125,8 +125,8 @@ def unproven(found: Result, paid: Outcome) -> Result:
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
     says = (
         f"{said}{_presented(paid)}, and the ledger cannot be read now. So it is not known if the same call presents "
-        f"that payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 ledger "
-        "holds, typed in a terminal, lists it while it is open, once the ledger is back."
+        f"that payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 "
+        "ledger holds, typed in a terminal, lists it while it is open, once the ledger is back."
     )
     return found | failure_of(found["error"], paid.money, says, "ask a person")
 

@@ -22,6 +22,7 @@ from .clients import check_carries_no_secrets, face_of, known, leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of
 from .results import Result
 from .search_results import SearchResult
+from .stopped import astopped, stopped
 
 if TYPE_CHECKING:
     import aiohttp
@@ -72,7 +73,7 @@ _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed
         max_usd: The most that one call may cost, in US dollars, like "0.05".
 
     Returns:
-        The sellers found, each with url, method, price, would_be_paid, and the arguments that it takes.
+        The sellers found, each with url, method, price, would_be_paid, why_not, and the arguments that it takes.
     """
 
 
@@ -274,7 +275,7 @@ def _sync_tools(shop: Shop) -> Tools:
 
     def search(query: str, max_usd: str | None = None) -> dict[str, Any]:
         try:
-            listed = SearchResult(shop.hosts)
+            listed = SearchResult(shop.hosts, stopped(shop.buyer))
             for listing in shop.find(query, max_usd):
                 if listed.is_full_with(listing):
                     break
@@ -322,7 +323,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
 
     async def search(query: str, max_usd: str | None = None) -> dict[str, Any]:
         try:
-            listed = SearchResult(shop.hosts)
+            listed = SearchResult(shop.hosts, await astopped(shop.buyer))
             async for listing in shop.find(query, max_usd, asynchronous=True):
                 if listed.is_full_with(listing):
                     break

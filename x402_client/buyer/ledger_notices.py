@@ -52,8 +52,9 @@ class Notices:
         if not self._started and is_fresh(self._ledger):
             self._started = True
             purse = f", purse {words(self._purse, 60)!r}" if self.begins_purses else ""
-            yield LedgerStarted("", name_of(self._ledger) + purse)
-            yield from self._new_purse(beside_new(self._ledger))
+            beside = list(self._new_purse(beside_new(self._ledger)))
+            yield LedgerStarted("", name_of(self._ledger) + purse, is_purse=bool(beside))
+            yield from beside
         drift = drift_of(self._ledger)
         if abs(drift - self._drift) > _TOLERATED:
             jumped, self._drift = self._drift - drift, drift

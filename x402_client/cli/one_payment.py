@@ -14,10 +14,11 @@ from .explorers import account_link, transaction_link
 from .export import row
 from .money_labels import network_name
 from .transactions import Transaction, is_owed
-from .vocabulary import advice, advised, answer_of, price_of
+from .vocabulary import advice, advised, answer_of, is_expired, price_of
 
 _MONEY = {
     "held": "counted; the seller said no, and could still take it until it expires",
+    "held, expired": "counted; the seller said no, and it has expired: the chain tells whether it was taken before",
     "spent": "paid, or counted as paid",
     "chain": "paid, as the chain shows",
     "receipt": "paid, as the seller's receipt says; no chain has shown it",
@@ -89,7 +90,8 @@ def _of_money(hold: Hold, money: str) -> str:
         return _RESERVED
     if hold.state == "signed" and money == "spent":
         return _MONEY["receipt" if is_by_receipt(hold) else "chain"]
-    return _MONEY[money]
+    expired = money == "held" and hold.state == "signed" and is_expired(hold)
+    return _MONEY["held, expired" if expired else money]
 
 
 def _time(seconds: float) -> str:

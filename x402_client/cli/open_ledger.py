@@ -87,7 +87,7 @@ class OpenLedger:
 
     def lift_allowance(self, name: str, purse: str) -> str:
         """Return the command that lifts the freeze of an allowance."""
-        return f"x402 ledger unfreeze --allowance {shlex.quote(name)}{typed(self._named, purse)}"
+        return lift_allowance(name, self._named, purse)
 
     def counted(self, window: str, currency: str) -> Money:
         """Return what budgets count in a window."""
@@ -227,6 +227,11 @@ def _other_file(path: Path) -> str:
 def lift(pattern: str, named: str | None) -> str:
     """Return the command that lifts a freeze in this ledger."""
     return f"x402 ledger unfreeze {shlex.quote(pattern)}{typed(named, 'default')}"
+
+
+def lift_allowance(name: str, named: str | None, purse: str) -> str:
+    """Return the command that lifts the freeze of an allowance of a purse in this ledger."""
+    return f"x402 ledger unfreeze --allowance {shlex.quote(name)}{typed(named, purse)}"
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

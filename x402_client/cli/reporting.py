@@ -24,7 +24,7 @@ from .money_labels import network_name
 from .own_words import in_own_words
 from .requests_made import CliRequest, redirect_of, shown_url
 from .screen import say, seller_text, show_json, waiting
-from .vocabulary import advice, amount_of
+from .vocabulary import advice, amount_of, shown_by
 
 #: How this command presents a payment again.
 SAME_COMMAND = "Run the same command again"
@@ -64,7 +64,7 @@ class Watching:
             if not event.method:  # it is about the buyer, and no error of this request
                 self._say_warning()
         elif isinstance(event, LedgerStarted) and not self.quiet:
-            say(f"A new ledger begins: {event.url}", "dim")
+            say(f"A new {'purse' if event.is_purse else 'ledger'} begins: {event.url}", "dim")
 
     def _say_given_back(self, event: Concluded) -> None:
         if event.settled or event.hold.charge is not None or self.quiet:
@@ -166,8 +166,8 @@ class Report:
             again = "Or run the same command with -L"
         said = advice(hold, again=again)
         return (
-            f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo} "
-            f"`x402 ledger show {hold.id}` shows it. More: x402 manual when-something-goes-wrong"
+            f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo}"
+            f"{shown_by(hold, said)} More: x402 manual when-something-goes-wrong"
         )
 
     def led_on(self) -> str:

@@ -122,6 +122,12 @@ def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "") -> Advice:
     return Advice(_state(told, found.case), with_options(str(found)), found.step)
 
 
+def shown_by(hold: Hold, said: Advice) -> str:
+    """Return which command shows a payment, as a further sentence; "" if the advice names it."""
+    command = f"x402 ledger show {hold.id}"
+    return "" if command in said.todo else f" `{command}` shows it."
+
+
 def advised(hold: Hold, lifts: Iterable[str] = ()) -> dict[str, str]:
     """Return the same as JSON: the state in words, what to do in a word, and in words."""
     said = advice(hold, lifts)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from ..errors import PaymentRefused
 from ..guards.remembered import Remembered
+from ..model.allowances import called
 from ..model.hosts import Origin
 from ..model.money import Money, Token
 from ..model.networks import short_name
@@ -296,7 +297,7 @@ class _Judge:
         poor = allowed.without(under, price.currency) if under else None
         if poor is not None:
             amounts = " and ".join(poor.terms.amounts)
-            return f"the allowance {poor.name!r} is of {amounts}, so it pays nothing in {price.currency}"
+            return f"the {called(poor.name)} is of {amounts}, so it pays nothing in {price.currency}"
         most = most_for_one(self.policy, self.origin, self.mandate, price.currency)
         if most is None or price <= most:
             return None

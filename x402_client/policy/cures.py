@@ -12,7 +12,7 @@ from ..model.money import Money
 RAISE_POLICY = "A higher per_request in the Policy"
 RAISE_HOST = "A higher per_request in the hosts entry {!r} of the Policy"
 RAISE_OWN = "A higher buyer.purchase(per_request=...) allows it, as far as the Policy does."
-RAISE_ALLOWANCE = "Another allowance than {!r}, with a higher per_request, allows it, as far as the Policy does."
+RAISE_ALLOWANCE = "Another allowance than {}, with a higher per_request, allows it, as far as the Policy does."
 _BY_HOST = RAISE_HOST.replace("{!r}", "'([^']*)'")
 #: A cure in a message: the host's entry, if its limit decides, and the ending without its full stop.
 CURE = re.compile(rf"(?:{RAISE_POLICY}|{_BY_HOST}) allows it(.*?)\.(?= Nothing was paid)")

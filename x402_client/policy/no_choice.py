@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ..errors import NoAcceptableOffer, TooExpensive
+from ..model.allowances import UNNAMED
 from ..model.hosts import Origin
 from ..model.money import Money
 from ..model.offers import Offer, Quote
@@ -60,7 +61,13 @@ def _cure(policy: Policy, origin: Origin, mandate: Mandate, asked: Money) -> tup
         return (RAISE_HOST.format(entry) + then, entry, None) if entry else (RAISE_POLICY + then, None, None)
     under = (one.name for one in mandate.allowances if one.budget.per_request(currency) == limit)
     allowance = next(under, None)
-    return (RAISE_OWN, None, None) if allowance is None else (RAISE_ALLOWANCE.format(allowance), None, allowance)
+    return (
+        (RAISE_OWN, None, None) if allowance is None else (RAISE_ALLOWANCE.format(_named(allowance)), None, allowance)
+    )
+
+
+def _named(allowance: str) -> str:
+    return "the one without a name" if allowance.startswith(UNNAMED) else repr(allowance)
 
 
 def _grouped_reasons(offers: Iterable[Offer]) -> list[str]:

@@ -27,7 +27,7 @@ from ..requests_made import CliRequest, cli_request, named, no_answer
 from ..running import NOTHING_PAID, Stop, command, in_commands, leave
 from ..screen import swallow_pipe
 from ..too_expensive import with_cure
-from ..vocabulary import advice
+from ..vocabulary import advice, shown_by
 
 HELP = f"""Fetch URL, and pay for it if that is what it takes.
 
@@ -190,10 +190,8 @@ def _claim_advice(hold: Hold | None) -> str:
     if hold is None:
         return ""
     said = advice(hold, again=SAME_COMMAND)
-    return (
-        f" A payment of {hold.price} left for {hold.host}, and is {said.state}. {said.todo} "
-        f"`x402 ledger show {hold.id}` shows it."
-    )
+    shows = shown_by(hold, said)
+    return f" A payment of {hold.price} left for {hold.host}, and is {said.state}. {said.todo}{shows}"
 
 
 get.__doc__ = HELP

@@ -15,7 +15,7 @@ from ..exits import Code
 from ..exposures import draw_exposures
 from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
-from ..open_ledger import lift, stops
+from ..open_ledger import lift, lift_allowance, stops
 from ..policy_rows import rows_of
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
@@ -83,8 +83,8 @@ def _draw(found: Standing) -> None:
         show("Allowances", "bold")
         draw_allowances(list(found.allowances[:_LISTED]), "  ")
         show(f"  next: {ledger_command('allowances')}{_more(len(found.allowances))}", "cyan")
-    frozen = [("", pattern) for pattern in found.frozen] or [("", "nothing")]
-    _section("Frozen", frozen, _lifts(found))
+    frozen = [*found.frozen, *(f"allowance {name}" for name in _frozen_allowances(found))]
+    _section("Frozen", [("", one) for one in frozen or ["nothing"]], _lifts(found))
     _draw_open(found)
     if found.exposures:
         _section("Could be taken besides", [])
@@ -204,7 +204,14 @@ def _counted_without_content(waiting: list[Hold]) -> Iterator[str]:
 
 
 def _lifts(found: Standing) -> list[str]:
-    return [lift(pattern, found.choices.ledger) for pattern in found.frozen]
+    named, purse = found.choices.ledger, found.choices.purse
+    allowances = [lift_allowance(name, named, purse) for name in _frozen_allowances(found)]
+    return [*(lift(pattern, named) for pattern in found.frozen), *allowances]
+
+
+def _frozen_allowances(found: Standing) -> list[str]:
+    """Return the allowances that a freeze of their own stops, each once: it may be in several currencies."""
+    return list(dict.fromkeys(line.name for line in found.allowances if line.record.state == "frozen"))
 
 
 def _waiting(found: Standing) -> list[Hold]:
@@ -248,6 +255,7 @@ def _document(found: Standing) -> dict[str, Any]:
         "budgets": [_budget(budget) for budget in found.budgets],
         "allowances": [allowances.document(line) for line in found.allowances],
         "frozen": list(found.frozen),
+        "frozen_allowances": _frozen_allowances(found),
         "in_flight": in_flight.document(found.holds),
         "unresolved": [export.row(hold) | vocabulary.advised(hold, _lifts_of(found, hold)) for hold in waiting],
         "open_amounts": [export.row(hold) for hold in found.owed],

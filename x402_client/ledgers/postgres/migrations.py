@@ -87,9 +87,9 @@ def _check_whole(connection: Any, address: Address, functions: bool = True) -> N
     if gone:
         raise unavailable(
             address,
-            f"has a ledger in the schema {address.schema} of which tables are gone: {', '.join(gone)}. What was paid is "
-            "not known there. Restore its data from a backup; or, once you know what was paid, drop the schema: then a "
-            "ledger begins anew in it",
+            f"has a ledger in the schema {address.schema} of which tables are gone: {', '.join(gone)}. What was paid "
+            "is not known there. Restore its data from a backup; or, once you know what was paid, drop the schema: "
+            "then a ledger begins anew in it",
         )
     asked = "SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace(%s)::oid AND proname = 'step')"
     if functions and not connection.execute(asked, (_quoted(address),)).fetchone()[0]:

@@ -25,14 +25,18 @@ class Address:
 
     @property
     def shown(self) -> str:
-        """Return host and port, or the socket's path, without user, password and options; "" if it cannot be read."""
+        """Return host, port and database, or the socket's path, without user and password; "" if it cannot be read."""
         from redis.connection import parse_url
 
         try:
             found: dict[str, Any] = parse_url(self.url)  # type: ignore[no-untyped-call]
         except Exception:  # its text may quote the URL
             return ""
-        return str(found.get("path") or f"{found.get('host', 'localhost')}:{found.get('port', 6379)}")
+        number = found.get("db", 0)
+        if "path" in found:
+            return f"{found['path']}, database {number}" if number else str(found["path"])
+        database = "" if self.cluster else f"/{number}"  # a cluster has one
+        return f"{found.get('host', 'localhost')}:{found.get('port', 6379)}{database}"
 
     @property
     def encrypted(self) -> bool:

@@ -34,11 +34,7 @@ def check_options(url: str) -> None:
 
 
 def _problem(url: str) -> str:
-    try:
-        query = urlsplit(url).query
-    except ValueError:
-        return ""  # the address itself cannot be read, which is told of it
-    accepted = ACCEPTED[scheme_of(url) or "redis"]
+    query, accepted = urlsplit(url).query, ACCEPTED[scheme_of(url) or "redis"]
     strange = next((name for name, _ in parse_qsl(query, keep_blank_values=True) if name not in accepted), None)
     if strange is None:
         return _unreadable(url)

@@ -290,7 +290,7 @@ class TrustedServer:
 
     def _refuse_missing(self, purse: str) -> Steps[NoReturn]:
         others = other_purses((yield from protocol.everywhere("purses", {})), purse)
-        there = f"It has: {others}." if others else "It has none."
+        there = f"It has: {others}." if others else "It has no purse at all."
         beginning = "" if others else self.store.beginning
         raise LedgerUnavailable(
             f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True (or "
