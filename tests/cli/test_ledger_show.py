@@ -274,6 +274,7 @@ def test_what_is_not_known_is_said() -> None:
     signed = Authorization("0x1", "0x2", 2**33, ("", ""))
     assert told(hold(state="signed", money="held", authorization=signed))["the seller"] == "nothing that was kept"
     over = hold(state="signed", money="held", authorization=Authorization("0x1", "0x2", 1, ("", "")))
+    over = over.but(last=LastAnswer("held", 402))
     assert "could still take it" not in told(over)["money"]
     assert "has expired" in told(over)["money"]
     silent = hold(state="signed", money="held", authorization=signed, last=LastAnswer("unknown"), tries=2)
