@@ -76,7 +76,7 @@ ENDS = {
     "a redirect that is not followed": (
         "/fault/redirect-before-paying/weather",
         ("--yes",),
-        0,
+        22,
         "/sound/weather; -L follows it. Nothing was paid.",
         0,
     ),
@@ -151,7 +151,7 @@ def test_the_same_command_presents_the_same_payment(seller: Sandbox, given: dict
 def test_json_says_where_a_redirect_leads(seller: Sandbox, given: dict[str, str]) -> None:
     ran = in_process(["get", f"{seller.url}/fault/redirect-before-paying/weather", "--yes", "--json"], given)
     said = json.loads(ran.err)
-    assert (ran.code, said["status"], said["location"]) == (0, 307, f"{seller.url}/sound/weather")
+    assert (ran.code, said["status"], said["location"]) == (22, 307, f"{seller.url}/sound/weather")
 
 
 def test_a_place_that_a_redirect_leads_to_is_shown_without_secrets() -> None:

@@ -70,7 +70,8 @@ def _out_of_reach(name: str, limit: Limit, *budgets: Limit) -> Iterator[str]:
         least = min(caps, key=lambda cap: cap.most, default=None)
         if most is not None and least is not None and most.units > least.most:
             budget = Money.of_units(least.most, currency)
-            yield f"{name} is {most}, and the budget ({least.window}) is {budget}: no payment comes so far."
+            told = f"{name} is {most}, and the budget ({least.window}) is {budget}"
+            yield f"{told}: no single payment can be that high, as that budget stops it at {budget}."
 
 
 def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable[Limit]) -> Iterator[str]:
@@ -79,7 +80,8 @@ def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable
         amount, most = _of_one(name, limit, currency), overall.per_request(currency)
         caps = [cap for rule in rules if (cap := rule.per_request(currency)) is not None]
         if amount is not None and most is not None and amount > (top := max([most, *caps])):
-            yield f"{name} is {amount}, and per_request is {top}: no payment comes so far."
+            told = f"{name} is {amount}, and per_request is {top}"
+            yield f"{told}: no single payment can be that high, as per_request stops it at {top}."
 
 
 def _never_full(limit: Limit) -> Iterator[str]:
@@ -102,13 +104,15 @@ def lists(
     assets: tuple[str, ...] | None,
     pay_to: frozenset[str] | None,
 ) -> Iterator[str]:
-    """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
+    """Yield currencies and networks without a known token, and assets and recipients that are on no network named."""
     currencies = overall.currencies.union(*(rule.currencies for rule in hosts.values() if isinstance(rule, Limit)))
     for currency in sorted(currencies - {token.currency for token in _known(vouched)}):
         yield f"No known token counts in {currency}, so an amount in it limits nothing; Policy(tokens=...) adds one."
     if networks is None:
         return
     named = ", ".join(map(short_name, networks))
+    for network in sorted({*networks} - {token.network for token in _known(vouched)}):
+        yield f"networks names {network}, where no token is known, so nothing is paid there; Policy(tokens=...) adds one."
     if assets is not None:
         wanted = {name.lower() for name in assets}
         here = (token for token in _known(vouched) if token.network in networks)

@@ -119,7 +119,7 @@ class _Fetch:
         except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
             self._failed(failure)
         else:
-            self._end(code, "" if code is Code.OK and not self.report.leads_to else self.report.trouble())
+            self._end(code, "" if code is Code.OK else self.report.trouble())
 
     def _exchange(self, stack: ExitStack, buyer: Buyer, sink: IO[bytes], follow: bool, timeout: float) -> Code:
         payer = payer_of(buyer, self.choices)
