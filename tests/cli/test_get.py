@@ -108,6 +108,21 @@ def test_every_end_has_its_exit_code(seller: Sandbox, given: dict[str, str], tmp
     assert len(seller.settlements) == before + transfers
 
 
+@pytest.mark.parametrize("limit", ["per_day", "per_hour", "total"])
+@pytest.mark.parametrize("named", ["127.0.0.1", "127.0.0.1:PORT"])
+def test_what_is_left_is_what_the_host_s_own_entry_leaves(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, named: str, limit: str
+) -> None:
+    before, tokens, rest = Path(given["X402_POLICY"]).read_text("utf-8").partition("[[tokens]]")
+    host = named.replace("PORT", seller.url.rpartition(":")[2])
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'{before}[hosts."{host}"]\n{limit} = "0.01"\n\n{tokens}{rest}', "utf-8")
+    command = ["--policy", str(policy), f"{seller.url}/weather"]
+    window = {"total": "the total budget"}.get(limit, f"the {limit.removeprefix('per_')}'s budget")
+    assert f"0.01 USD of {window}" in in_process(["quote", *command], given).text
+    assert f"0.00 USD of {window}" in in_process(["get", "--yes", *command], given).err
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

@@ -14,6 +14,8 @@ from x402_client.model.networks import short_name
 from x402_client.policy.oversights import oversights
 
 KEY = "0x" + "46" * 32
+#: What is said of an amount above every per_request of one dollar.
+STOPPED = "no single payment can be that high, as per_request stops it at 1.00 USD."
 HOST, OTHER, WILD = "api.example.com", "b.example", "*.example.com"
 
 
@@ -52,9 +54,7 @@ def test_a_ceiling_above_a_budget_is_told_for_every_window(window: str) -> None:
 
 @pytest.mark.parametrize("name", ["approve_above", "upto"])
 def test_an_amount_above_every_per_request_is_told(name: str) -> None:
-    assert said(per_request="1", **{name: "2"}) == [
-        f"{name} is 2.00 USD, and per_request is 1.00 USD: no single payment can be that high, as per_request stops it at 1.00 USD."
-    ]
+    assert said(per_request="1", **{name: "2"}) == [f"{name} is 2.00 USD, and per_request is 1.00 USD: {STOPPED}"]
     [remark] = said(per_request="1", hosts={HOST: Limit(per_request="1.5")}, **{name: "2"})
     assert remark.startswith(f"{name} is 2.00 USD, and per_request is 1.50 USD")
     for silent in (
@@ -68,10 +68,7 @@ def test_an_amount_above_every_per_request_is_told(name: str) -> None:
 
 def test_a_host_s_ceiling_is_held_against_its_own_per_request() -> None:
     [remark] = said(per_request="9", hosts={HOST: Limit(upto="2", per_request="1")})
-    assert (
-        remark
-        == f"hosts['{HOST}']: upto is 2.00 USD, and per_request is 1.00 USD: no single payment can be that high, as per_request stops it at 1.00 USD."
-    )
+    assert remark == f"hosts['{HOST}']: upto is 2.00 USD, and per_request is 1.00 USD: {STOPPED}"
     assert said(per_request="1", hosts={HOST: Limit(upto="2"), WILD: Limit(per_request="3")}) == []
 
 
@@ -116,7 +113,7 @@ def test_recipients_of_no_network_are_told() -> None:
 
 @pytest.mark.parametrize("network", ["eip155:8435", "eip155:84531", "solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdq"])
 def test_a_network_without_a_known_token_is_told(network: str) -> None:
-    told = f"networks names {network}, where no token is known, so nothing is paid there; Policy(tokens=...) adds one."
+    told = f"networks names {network}, where no token is known: nothing is paid there; Policy(tokens=...) adds one."
     assert said(per_day="1", networks=["base", network]) == said(per_day="1", networks=[network]) == [told]
     assert said(per_day="1", networks=[network], tokens=[Token(network, EVM_PAYEE, "MINE")]) == []
 

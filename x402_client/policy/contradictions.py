@@ -112,7 +112,7 @@ def lists(
         return
     named = ", ".join(map(short_name, networks))
     for network in sorted({*networks} - {token.network for token in _known(vouched)}):
-        yield f"networks names {network}, where no token is known, so nothing is paid there; Policy(tokens=...) adds one."
+        yield f"networks names {network}, where no token is known: nothing is paid there; Policy(tokens=...) adds one."
     if assets is not None:
         wanted = {name.lower() for name in assets}
         here = (token for token in _known(vouched) if token.network in networks)

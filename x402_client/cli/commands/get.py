@@ -132,7 +132,7 @@ class _Fetch:
             self.body.write(response, sink)
         paid = self.report.outcome
         if paid is not None and paid.money != "untouched":
-            self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
+            self.report.left = left(buyer, paid.hold.purchase.origin, paid.hold.price.currency)
         return self.report.code()
 
     def _look_up(self, buyer: Buyer, kind: type[BaseException] | None, failure: BaseException | None, _: Any) -> None:
