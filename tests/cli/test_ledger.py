@@ -357,6 +357,23 @@ def test_reconciling_tells_a_program_what_was_released(lost: dict[str, str]) -> 
     assert [(row["state"], row["money"]) for row in told["settled"]] == [("lost", "spent")]
 
 
+def test_several_are_written_off_at_once_or_none(seller: Sandbox, given: dict[str, str]) -> None:
+    for path in ("/weather", "/report"):
+        url = f"{seller.url}/fault/drop-before-settling{path}"
+        assert in_process(["get", url, "-X", "POST", "--yes"], given).code == 7
+    found = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+    ids = [row["hold"] for row in found]
+    assert len(ids) == 2
+    refused = in_process(["ledger", "write-off", *ids, "zzzz", "--yes"], given)
+    assert (refused.code, refused.out, "Written off" in refused.err) == (2, b"", False)
+    assert "--yes writes them off" in in_process(["ledger", "write-off", *ids], given).err
+    typed = [ids[0][:9], found[1]["nonce"], ids[0]]
+    done = in_process(["ledger", "write-off", *typed, "--yes", "--json"], given)
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, [(row["hold"], row["state"]) for row in told]) == (0, [(one, "written off") for one in ids])
+    assert in_process(["ledger", "write-off", *ids, "--yes"], given).code == 2
+
+
 def test_giving_up_what_can_still_settle_names_the_risk(used: dict[str, str]) -> None:
     ran = in_process(["ledger", "write-off", open_hold(used)["hold"], "--yes"], used)
     assert ran.code == 0

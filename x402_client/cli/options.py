@@ -140,4 +140,13 @@ HoldId = Annotated[
         autocompletion=completion.holds,
     ),
 ]
+HoldIds = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="HOLD...",
+        show_default=False,
+        help="Their ids, or how each begins: what `x402 ledger list` shows is enough.",
+        autocompletion=completion.holds,
+    ),
+]
 Url = Annotated[str, typer.Argument(metavar="URL", show_default=False, help="https:// may be left out.")]

@@ -55,6 +55,8 @@ _SELLER = "sk the seller for the content or the money; {nonce}. {write_off} give
 _SELLER += "request buys anew."
 _GIVE_UP = "{write_off} gives the purchase up, so that the same request buys anew, but it {settle}: then both are paid."
 _LIVE, _OVER = _GIVE_UP.replace("{settle}", "may still settle"), _GIVE_UP.replace("{settle}", "may have settled")
+#: A ledger does not know if that place was asked: what is free there leaves nothing in it.
+_ASK_THERE = "Ask there first, by itself, if that was not done: the content may be there, free."
 _KNOWN: Mapping[Case, str] = {
     "refused": "The chain has not shown that the money was taken.",
     "short": "The wallet had too little for it at the last try.",
@@ -140,7 +142,7 @@ def _led(hold: Hold) -> str:
     if not place:
         return ""
     query = " (with a query that is not kept)" if place.endswith("?...") else ""
-    return f"The seller's answer led to {place}{query}. Ask there first, by itself: the content may be there, free. "
+    return f"The seller's answer led to {place}{query}. {_ASK_THERE} "
 
 
 def _paid(hold: Hold) -> str:

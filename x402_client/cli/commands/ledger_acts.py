@@ -26,7 +26,7 @@ from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import acting, lift
+from ..open_ledger import OpenLedger, acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, is_expired, price_of, state_of
@@ -79,30 +79,47 @@ def reconcile(
 
 @command
 def write_off(
-    hold: options.HoldId,
+    hold: options.HoldIds,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,
 ) -> None:
-    """Give an unresolved purchase up: it counts as spent, and the same request buys anew."""
+    """Give unresolved purchases up: they count as spent, and the same requests buy anew.
+
+    Of several, all are looked at before any is written off. --json writes one object a line.
+    """
     with acting(ledger, purse, "nothing was written off") as found:
-        one = found.find(hold)
-        if state_of(one) not in ("unresolved", "lost"):
-            said = advice(one, found.lifts(one))
-            raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
-        say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
+        named = list({one.id: one for one in map(found.find, hold)}.values())
+        for one in named:
+            _check_open(found, one)
+        for one in named:
+            say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
         if not yes:
-            if not interactive():
-                raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
-            with before(_KEPT):
-                if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
-                    raise Stop(Code.REFUSED, _KEPT)
-        written: Hold = call_ledger(found.port, lambda port: port.write_off(one))
-        name = found.name
-    say(f"Written off in {name}: {price_of(one)}. It counts as spent.")
-    if as_json:
-        show_json(exporting.row(written))
+            _confirm_write_off(len(named))
+        for one in named:
+            written: Hold = call_ledger(found.port, lambda port, one=one: port.write_off(one))
+            say(f"Written off in {found.name}: {price_of(one)}. It counts as spent.")
+            if as_json:
+                show_json(exporting.row(written))
+
+
+def _check_open(found: OpenLedger, one: Hold) -> None:
+    if state_of(one) not in ("unresolved", "lost"):
+        said = advice(one, found.lifts(one))
+        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
+
+
+def _confirm_write_off(count: int) -> None:
+    it = "it" if count == 1 else "them"
+    if not interactive():
+        raise Stop(Code.USAGE, f"There is no terminal to ask on; --yes writes {it} off without asking.")
+    counts = "It counts as spent then, and the same request pays again."
+    if count > 1:
+        counts = "They count as spent then, and the same requests pay again."
+    with before(_KEPT):
+        if not confirmed(f"Write {it} off? {counts}"):
+            raise Stop(Code.REFUSED, _KEPT)
 
 
 def _risk(hold: Hold) -> str:
