@@ -109,7 +109,8 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     return PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
         f"brought {_brought(call, tries)} now. We could not find out on {short_name(hold.offer.network)} if it "
-        f"settled. {stays}{advice} Policy(accept_loss=...) gives small amounts up by itself.{interruptions.remark(hold)}",
+        f"settled. {stays}{advice} Policy(accept_loss=...) gives small amounts up by itself."
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,

@@ -30,6 +30,7 @@ from ..vocabulary import advice, advised, answer_of, is_test, price_of, short_id
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
 from .ledger_retry import retry
+from .ledger_write_off import write_off
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
 Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
@@ -386,7 +387,7 @@ app.command("allowances")(allowed.allowances)
 app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
-app.command("write-off")(acts.write_off)
+app.command("write-off")(write_off)
 app.command("freeze")(acts.freeze)
 app.command("unfreeze")(acts.unfreeze)
 app.command("accept")(acts.accept)

@@ -26,10 +26,10 @@ from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import OpenLedger, acting, lift
+from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, is_expired, price_of, state_of
+from ..vocabulary import advice, price_of, state_of
 from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
@@ -43,7 +43,6 @@ Frozen_ = Annotated[
 ]
 
 
-_KEPT = "Nothing was written off."
 _NOT_ACCEPTED = "Nothing was accepted."
 
 
@@ -75,60 +74,6 @@ def reconcile(
                     answered.add(hold.id)
                 shown.advance(shown.task_ids[0])
     _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], as_json)
-
-
-@command
-def write_off(
-    hold: options.HoldIds,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-    as_json: options.AsJson = False,
-) -> None:
-    """Give unresolved purchases up: they count as spent, and the same requests buy anew.
-
-    Of several, all are looked at before any is written off. --json writes one object a line.
-    """
-    with acting(ledger, purse, "nothing was written off") as found:
-        named = list({one.id: one for one in map(found.find, hold)}.values())
-        for one in named:
-            _check_open(found, one)
-        for one in named:
-            say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
-        if not yes:
-            _confirm_write_off(len(named))
-        for one in named:
-            written: Hold = call_ledger(found.port, lambda port, one=one: port.write_off(one))
-            say(f"Written off in {found.name}: {price_of(one)}. It counts as spent.")
-            if as_json:
-                show_json(exporting.row(written))
-
-
-def _check_open(found: OpenLedger, one: Hold) -> None:
-    if state_of(one) not in ("unresolved", "lost"):
-        said = advice(one, found.lifts(one))
-        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
-
-
-def _confirm_write_off(count: int) -> None:
-    it = "it" if count == 1 else "them"
-    if not interactive():
-        raise Stop(Code.USAGE, f"There is no terminal to ask on; --yes writes {it} off without asking.")
-    counts = "It counts as spent then, and the same request pays again."
-    if count > 1:
-        counts = "They count as spent then, and the same requests pay again."
-    with before(_KEPT):
-        if not confirmed(f"Write {it} off? {counts}"):
-            raise Stop(Code.REFUSED, _KEPT)
-
-
-def _risk(hold: Hold) -> str:
-    """Return what may happen to the money of a purchase that is given up."""
-    if hold.told.money == "spent":
-        return ""
-    if not is_expired(hold):
-        return " It can still settle after it is written off: the next same request may then be the second one paid."
-    return " The chain was not asked whether it settled; `x402 ledger reconcile` asks."
 
 
 Allowance_ = Annotated[
