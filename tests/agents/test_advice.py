@@ -16,10 +16,11 @@ import pytest
 from x402_client import Money, errors
 from x402_client import httpx as face
 from x402_client.agents import arguments, results
-from x402_client.agents.advice import MOST_PRESENTED, Next, name_of, next_after, next_after_status
+from x402_client.agents.advice import MOST_PRESENTED, Next, next_after, next_after_status
 from x402_client.agents.asking import Answer
 from x402_client.agents.hosts import NotFetched
 from x402_client.buyer.environment import no_wallet
+from x402_client.core.error_names import name_of
 from x402_client.core.next_step import next_step
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase

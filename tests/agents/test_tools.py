@@ -511,6 +511,21 @@ def test_redirects_in_a_circle_end(box: Toolbox, seller: Sandbox) -> None:
         assert len(server.requests) <= 7
 
 
+@pytest.mark.parametrize("hops", [5, 6])
+def test_what_is_sold_behind_redirects_is_read_or_not_paid_for(box: Toolbox, seller: Sandbox, hops: int) -> None:
+    """Five redirects are followed. Behind one more nothing is asked: an answer that is not read may be paid for."""
+    url = seller.sell("/poem", "0.02", content="Roses are red.")
+    policy = Policy(per_request="0.10", hosts={"127.0.0.1": Limit(per_day="1")})
+    with Server() as server:
+        for number in range(hops):
+            to = url if number == hops - 1 else f"/hop{number + 1}"
+            server.on(f"/hop{number}", lambda one, to=to: one.answer(302, b"", [("Location", to)]))
+        found = own(box, seller, policy).paid_fetch(server.url("/hop0"))
+    paid = hops == 5
+    assert (found["ok"], len(seller.settlements)) == (paid, int(paid))
+    assert paid or (found["money"], found["next"]) == ("untouched", "stop")
+
+
 def test_without_a_list_this_machine_is_not_asked(box: Toolbox, seller: Sandbox) -> None:
     own_tools = own(box, seller, hosts=None)
     for function in (own_tools.paid_fetch, own_tools.quote):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -51,6 +52,14 @@ def test_nobody_is_asked_below_the_threshold(seller: Sandbox, ask: Ask) -> None:
     buyer = seller.buyer(POLICY, approve=lambda approval: asked.append(approval) or False)  # type: ignore[func-returns-value]
     assert ask(buyer, seller.url + "/weather").status_code == 200
     assert asked == []
+
+
+def test_an_approver_that_ends_its_thread_has_failed(seller: Sandbox) -> None:
+    """None waits for it in vain, and the refusal does not say that it was slow."""
+    buyer = seller.buyer(POLICY, approve=lambda approval: sys.exit("no"), approve_timeout=None)
+    with pytest.raises(errors.ApprovalDenied, match="The approver failed with SystemExit: no"):
+        sync_get(buyer, seller.url + "/report")
+    assert buyer.holds() == ()
 
 
 def test_above_the_threshold_the_approver_sees_what_is_asked(seller: Sandbox, ask: Ask) -> None:

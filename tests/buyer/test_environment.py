@@ -202,6 +202,7 @@ def test_a_class_of_ones_own_is_made() -> None:
 MISTAKES = {
     "X402_RPC=https://hunter2.example": "X402_RPC is written like base=https://.*names no network",
     "X402_RPC=https://hunter2.example/?key=hunter2": "X402_RPC is written like",
+    "X402_RPC=eth.example/v2/hunter2==": "X402_RPC is written like",
     "X402_RPC=base=https://hunter2.example,solana=https://b.example": "X402_RPC has a comma .*put a blank there",
     "X402_RPC=mainnet=https://hunter2.example": "rpc: 'mainnet' is the name of several networks",
     "X402_RPC=bse=https://hunter2.example": 'did you mean "base"',

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Policy, Wallet
-from x402_client.buyer.settlement_reader import Reconciled
+from x402_client.buyer import Reconciled
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.model.holds import Hold
 

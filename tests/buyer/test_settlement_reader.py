@@ -11,10 +11,13 @@ from typing import Any
 import anyio
 import pytest
 
+from x402_client import Buyer, Wallet
+from x402_client.buyer import Reconciled
 from x402_client.buyer import settlement_reader as reconciliation
 from x402_client.buyer.settlement_reader import Reader
 from x402_client.chains.rpc import Endpoints
 from x402_client.chains.settlement import ChainReader
+from x402_client.errors import ConfigurationError
 from x402_client.ledgers.conformance.ledger import order, purchase, signed
 from x402_client.model.holds import CEILING, Hold
 from x402_client.model.offers import Receipt
@@ -33,6 +36,16 @@ class Says:
 
     def read(self, hold: Hold) -> Any:
         self.asked += 1
+        return self.answer
+
+
+class SaysLater:
+    """An async reader."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    async def read(self, hold: Hold) -> Any:
         return self.answer
 
 
@@ -225,3 +238,18 @@ def test_without_a_charge_only_that_it_settled_is_seen() -> None:
 
 def test_what_a_call_is_paying_is_left_to_it() -> None:
     assert reconciliation.to_ask(Shows(3), [ceiling(-100).but(in_flight=True)], []) == []
+
+
+@pytest.mark.parametrize("kind", [Says, SaysLater])
+def test_nothing_that_is_told_later_takes_back_that_a_ceiling_settled(kind: Any) -> None:
+    hold = ceiling(1_000, "spent")
+    assert anyio.run(reconciliation.alearn, kind("not_settled"), hold)[1] == "open"
+    assert anyio.run(Reader(kind("not_settled")).afates, [hold]) == []
+    assert anyio.run(reconciliation.alearn, kind("not_settled"), ceiling(1_000))[1] == "not_settled"
+
+
+def test_a_reader_that_has_to_be_awaited_is_not_asked_in_vain() -> None:
+    buyer = Buyer(Wallet(evm="0x" + "46" * 32), ledger=":memory:", reader=SaysLater("settled"))
+    with pytest.raises(ConfigurationError, match="reader is async; use areconcile"):
+        buyer.reconcile()
+    assert anyio.run(buyer.areconcile) == Reconciled()

@@ -22,7 +22,7 @@ from .scripted_rpc import Answer, Scripted, result, status
 
 
 class Clock:
-    """Monotonic time that tests move."""
+    """Steady time that tests move."""
 
     def __init__(self) -> None:
         self.ahead = 0.0
@@ -34,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     moved = Clock()
-    monkeypatch.setattr(module.time, "monotonic", moved)
+    monkeypatch.setattr(module, "steady", moved)
     monkeypatch.setattr(rpc_module, "_PAUSES", (0.01,))
     return moved
 
@@ -48,6 +48,10 @@ def numbered() -> Answer:
         return result({"value": {"blockhash": f"hash {number}", "lastValidBlockHeight": number}})(asked)
 
     return answer
+
+
+HEIGHT = 1_000
+LATEST = result({"context": {"slot": 1_200}, "value": {"blockhash": "hash", "lastValidBlockHeight": HEIGHT}})
 
 
 @contextmanager
@@ -162,6 +166,85 @@ def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait() ->
         made._shared("blockhash", interrupted)
     waiting.join()
     assert [type(failure) for failure in failures] == [errors.ChainUnavailable]
+
+
+HINT = "a hint"
+
+
+def bound(made: SolanaChain) -> int | None:
+    hint = made.fresh_hint(HINT)
+    return None if hint is None else made.bounded(hint).height_bound
+
+
+def test_a_hint_is_bounded_by_how_far_the_chain_can_be(clock: Clock) -> None:
+    with chain(LATEST) as (made, endpoint):
+        made.fetch_tip()
+        now = bound(made)
+        assert now is not None
+        assert HEIGHT + module._BEHIND <= now <= HEIGHT + module._BEHIND + 1
+        clock.ahead = 20
+        assert (bound(made) or 0) - now == 20 * module._SLOTS_A_SECOND
+        assert len(endpoint.asked) == 1
+
+
+def test_what_bounds_hints_is_renewed_beside_the_payments(clock: Clock) -> None:
+    with chain(LATEST) as (made, endpoint):
+        assert made.needs_tip()
+        made.fetch_tip()
+        clock.ahead = 29
+        assert not made.needs_tip()
+        clock.ahead = 31
+        assert not made.needs_tip()
+        settle(endpoint, 2)
+        clock.ahead = 31 + 59
+        assert not made.needs_tip(), "it was renewed a minute ago"
+        settle(endpoint, 3)
+        clock.ahead = 31 + 59 + 61
+        assert made.needs_tip(), "nobody paid for a minute"
+
+
+@pytest.mark.parametrize("ahead", [0.0, 59.0])
+def test_an_endpoint_that_is_down_is_waited_for_once_in_a_while(clock: Clock, ahead: float) -> None:
+    with chain(status(503)) as (made, endpoint):
+        made.fetch_tip()
+        settle(endpoint, 3)
+        asked = len(endpoint.asked)
+        clock.ahead = ahead
+        for _ in range(20):
+            assert not made.needs_tip()
+            made.fetch_tip()
+            assert bound(made) is None or ahead > 30
+        assert len(endpoint.asked) == asked
+        clock.ahead = 121
+        assert made.needs_tip()
+
+
+def test_a_tip_from_before_an_outage_bounds_a_hint_still(clock: Clock) -> None:
+    with chain(LATEST) as (made, endpoint):
+        made.fetch_tip()
+        endpoint._answers[:] = [status(503)]
+        clock.ahead = 3_600
+        made.fetch_tip()
+        assert not made.needs_tip()
+        assert (bound(made) or 0) >= HEIGHT + 3_600 * module._SLOTS_A_SECOND
+
+
+def test_without_an_endpoint_no_hint_waits_and_none_is_bounded(clock: Clock) -> None:
+    made = SolanaChain(Rpc(SOLANA_DEVNET, []))
+    assert not made.needs_tip()
+    made.fetch_tip()
+    assert bound(made) is None
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="a clock of Linux")
+def test_a_bound_counts_the_time_that_the_machine_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a machine sleeps, `time.monotonic` stands still on Linux, and the chain goes on."""
+    real, slept = time.clock_gettime, [0.0]
+    monkeypatch.setattr(time, "clock_gettime", lambda which: real(which) + slept[0] * (which == time.CLOCK_BOOTTIME))
+    with chain(LATEST) as (made, _):
+        made.fetch_tip()
+        slept[0] = 600.0
+        assert (bound(made) or 0) >= HEIGHT + 600 * module._SLOTS_A_SECOND
 
 
 def test_a_hint_equal_to_ours_has_our_height(clock: Clock) -> None:

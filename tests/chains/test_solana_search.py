@@ -25,8 +25,8 @@ MADE, LAST = 10_000, 10_100
 OWN = "our signature"
 
 
-def signed(nonce: str = "our memo", last: int | None = LAST) -> Authorization:
-    known = {"blockhash": "hash", "last_valid_height": last, "slot": MADE}
+def signed(nonce: str = "our memo", last: int | None = LAST, bound: int | None = None) -> Authorization:
+    known = {"blockhash": "hash", "last_valid_height": last, "height_bound": bound, "slot": MADE}
     return Authorization(
         nonce, "payer", NOW, ("X-PAYMENT", ""), {"signature": OWN, "token_account": "account", **known}
     )
@@ -44,6 +44,7 @@ class Node:
     def __init__(self, entries: list[dict[str, Any]], most: int = 1000, **answers: Any) -> None:
         self.entries, self.most = entries, most
         known = {"getSlot": MADE + 500, "getBlockHeight": LAST + 400, "getFirstAvailableBlock": 0}
+        known |= {"isBlockhashValid": {"value": False}}
         self.answers = known | answers
         self.pages = self.lookups = 0
 
@@ -177,9 +178,31 @@ def test_heights_tell_what_lives(finalized: Any, processed: Any, expected: Any) 
         (False, None, Garbage),
     ],
 )
-def test_a_hints_expiry_goes_by_the_chains_clock_and_a_margin(usable: Any, at: int | None, expected: Any) -> None:
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_hints_end_goes_by_a_bound_and_the_chains_clock_and_a_margin(
+    usable: Any, at: int | None, expected: Any, bounded: bool
+) -> None:
     node = Node(OLD, isBlockhashValid={"value": usable}, getBlockTime=None if at is None else NOW + at)
-    check(node, signed(last=None), expected)
+    unbounded = "unknown" if expected == "not_settled" else expected
+    check(node, signed(last=None, bound=LAST if bounded else None), expected if bounded else unbounded)
+
+
+@pytest.mark.parametrize(("height", "expected"), [(LAST, "live"), (LAST + 1, "not_settled")])
+def test_no_clock_makes_up_for_a_height_within_the_bound(height: int, expected: str) -> None:
+    """Our clock was slow while we signed: by the chain's clock the payment expired long ago, and it can land."""
+    check(Node(OLD, getBlockHeight=height, getBlockTime=NOW + 10**6), signed(last=None, bound=LAST), expected)
+
+
+def test_a_node_that_has_the_blockhash_contradicts_a_wrong_height() -> None:
+    """An endpoint that lied before the payment was signed is one witness; the other one is not to follow it."""
+    check(Node(OLD, isBlockhashValid={"value": True}), signed(), "live")
+
+
+def test_a_slot_in_the_future_hides_no_payment_that_its_memo_shows() -> None:
+    """The slot, too, is what one endpoint told before the payment was signed."""
+    wrong = signed()
+    wrong = replace(wrong, evidence={**wrong.evidence, "slot": MADE + 10_000})
+    check(Node([*others(30), LANDED, *OLD]), wrong, "settled")
 
 
 def check(node: Node, authorization: Authorization, expected: Any) -> None:
@@ -203,14 +226,13 @@ def test_a_history_that_begins_after_the_payment_proves_nothing(first: Any, expe
 @pytest.mark.parametrize(
     ("at", "expected"), [(-7 * 3600, "not_settled"), (-5 * 3600, "unknown"), (0, "unknown"), (None, "unknown")]
 )
-def test_where_the_slot_of_a_hint_is_not_known_the_first_blocks_time_tells(at: int | None, expected: str) -> None:
+def test_where_the_slot_is_not_known_the_first_blocks_time_tells(at: int | None, expected: str) -> None:
     def time_of(slot: int) -> int | None:
         return NOW + 1_000 if slot != 5 else None if at is None else NOW + at
 
-    node = Node(OLD, isBlockhashValid={"value": False}, getBlockTime=time_of, getFirstAvailableBlock=5)
-    hint = signed(last=None)
-    hint = replace(hint, evidence={**hint.evidence, "slot": None})
-    check(node, hint, expected)
+    node = Node(OLD, getBlockTime=time_of, getFirstAvailableBlock=5)
+    unplaced = signed()
+    check(node, replace(unplaced, evidence={**unplaced.evidence, "slot": None}), expected)
 
 
 def test_a_slot_that_is_none_tells_nothing() -> None:

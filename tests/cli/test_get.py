@@ -401,3 +401,29 @@ def test_a_body_is_streamed_in_bounded_memory(seller: Sandbox, given: dict[str, 
         assert (ran.code, len(ran.out)) == (0, size)
         peaks.append(int(ran.err.rpartition("peak ")[2]))
     assert peaks[1] - peaks[0] < 20_000
+
+
+#: Faults that end in an error of ours which is an error of httpx, too, or in one of httpx alone: the public name, and
+#: httpx's.
+JOINED = {
+    "drop-before-settling": ("PaymentOutcomeUnknown", "httpx.RemoteProtocolError"),
+    "drop-after-settling": ("PaymentOutcomeUnknown", "httpx.RemoteProtocolError"),
+    "truncated-body": (None, "httpx.RemoteProtocolError"),
+    "402-again": ("PaymentRejected", None),
+}
+
+
+@pytest.mark.parametrize("fault", JOINED)
+def test_json_names_the_public_class_of_an_error_and_the_librarys_apart(
+    seller: Sandbox, given: dict[str, str], fault: str
+) -> None:
+    url = seller.fault_url(fault, "/evm/weather")
+    ran = in_process(["get", url, "-X", "POST", "--yes", "--json"], given)
+    error = json.loads(ran.err.splitlines()[-1])["error"]
+    assert (error["kind"], error["library_error"]) == JOINED[fault]
+    assert error["kind"] is None or error["kind"] in errors.__all__
+
+
+def test_json_names_the_librarys_class_where_nobody_answers(given: dict[str, str]) -> None:
+    error = json.loads(in_process(["get", "http://127.0.0.1:9/x", "--yes", "--json"], given).err)["error"]
+    assert (error["kind"], error["library_error"]) == (None, "httpx.ConnectError")

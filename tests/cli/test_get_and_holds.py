@@ -94,13 +94,13 @@ def test_every_place_tells_where_the_answer_led(seller: Sandbox, given: dict[str
     url = seller.fault_url(fault, "/evm/weather")
     ran = in_process(["get", url, "--yes", "--json"], given)
     document = json.loads(ran.err.splitlines()[-1])
-    place = document["location"] if "another" in fault else "/thanks"
+    place = document["location"] if "another" in fault else f"{seller.url}/thanks"
     assert place in document["error"]["message"]
     [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
     show = ["ledger", "show", hold["hold"], "--offline"]
     known = json.loads(in_process([*show, "--json"], given).out)["last_answer"]
     assert (known["leads_to"], known["by_chain"]) == (place, False)
-    place = place if "another" in fault else f"{seller.url}{place}"
+    assert hold["answer"] == f"303, to {place}"
     _check_places(given, url, show, place)
     assert in_process(["get", url, "--yes"], given).code != 0  # what follows does not make the place forgotten
     _check_places(given, url, show, place)
@@ -109,8 +109,10 @@ def test_every_place_tells_where_the_answer_led(seller: Sandbox, given: dict[str
 def _check_places(given: dict[str, str], url: str, show: list[str], place: str) -> None:
     for command in (show, ["ledger", "holds"], ["status", "--offline"], ["quote", url], ["get", url, "--dry-run"]):
         said = in_process(command, given)
-        assert f"The seller's answer led to {place}. Ask there first" in " ".join((said.text + said.err).split()), (
-            command
+        words = " ".join((said.text + said.err).split())
+        assert f"The seller's answer led to {place}. Ask there first" in words, command
+        assert (
+            "With neither --yes nor --max, `x402 get` pays nothing unasked there; with one, it may pay anew." in words
         )
 
 

@@ -310,7 +310,8 @@ def test_a_ledger_that_must_exist_pays_only_if_it_does(seller: Sandbox, given: d
     strict = [*command, "--must-exist"] if way == "option" else command
     settings = given if way == "option" else given | {"X402_MUST_EXIST": "1"}
     refused = in_process(strict, settings)
-    assert (refused.code, "--must-exist" in refused.err) == (4, True)
+    named = "--must-exist" if way == "option" else "X402_MUST_EXIST=1"
+    assert (refused.code, named in refused.err) == (4, True)
     assert not Path(given["X402_LEDGER"]).exists()
     assert in_process(command, given).code == 0
     assert in_process(strict, settings).code == 0
@@ -355,6 +356,22 @@ def test_reconciling_tells_a_program_what_was_released(lost: dict[str, str]) -> 
     told = json.loads(in_process(["ledger", "reconcile", "--json"], lost).out)
     assert [(row["state"], row["money"]) for row in told["released"]] == [("released", "untouched")]
     assert [(row["state"], row["money"]) for row in told["settled"]] == [("lost", "spent")]
+    assert [row["step"] for row in told["released"]] == ["nothing"]
+    assert told["settled"] == json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_reconciling_tells_a_program_of_each_payment_what_holds_tells(lost: dict[str, str], frozen: bool) -> None:
+    if frozen:
+        assert in_process(["ledger", "freeze"], lost).code == 0
+    deaf = lost | {"X402_RPC": "eip155:402402402402=http://127.0.0.1:9"}
+    for given, group in ((deaf, "unknown"), (lost, "settled"), (lost, "lost")):
+        told = json.loads(in_process(["ledger", "reconcile", "--json"], given).out)
+        kept = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+        assert told[group]
+        rows = [row for name, rows in told.items() if name != "released" for row in rows]
+        assert sorted(rows, key=lambda row: row["hold"]) == sorted(kept, key=lambda row: row["hold"])
+        assert all(("is frozen" in row["advice"]) is frozen and row["step"] for row in rows)
 
 
 def test_several_are_written_off_at_once_or_none(seller: Sandbox, given: dict[str, str]) -> None:

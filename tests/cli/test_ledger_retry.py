@@ -56,6 +56,20 @@ def test_the_same_payment_brings_the_content_without_a_key(seller: Sandbox, give
     assert "is delivered: there is nothing to present" in again.err
 
 
+def test_a_file_that_cannot_be_used_is_told_as_what_it_is(seller: Sandbox, given: dict[str, str]) -> None:
+    hold = lost(given, f"{seller.url}/fault/drop-before-settling/evm/weather", "-X", "POST")
+    asked = len(seller.visits)
+    ran = retry(given, hold, "-o", "/nowhere/answer.json", "--json")
+    told = json.loads(ran.err.splitlines()[-1])
+    assert (ran.code, told["exit"], told["payment"]) == (2, 2, None)
+    assert "/nowhere/answer.json cannot be written" in told["error"]["message"]
+    trusted = retry(given | {"SSL_CERT_FILE": "/nowhere/ca.pem"}, hold)
+    assert trusted.code == 1
+    assert "cannot be used: No such file" in trusted.err
+    assert "body" not in trusted.err
+    assert len(seller.visits) == asked
+
+
 def test_a_query_and_a_body_are_given_and_checked(seller: Sandbox, given: dict[str, str]) -> None:
     url = f"{seller.url}/fault/drop-before-settling/evm/weather?city=Oslo"
     hold = lost(given, url, "-d", '{"n": 1}')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 
 import pytest
 
@@ -148,6 +149,22 @@ def test_a_transaction_that_the_seller_did_not_name_is_found_on_the_chain(
     for blind, why in ((["--offline"], "no chain was asked"), (nowhere, "no endpoint shows it")):
         text = in_process(["ledger", "show", one["hold"], *blind], given).text
         assert re.search(f"^transaction +not known: the seller named none, and {why}", text, re.MULTILINE)
+
+
+def test_an_endpoint_over_http_that_the_policy_allows_is_asked(seller: Sandbox, given: dict[str, str]) -> None:
+    assert paid(given, f"{seller.url}/fault/drop-after-settling/evm/weather", "-X", "POST") == 7
+    [one] = listed(given)
+    plain = given | {"X402_RPC": f"{one['network']}=http://rpc.invalid"}
+    refused = in_process(["ledger", "show", one["hold"]], plain)
+    assert (refused.code, "http_hosts" in refused.err) == (2, True)
+    policy = Path(given["HOME"], "plain.toml")
+    policy.write_text('http_hosts = ["rpc.invalid"]\nper_day = "1"\n', "utf-8")
+    for shown in (
+        in_process(["ledger", "show", one["hold"], "--policy", str(policy)], plain),
+        in_process(["ledger", "show", one["hold"]], plain | {"X402_POLICY": str(policy)}),
+    ):
+        assert shown.code == 0, shown.err
+        assert "no endpoint shows it" in shown.text
 
 
 def test_a_transaction_in_an_answer_without_content_is_kept(seller: Sandbox, given: dict[str, str]) -> None:

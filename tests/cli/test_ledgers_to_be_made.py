@@ -73,3 +73,61 @@ def test_a_file_whose_directory_is_not_there_is_told_before_a_payment(
     assert ran.code == (1 if look[0] == "doctor" else 4)
     assert "Nothing stands in the way" not in ran.text
     assert not (tmp_path / "not-there").exists()
+
+
+#: Places where nothing was spent, by their names: the ledger's, and further options.
+UNUSED = ("a file that is not there", "an empty file", "a new purse", "a server without a purse")
+
+
+@pytest.mark.parametrize("look", JUDGES, ids=" ".join)
+@pytest.mark.parametrize("way", ["--must-exist", "X402_MUST_EXIST=1"])
+@pytest.mark.parametrize("place", UNUSED)
+def test_a_ledger_that_has_to_exist_is_judged_as_a_payment_would_judge_it(
+    seller: Sandbox, given: dict[str, str], server: Server, tmp_path: Path, look: list[str], way: str, place: str
+) -> None:
+    url, path = f"{seller.url}/weather", tmp_path / "spend.db"
+    settings = given | {"X402_LEDGER": str(path)}
+    pay, asked = ["get", url, "--yes"], [word.replace("URL", url) for word in look]
+    if place == "an empty file":
+        path.touch()
+    if place == "a new purse":
+        assert in_process(pay, settings).code == 0
+        settings |= {"X402_PURSE": "bacth"}
+    if place == "a server without a purse":
+        server.do("DROP SCHEMA IF EXISTS x402 CASCADE")
+        PostgresLedger(server.url()).migrate()
+        settings |= {"X402_LEDGER": server.url()}
+    paid, before = len(seller.settlements), [*tmp_path.iterdir()]
+    strict = [] if way.startswith("X402") else [way]
+    settings |= {"X402_MUST_EXIST": "1"} if not strict else {}
+    refused, judged = in_process([*pay, *strict], settings), in_process([*asked, *strict], settings)
+    assert (refused.code, judged.code) == (4, 1 if look[0] == "doctor" else 4)
+    other = ({"--must-exist", "X402_MUST_EXIST"} - {way.partition("=")[0]}).pop()
+    for ran in (refused, judged):
+        said = " ".join((ran.text + ran.err).split())
+        assert way in said
+        assert other not in said
+    reason = refused.err.removeprefix("x402: ").partition(" More:")[0].strip()
+    assert reason in " ".join((judged.text + judged.err).split())
+    for silent in ("Nothing stands in the way", "the first payment makes it", "Would pay", "would be paid"):
+        assert silent not in judged.text + judged.err
+    assert (len(seller.settlements), [*tmp_path.iterdir()]) == (paid, before)
+
+
+@pytest.mark.parametrize("look", JUDGES, ids=" ".join)
+def test_a_ledger_that_has_to_exist_and_does_is_looked_at_as_ever(
+    seller: Sandbox, given: dict[str, str], look: list[str]
+) -> None:
+    url = f"{seller.url}/weather"
+    assert in_process(["get", url, "--yes"], given).code == 0
+    asked = [word.replace("URL", url) for word in look]
+    for way in (["--must-exist"], []):
+        ran = in_process([*asked, *way], given | ({} if way else {"X402_MUST_EXIST": "1"}))
+        assert ran.code == in_process(asked, given).code == 0, ran.err
+
+
+def test_memory_has_not_existed_for_commands_that_look_either(seller: Sandbox, given: dict[str, str]) -> None:
+    for look in (*JUDGES, ["get", "--yes", "URL"]):
+        asked = [word.replace("URL", f"{seller.url}/weather") for word in look]
+        ran = in_process(asked, given | {"X402_LEDGER": ":memory:", "X402_MUST_EXIST": "1"})
+        assert (ran.code, "X402_MUST_EXIST=1 needs a ledger that outlives" in ran.err) == (2, True), look

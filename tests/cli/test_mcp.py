@@ -392,6 +392,25 @@ def test_what_is_pasted_starts_the_server_with_these_settings(
     assert HOSTS[name].title in ran.err
 
 
+@pytest.mark.slow
+def test_a_purse_that_is_new_beside_others_is_told_in_the_hosts_log(own: Sandbox, settings: dict[str, str]) -> None:
+    assert in_process(["get", f"{own.url}/weather", "--yes"], settings).code == 0
+    with Pipes([*HERE, "--purse", "batch"], settings) as pipes:
+        pipes.called(1, "budget")
+        assert pipes.end() == 0
+    assert b"Purse 'batch' is new in the ledger" in pipes.said
+
+
+@pytest.mark.parametrize(
+    ("option", "number"),
+    [("--max-body", "1000000"), ("--max-body", "123456789"), ("--timeout", "0.5"), ("--approve-timeout", "1234567.5")],
+)
+def test_a_number_is_pasted_as_it_was_typed(bare: dict[str, str], option: str, number: str) -> None:
+    ran = in_process(["mcp", "--config", "cursor", option, number], bare)
+    args = json.loads(ran.text)["mcpServers"]["x402"]["args"]
+    assert args[args.index(option) + 1] == number
+
+
 @pytest.mark.parametrize("name", ["claude-desktop", "vscode", "codex"])
 def test_the_manual_shows_what_is_pasted(bare: dict[str, str], name: str) -> None:
     policy, wallet = Path(bare["HOME"], "policy.toml"), "/home/you/.local/share/x402_client/wallets/default"

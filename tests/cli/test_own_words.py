@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
 from x402_client import Money, errors
-from x402_client.cli.in_use import NO_POLICY
+from x402_client.cli.in_use import NO_POLICY, typed
 from x402_client.cli.own_words import in_own_words
 from x402_client.sandbox import Sandbox
 
@@ -114,3 +115,19 @@ def test_a_refused_value_is_told_in_the_words_of_the_command(given: dict[str, st
     ran = in_process(arguments, given)
     assert (ran.code, bool(PYTHON.search(ran.err))) == (2, False), ran.err
     assert not re.search(r'\w=[\["T]', ran.err)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://user:hunter2@db", "redis://db?password=hunter2", "postgresql://db/app?user=a&password=hunter2",
+        "postgresql://db/app?sslmode=require&PASSWORD=hunter2", "postgresql://db/app?sslpassword=hunter2",
+    ],
+)  # fmt: skip
+def test_a_command_to_type_next_repeats_no_password_of_a_url(url: str) -> None:
+    assert typed(url, "default") == " --ledger ..."
+
+
+def test_a_command_to_type_next_names_every_other_ledger() -> None:
+    for named in ("postgresql://db/app?schema=own", "redis://db/0", "password.db", "spend.db"):
+        assert typed(named, "default") == f" --ledger {shlex.quote(named)}"

@@ -84,7 +84,8 @@ def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
     for words in (
         "per_request is 2.00 USD, and the budget (day) is 1.00 USD",
         "approve_above is 3.00 USD, and the budget (day) is 1.00 USD",
-        "hosts['a.example']: Limit() limits nothing, so the limits for all hosts alone hold there",
+        '[hosts."a.example"]: an empty table limits nothing, so the limits for all hosts alone hold there. '
+        'Write per_day = "1", for example.',
         "FOO has no name or no version of its EIP-712 domain",
     ):
         assert words in said
@@ -112,3 +113,16 @@ def test_what_is_paid_ahead_is_said(tmp_path: Path) -> None:
     assert "any body is paid ahead" in said
     file.write_text('per_day = "1"\n', "utf-8")
     assert "ahead" not in in_process(["policy", "check", str(file)], {}).text
+
+
+def test_a_wallet_without_a_key_for_the_only_network_is_told(bare: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('per_day = "1"\nnetworks = ["solana"]\n', "utf-8")
+    ours = {"X402_EVM_KEY": "0x" + "46" * 32}
+    told = "networks names solana, and the wallet has a key for EVM chains alone: nothing is paid."
+    assert told in in_process(["policy", "check", str(file)], bare | ours).err
+    for given in (bare, bare | {"X402_EVM_KEY": "nonsense"}):
+        ran = in_process(["policy", "check", str(file)], given)
+        assert (ran.code, ran.err) == (0, "")
+    file.write_text('per_day = "1"\nnetworks = ["solana", "base"]\n', "utf-8")
+    assert in_process(["policy", "check", str(file)], bare | ours).err == ""

@@ -6,7 +6,10 @@ import base64
 import json
 import re
 import shlex
+import shutil
 import socket
+import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -26,6 +29,7 @@ from x402_client.sandbox.play_money import SOLANA
 from x402_client.wire.bounds import DEFAULT
 from x402_client.wire.read import read_receipt
 
+from .conftest import shell_settings
 from .running import in_process
 from .test_get import CONTENT
 from .test_ledger import hold
@@ -138,6 +142,26 @@ def test_trouble_is_told_once(
     assert ran.code == (5 if "version" in path else 4)
     assert line.startswith(f"x402: {said}")
     assert "Nothing " in line
+
+
+def test_a_ledger_that_is_lost_while_the_answer_comes_hides_no_payment(bare: dict[str, str], tmp_path: Path) -> None:
+    with Sandbox(slow=1.0) as own:
+        given = bare | shell_settings(own, tmp_path)
+
+        def lose() -> None:
+            while not own.settlements:
+                time.sleep(0.01)
+            shutil.rmtree(Path(given["X402_LEDGER"]).parent)
+
+        given["X402_LEDGER"] = str(tmp_path / "books" / "ledger.db")
+        Path(given["X402_LEDGER"]).parent.mkdir()
+        losing = threading.Thread(target=lose)
+        losing.start()
+        ran = in_process(["get", f"{own.url}/fault/slow/evm/weather", "--yes", "--json"], given)
+        losing.join()
+    told = json.loads(ran.err.splitlines()[-1])
+    assert (ran.code, told["money"], told["left"]) == (0, "spent", None)
+    assert b"worth it" in ran.out
 
 
 def test_a_warning_that_is_no_error_is_said_before_the_payment(seller: Sandbox, given: dict[str, str]) -> None:

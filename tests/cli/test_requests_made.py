@@ -31,8 +31,12 @@ def test_a_url_is_https_unless_it_is_this_machine(written: str, meant: str) -> N
 
 
 @pytest.mark.parametrize(
-    "written", ["", "ftp://x.example", "https://", "http://[::1", "http://x:99999/", "http://x:0x1/"]
-)
+    "written",
+    [
+        "", "ftp://x.example", "https://", "http://[::1", "http://x:99999/", "http://x:0x1/", "https://a\x00/",
+        "https://a/\x7f", "https://ä..com/", "https://[::1]x/", f"https://{'a' * 70_000}/",
+    ],
+)  # fmt: skip
 def test_what_is_no_url_is_told(written: str) -> None:
     with pytest.raises(Stop) as caught:
         whole_url(written)

@@ -132,6 +132,15 @@ def test_a_chain_that_is_silent_is_named_and_does_not_hold_it_up(given: dict[str
     assert "next: x402 wallet balance, or name an endpoint with --rpc" in ran.text
 
 
+def test_balances_and_exposures_have_the_time_together(given: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        ran = in_process(["status", "--timeout", "4", "--rpc", f"base-sepolia={at}", "--rpc", f"base={at}"], given)
+    assert time.monotonic() - started < 7
+    assert "not known: base-sepolia did not answer within 4 seconds." in ran.text
+
+
 def test_a_policy_names_the_networks_that_are_looked_at(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
     policy = tmp_path / "networks.toml"
     policy.write_text('networks = ["solana-devnet"]\nassets = ["USDC"]\n' + Path(given["X402_POLICY"]).read_text())

@@ -210,7 +210,10 @@ def test_an_answer_that_breaks_off_is_noted_without_waiting() -> None:
     delivery = Delivery(called(), found, lambda ask: noted.append(ask))
     delivery.broke(ConnectionError("cut"))
     [note] = noted
-    assert (note.last, note.now) == (LastAnswer("spent", None, "ConnectionError", "0xfeed"), True)
+    assert (note.last, note.now) == (
+        LastAnswer("spent", None, "the answer broke off (ConnectionError)", "0xfeed"),
+        True,
+    )
     only_tells = Delivery(called(), found, lambda ask: noted.append(ask)).that_only_tells()
     only_tells.broke(ConnectionError("cut"))
     assert noted == [note]

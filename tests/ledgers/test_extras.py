@@ -24,6 +24,7 @@ NAMES = (
     "asynchronous",
     "beside",
     "bought",
+    "check",
     "close_ledger",
     "drift",
     "fresh",

@@ -101,7 +101,10 @@ class Twins(RuleBasedStateMachine):
         attempts, asked = self.living(), order(self.bought(bought, purse), *caps, *allowed, price=price, path=path)
         if sign == "before":
             asked = asked._replace(signed=self.signature())
+        looked = self.both(lambda ledger, which: ledger.check(asked))
         pair = self.both(lambda ledger, which: ledger.reserve(asked, attempts[which]))
+        if not (isinstance(pair[0], Hold) and pair[0].tries):  # what is claimed is no look's business
+            assert [isinstance(one, Hold) or type(one) for one in pair] == [one is None or type(one) for one in looked]
         if sign == "before" and isinstance(pair[0], Hold):
             assert pair[0].state == "signed"
             assert pair[0].tries or pair[0].used == pair[1].used

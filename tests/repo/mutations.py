@@ -97,7 +97,8 @@ TIME = "Its oracles measure neither time nor threads."
 NOT_IN_IT = "Its world has none of this: no proxy, other payee, quote, test money, scheme, vouched token or payment id."
 NOBODY_ASKED = "Nobody is asked in it: its buyers have no approver."
 GIVEN_AGAIN = "It takes a row whose number is given again, and a program that remembers the one before."
-NO_SOLANA = "Its chain is an EVM chain."
+SHORT_HISTORY = "Its Solana shows all that landed, in one page, and each payment of ours has its memo."
+HEALTHY = "Its endpoints of Solana are less than a minute behind, and answer in the same words before and after."
 NO_STOPS = "Nobody freezes in it, and a breaker is no budget."
 ONE_PRODUCT = "Its sellers sell one thing at each address, for one price, and speak no JSON-RPC."
 ONE_KEY = "Each of its keys is of one request, written off or not."
@@ -962,15 +963,74 @@ MUTATIONS = (
         "        if not page or _before(page[-1], signed):\n",
         "        if True:\n",
         ("tests/chains/test_solana_search.py",),
-        unseen=NO_SOLANA,
+        unseen=SHORT_HISTORY,
     ),
     Mutation(
-        "a hint's expiry without a margin",
+        "a slot that an endpoint told hides what landed",
+        "chains/solana_settlement.py",
+        "(memo is None and _before(entry, signed))",
+        "_before(entry, signed)",
+        ("tests/chains/test_solana_search.py",),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a hint's end without a margin",
         "chains/solana_settlement.py",
         "at > signed.expires + _MARGIN",
         "at > signed.expires",
         ("tests/chains/test_solana_search.py",),
-        unseen=NO_SOLANA,
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a hint's end by the clocks alone",
+        "chains/solana_settlement.py",
+        '        if standing != "past":\n',
+        '        if standing != "past" and type(last) is int:\n',
+        (
+            "tests/chains/test_solana_bounds.py",
+            "tests/promises/test_set_clocks_on_solana.py",
+            seed("solana", "memory", 2),
+        ),
+    ),
+    Mutation(
+        "a hint without a bound ends by the clocks",
+        "chains/solana_settlement.py",
+        '"past" if bounded and at > ',
+        '"past" if at > ',
+        ("tests/chains/test_solana_search.py", "tests/promises/test_set_clocks_on_solana.py"),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a node that has the blockhash of a hint is not heard",
+        "chains/solana_settlement.py",
+        "    if usable:\n",
+        "    if False:\n",
+        ("tests/chains/test_solana_search.py",),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a hint's bound takes the chain to stand still",
+        "chains/solana.py",
+        "math.ceil(max(0.0, steady() - latest.seen) * _SLOTS_A_SECOND)",
+        "0",
+        ("tests/chains/test_solana_bounds.py", "tests/chains/test_solana.py"),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a hint's bound takes no endpoint to be behind",
+        "chains/solana.py",
+        "+ passed + _BEHIND",
+        "+ passed",
+        ("tests/chains/test_solana_bounds.py", "tests/chains/test_solana.py"),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "a hint's bound stands still while the machine sleeps",
+        "guards/steady_clock.py",
+        "time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)",
+        "time.monotonic()",
+        ("tests/chains/test_solana.py",),
+        unseen=TIME,
     ),
     Mutation(
         "another chain's endpoint is believed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from x402_client.chains.solana import SolanaChain
 from x402_client.chains.tokens import Tokens
 from x402_client.core.asks import Ask, Fetch, SignatureGiven, SignMessage
 from x402_client.core.drive import run
+from x402_client.guards.steady_clock import steady
 from x402_client.model.money import Token
 from x402_client.model.networks import SOLANA_DEVNET
 from x402_client.model.offers import Offer
@@ -274,13 +274,34 @@ def test_a_warm_payment_asks_nobody() -> None:
     assert at.calls() == ["getLatestBlockhash"]
 
 
-def test_a_hint_saves_even_the_first_call() -> None:
-    this = offer(recentBlockhash=HINT)
+def test_a_hint_is_bounded_by_the_height_of_the_chain() -> None:
+    """The seller does not say until which height its hint is valid; nothing but a height proves that it is not."""
     with bench() as at:
-        signed = at.sign(this)
-    assert str(decode(signed).message.recent_blockhash) == HINT
-    assert at.calls() == []
-    assert signed.evidence["last_valid_height"] is None
+        signed = [at.sign(offer(recentBlockhash=hint)) for hint in (HINT, str(Pubkey(bytes([10]) * 32)))]
+    assert str(decode(signed[0]).message.recent_blockhash) == HINT
+    assert at.calls() == ["getLatestBlockhash"], "a warm payment asks nothing"
+    for one in signed:
+        assert one.evidence["last_valid_height"] is None
+        assert 300 <= one.evidence["height_bound"] <= 310
+        assert one.evidence["slot"] == 1
+
+
+@pytest.mark.parametrize("answer", [error(-1, "no"), result(None), result({"value": {"blockhash": 1}}), None])
+def test_a_hint_is_paid_without_an_endpoint_that_answers(answer: Answer | None) -> None:
+    with bench(getLatestBlockhash=answer or LATEST) as at:
+        if answer is None:
+            at.chain.rpc.urls = ()
+        signed = [at.sign(offer(recentBlockhash=HINT)) for _ in range(5)]
+    for one in signed:
+        assert str(decode(one).message.recent_blockhash) == HINT
+        assert (one.evidence["last_valid_height"], one.evidence["height_bound"]) == (None, None)
+    assert at.calls().count("getLatestBlockhash") <= 2, "in the way of one payment, and once more beside it"
+
+
+def test_a_hint_that_is_the_latest_blockhash_has_its_height() -> None:
+    with bench() as at:
+        signed = at.sign(offer(recentBlockhash=BLOCKHASH))
+    assert signed.evidence["last_valid_height"] == 150
 
 
 @pytest.mark.parametrize("hint", ["", "nonsense", 7, None, "0" * 44])
@@ -324,8 +345,8 @@ def test_version_1_has_no_hints() -> None:
 def test_a_hint_that_was_seen_long_ago_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     with bench() as at:
         at.sign(offer(recentBlockhash=HINT))
-        later = time.monotonic() + 31
-        monkeypatch.setattr(chain_module.time, "monotonic", lambda: later)
+        later = steady() + 31
+        monkeypatch.setattr(chain_module, "steady", lambda: later)
         signed = at.sign(offer(recentBlockhash=HINT))
     assert str(decode(signed).message.recent_blockhash) == BLOCKHASH
     assert signed.evidence["last_valid_height"] == 150

@@ -101,8 +101,3 @@ def next_for(hold: Hold, expired: bool) -> Next:
 def is_worn_out(hold: Hold) -> bool:
     """Return True if a payment was presented as often as a model should have it presented."""
     return hold.tries + 1 >= MOST_PRESENTED
-
-
-def name_of(error: X402Error) -> str:
-    """Return the name of the nearest class of ours. Faces join some with errors of their libraries."""
-    return next((kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__), "X402Error")

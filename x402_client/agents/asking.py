@@ -95,7 +95,7 @@ class HttpxAsker:
         for _ in range(_REDIRECTS + 1):
             with _telling(paid):
                 self._hosts.check(str(request.url))
-            response = self._client.send(request, stream=True, follow_redirects=False, **own)
+                response = self._client.send(request, stream=True, follow_redirects=False, **own)
             paid = outcome(response) or paid
             try:
                 if response.next_request is None:
@@ -130,7 +130,7 @@ class AsyncHttpxAsker:
         for _ in range(_REDIRECTS + 1):
             with _telling(paid):
                 await self._hosts.acheck(str(request.url))
-            response = await self._client.send(request, stream=True, follow_redirects=False, **own)
+                response = await self._client.send(request, stream=True, follow_redirects=False, **own)
             paid = outcome(response) or paid
             try:
                 if response.next_request is None:
@@ -171,7 +171,7 @@ class RequestsAsker:
             timeout=_REQUESTS_TIMEOUT,
         )  # fmt: skip
         paid = None
-        for _ in range(_REDIRECTS + 1):
+        for left in reversed(range(_REDIRECTS + 1)):
             paid = outcome(response) or paid
             try:
                 if response.next is None:
@@ -183,13 +183,16 @@ class RequestsAsker:
                         return _answer(response, response.status_code, start, paid)
             finally:
                 response.close()
-            request = response.next
-            with _telling(paid):
-                self._hosts.check(request.url)
-            settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
-            response = self._session.send(request, allow_redirects=False, timeout=_REQUESTS_TIMEOUT, **settings)
-        response.close()
+            if left:  # no request is sent whose answer would not be read: it may be paid for
+                response = self._led_on(response.next, paid)
         raise _too_many(paid)
+
+    def _led_on(self, request: Any, paid: Outcome | None) -> Any:
+        """Return the answer of the place that a redirect leads to."""
+        with _telling(paid):
+            self._hosts.check(request.url)
+            settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
+            return self._session.send(request, allow_redirects=False, timeout=_REQUESTS_TIMEOUT, **settings)
 
 
 class AiohttpAsker:

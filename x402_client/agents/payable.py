@@ -86,7 +86,7 @@ def payable_tool(
     _check_places(address, endpoint.arguments)
     function = endpoint.asynchronous() if endpoint.shop.is_async else endpoint.synchronous()
     told = _description(description, endpoint, _most(endpoint, origin), listing)
-    shape(function, _name(name, address, listing), told, endpoint.arguments)
+    shape(function, _name(name, address), told, endpoint.arguments)
     return function
 
 
@@ -221,7 +221,7 @@ def _method(given: str) -> str:
         raise ConfigurationError(f"payable_tool: {problem}") from None
 
 
-def _name(given: str | None, url: str, listing: Listing | None) -> str:
+def _name(given: str | None, url: str) -> str:
     if given is not None:
         if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z_]\w{0,63}", given, re.ASCII):
             raise ConfigurationError(f'name is a name of a function, like "weather", not {given!r:.80}.')

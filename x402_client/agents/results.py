@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
+from ..core.error_names import name_of
 from ..core.last_answer import place_led_to
 from ..errors import MoneyState, PaymentOutcomeUnknown, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
@@ -15,7 +16,7 @@ from ..model.money import Money
 from ..model.offers import Offer, Quote, words
 from ..policy import checks
 from ..receipts import outcome
-from .advice import Next, is_worn_out, name_of, next_after, next_after_break, next_after_status
+from .advice import Next, is_worn_out, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
 from .saying import said_to_a_model, without_code

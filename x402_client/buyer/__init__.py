@@ -7,8 +7,8 @@ if TYPE_CHECKING:
     from .allowance import Allowance, AllowanceBalance
     from .buyer import Buyer
     from .payers import Payer
+    from .reconciled import Reconciled
     from .scopes import Scope
-    from .settlement_reader import Reconciled
     from .wallet import Wallet
 
 __all__ = ["Allowance", "AllowanceBalance", "Buyer", "Payer", "Reconciled", "Scope", "Wallet"]
@@ -16,7 +16,7 @@ __all__ = ["Allowance", "AllowanceBalance", "Buyer", "Payer", "Reconciled", "Sco
 #: The module of each name. It is loaded when the name is asked for.
 _HOMES = {
     "Allowance": "allowance", "AllowanceBalance": "allowance", "Buyer": "buyer", "Payer": "payers",
-    "Reconciled": "settlement_reader", "Scope": "scopes", "Wallet": "wallet",
+    "Reconciled": "reconciled", "Scope": "scopes", "Wallet": "wallet",
 }  # fmt: skip
 
 if not TYPE_CHECKING:

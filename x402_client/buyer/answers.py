@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from ..core import Freezes, Past, SpentIn, asks
+from ..core import CheckOrder, Freezes, asks
 from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
 from ..guards.tracebacks import forget_frames
-from ..ledgers.extras import note, owed_in
+from ..ledgers.extras import check_order, note, owed_in
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.contract import ContractSigner
@@ -25,14 +25,11 @@ from .bought import abought_at, bought_at
 from .ends import ended, raise_if_delivered, without
 from .late_notes import running_loop
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
-from .past import ahistory, history
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import to_ask
 
 T = TypeVar("T")
-#: More payments than any ledger keeps.
-_ALL = 1_000_000
 
 
 class Answers:
@@ -59,7 +56,7 @@ class Answers:
         self._services.tell_news()
         return held
 
-    def _claim(self, question: asks.Claim) -> Any:
+    def _claim(self, question: asks.Claim | CheckOrder) -> Any:
         return raise_if_delivered(self._ledger(question))
 
     def _note(self, question: asks.Note) -> Any:
@@ -139,7 +136,7 @@ class AsyncAnswers:
         self._services.tell_news()
         return raise_if_delivered(held)
 
-    def _claim(self, question: asks.Claim) -> Any:
+    def _claim(self, question: asks.Claim | CheckOrder) -> Any:
         found = self._ledger(question)
         return self._claimed(found) if is_coming(found) else raise_if_delivered(found)
 
@@ -265,7 +262,7 @@ def _signature_given(signer: Any, returned: Any, read: Callable[[Any], bytes], s
 def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
     try:
         said = ask_approver()
-    except Exception as failure:
+    except BaseException as failure:  # the thread is ours, and ends here in any case
         return _approver_failed(failure)
     if said is True:
         return asks.Approved(True, 0.0)
@@ -273,7 +270,7 @@ def _judge_answer(ask_approver: Callable[[], Any]) -> asks.Approved:
     return asks.Approved(False, 0.0, remark)
 
 
-def _approver_failed(failure: Exception) -> asks.Approved:
+def _approver_failed(failure: BaseException) -> asks.Approved:
     log.warning("The approver failed", exc_info=failure)
     return asks.Approved(False, 0.0, f"The approver failed with {type(failure).__name__}: {failure}.", failure)
 
@@ -296,7 +293,7 @@ _LEDGER: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Note: lambda ledger, ask: note(ledger, ask.hold, ask.last),
     asks.AllowanceRecords: lambda ledger, ask: ledger.allowances(ask.purse, ask.accounts),
     Freezes: lambda ledger, ask: ledger.freezes(),
-    SpentIn: lambda ledger, ask: ledger.spent(ask.question),
+    CheckOrder: lambda ledger, ask: check_order(ledger, ask.order),
 }
 
 _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
@@ -319,12 +316,12 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._services.settlement.see(ask.hold, ask.funds),
     asks.Expired: Answers._expired,
     asks.Holds: Answers._holds,
-    Past: lambda self, ask: history(self._services, _ALL),
     asks.LeftAlone: lambda self, ask: self._services.breaker.until(ask.origin),
     **dict.fromkeys(_LEDGER, Answers._ledger),
     asks.Note: Answers._note,
     asks.Reserve: Answers._reserve,
     asks.Claim: Answers._claim,
+    CheckOrder: Answers._claim,
     asks.Close: lambda self, ask: self._services.ends.close(ask, self._services.tell),
     asks.LookLater: lambda self, ask: self._services.open_amounts.watch(
         ask.outcome, self._services.tell, ask.unresolved
@@ -348,11 +345,11 @@ _ASYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.LookNow: lambda self, ask: self._in_time(self._services.settlement.asee(ask.hold, ask.funds)),
     asks.Expired: AsyncAnswers._expired,
     asks.Holds: AsyncAnswers._holds,
-    Past: lambda self, ask: ahistory(self._services, _ALL),
     **dict.fromkeys(_LEDGER, AsyncAnswers._ledger),
     asks.Note: AsyncAnswers._note,
     asks.Reserve: AsyncAnswers._reserve,
     asks.Claim: AsyncAnswers._claim,
+    CheckOrder: AsyncAnswers._claim,
 }
 
 

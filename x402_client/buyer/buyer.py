@@ -186,7 +186,7 @@ class Buyer(PurseQuestions):
             self.services.show(event.problem, stacklevel=3)
         for remark in self.policy.remarks:
             self.services.show(remark, stacklevel=3)
-        for remark in settings.remarks(self.policy, self.endpoints, self.settle_timeout):
+        for remark in settings.remarks(self.policy, self.endpoints, self.settle_timeout, self.wallet.addresses):
             self.services.tell(Warned("", "", remark))
 
     def _rules(self, on_refusal: Literal["raise", "return"], terms_age: float, repeat: frozenset[str]) -> Rules:

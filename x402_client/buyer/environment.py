@@ -216,7 +216,7 @@ def endpoints(written: Iterable[str], called: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for one in written:
         network, equals, url = one.partition("=")
-        if not equals or ":/" in network:
+        if not equals or "/" in network:  # a URL, and its path may be a key
             raise ConfigurationError(f"{called} is written like base=https://..., and one entry names no network.")
         if re.search(r",[\w:-]+=https?://", url):
             raise ConfigurationError(f"{called} has a comma between two endpoints; put a blank there.")

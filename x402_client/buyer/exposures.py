@@ -38,6 +38,8 @@ from .wallet import Wallet
 _LATEST = 1_000
 #: The most networks and tokens that are looked at without a payment by Permit2, and the seconds that one may take.
 _NETWORKS, _TOKENS, _SECONDS = 12, 50, 4.0
+#: Seconds after its end at which a permit is not shown any more, though no chain was asked.
+_UNSEEN = 3_600
 
 
 class _Place(NamedTuple):
@@ -198,10 +200,6 @@ def _over(hold: Hold, seen: Looked) -> Flow[bool]:
         return True
     # Without the chain's word, it is over some time after its end by our clock.
     return seen.time is None and time.time() > signed.expires + _UNSEEN
-
-
-#: Seconds after its end at which a permit is not shown any more, though no chain was asked.
-_UNSEEN = 3_600
 
 
 def _permit(place: _Place, hold: Hold) -> Exposure:

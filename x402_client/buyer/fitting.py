@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..core import Call, Flow, Freezes, Holds, LeftAlone, Past, Rules, SpentIn, known_purchase, order_of, paused
-from ..errors import OverLimit, PaymentOutcomeUnknown, PaymentRefused, X402Error
-from ..ledgers.refusals import Exceeded, already_paid, another_wallet, check_frozen, check_key, over_limit
-from ..ledgers.windows import Window
+from ..core import Call, CheckOrder, Flow, Freezes, LeftAlone, Rules, known_purchase, order_of, paused
+from ..errors import AlreadyPaid, PaymentOutcomeUnknown, PaymentRefused, X402Error
+from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
-from ..model.budgets import WINDOWS, Cap, is_request_account
-from ..model.holds import Hold, Order, Purchase, Spending
-from ..model.hosts import Pattern
-from ..model.money import Money
+from ..model.budgets import Cap, is_request_account
+from ..model.holds import Busy
 
 if TYPE_CHECKING:
     from ..model.offers import Offer, Quote
@@ -33,7 +28,7 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
         found = yield from _refusal(call, choice, rules)
     except Exception:  # the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
-    if found is not None:
+    if found is not None and found.hold is None:
         found.offer = choice
     return replace(quote, refusal=found)
 
@@ -41,86 +36,31 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
 def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
     """Return the first refusal, in the order in which a payment meets them."""
     purchase = yield from known_purchase(call, rules)
+    order = order_of(call, purchase, choice, rules)
     try:
-        check_frozen((yield from Freezes()), purchase)
-        if purchase.keyed:
-            _check_key(purchase, (*(yield from Holds()), *(yield from Past())))
-        yield from _check_caps(order_of(call, purchase, choice, rules), rules)
-    except (PaymentRefused, PaymentOutcomeUnknown) as refusal:
+        check_frozen((yield from Freezes()), purchase)  # a ledger may have no ``check``
+        busy = yield from CheckOrder(order._replace(caps=tuple(cap for cap in order.caps if _refuses(cap, rules))))
+        if busy is not None:
+            raise _in_flight(busy)
+    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
     until = yield from LeftAlone(call.origin)
     return None if until is None else paused(call.origin, until)
 
 
-def _check_key(purchase: Purchase, payments: Iterable[Hold]) -> None:
-    """Raise what a payment under this key meets: another request or wallet, a delivery, a call that is under way."""
-    known = next((hold for hold in payments if hold.purchase.id in purchase.names), None)
-    if known is None:
-        return
-    check_key(known, purchase)
-    if known.in_flight or known.state == "reserved":
-        raise PaymentOutcomeUnknown(
-            f"Another attempt at the same purchase may still be running: its payment {known.id} is in flight. Nothing "
-            "is sent under its key until it ended.",
-            hold=known.shown,
-        )
-    if known.state == "signed" and not purchase.is_paid_by(known.payer):
-        raise another_wallet(known)
-    if known.state == "delivered":
-        raise already_paid(known.told)
+def _refuses(cap: Cap, rules: Rules) -> bool:
+    """Return True for a budget that is not looked at elsewhere.
+
+    Allowances were looked at before, and an approver is asked about the same request.
+    """
+    return allowance_name(cap.account) is None and not (is_request_account(cap.account) and rules.can_ask)
 
 
-def _check_caps(order: Order, rules: Rules) -> Flow[None]:
-    """Raise the refusal of a ledger that counts the order in each of its budgets."""
-    now, exceeded, payments = time.time(), list[Exceeded](), tuple[Hold, ...]()
-    for cap in order.caps:
-        if allowance_name(cap.account) is not None or (is_request_account(cap.account) and rules.can_ask):
-            continue  # allowances were looked at before, and an approver is asked about the same request
-        counted = None
-        if cap.currency is not None:
-            counted = yield from SpentIn(Spending(cap.account, cap.window, cap.currency, rules.purse))
-            if counted + order.price.units <= cap.most:
-                continue
-        payments = payments or (*(yield from Holds()), *(yield from Past()))
-        exceeded += _exceeded(cap, counted, order, payments, now)
-    if exceeded:
-        raise over_limit(order, exceeded, now)
-
-
-def _exceeded(cap: Cap, counted: int | None, order: Order, payments: Iterable[Hold], now: float) -> Iterator[Exceeded]:
-    """Give the budget if the order exceeds it. ``counted`` is None for a number of payments: they are counted here."""
-    asked = 1 if counted is None else order.price.units
-    window = _window(cap, order.purchase, payments)
-    listed = window.roll(now)
-    counted = listed if counted is None else counted
-    over = counted + asked - cap.most
-    if over <= 0:
-        return
-    # What the ledger counts and no longer lists is older than all that it lists: it rolls away first.
-    fits_at = window.fits_at(over - max(0, counted - listed))
-    if fits_at is None and asked <= cap.most and WINDOWS[cap.window] is not None:
-        raise OverLimit(
-            f"{order.price} for {order.purchase.url} would exceed the limit of {cap}: "
-            f"{Money.of_units(counted, order.price.currency)} of it is counted. It fits again once older payments left "
-            "the window; a higher limit in the Policy allows it. Nothing was paid.",
-            limit=Money.of_units(cap.most, order.price.currency),
-            asked=order.price,
-            spent=Money.of_units(counted, order.price.currency),
-            host=cap.host,
-            window=cap.window,
-            offer=order.offer,
-        )
-    yield Exceeded(cap, counted, fits_at)
-
-
-def _window(cap: Cap, purchase: Purchase, payments: Iterable[Hold]) -> Window:
-    """Return the payments that count in a cap's account, as a rolling window."""
-    window, is_request = Window(WINDOWS[cap.window]), is_request_account(cap.account)
-    host = Pattern.parse(cap.account) if cap.account and not is_request else None
-    for hold in sorted(payments, key=lambda hold: hold.created):
-        counts = cap.currency is None or hold.price.currency == cap.currency
-        counts = counts and (host is None or host.matches(hold.purchase.origin))
-        if counts and (not is_request or hold.purchase.id == purchase.id):
-            window.add(1 if cap.currency is None else hold.price.units, hold.created)
-    return window
+def _in_flight(busy: Busy) -> PaymentOutcomeUnknown:
+    known = busy.hold
+    return PaymentOutcomeUnknown(
+        f"Another attempt at the same purchase may still be running: its payment {known.id} is in flight. Nothing is "
+        "sent under its key until it ended.",
+        hold=known.shown,
+    )

@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from ..core.next_step import case_of, next_step
 from ..errors import ConfigurationError, PaymentRefused
+from ..ledgers.extras import ALL_PAYMENTS
 from ..model.holds import Hold
 from ..model.offers import words
 from .ends import ended, with_waiting, without
 from .ledger_calls import acall_ledger, call_ledger
 from .services import Services
 
-#: The most purchases that are looked through for those of one allowance. No ledger that ships keeps more.
-_ALL = 100_000
 #: The fewest characters of an id that name a purchase.
 SHORTEST_ID = 4
 
@@ -100,7 +99,7 @@ def _sizes(limit: int, account: str | None) -> Iterator[int]:
         yield max(0, limit)
         return
     size = limit
-    while size < _ALL:
+    while size < ALL_PAYMENTS:
         yield size
         size *= 10
-    yield max(_ALL, limit)
+    yield max(ALL_PAYMENTS, limit)

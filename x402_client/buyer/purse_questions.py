@@ -10,7 +10,7 @@ from ..core.delivery import NO_COURIER
 from ..core.drive import arun, run
 from ..core.ports import Ledger
 from ..core.reclaim import reclaim
-from ..errors import PaymentRefused
+from ..errors import ConfigurationError, PaymentRefused
 from ..events import WrittenOff
 from ..ledgers.extras import owed_in
 from ..model.exposures import Exposure
@@ -23,8 +23,10 @@ from .answers import Answers, AsyncAnswers
 from .budget_questions import Remaining, counted, question
 from .freezes import freeze_name, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
+from .reconciled import Reconciled, not_asked
 from .services import Services
-from .settlement_reader import Reconciled, alearn, learn, not_asked, to_ask
+from .settings import is_async
+from .settlement_reader import alearn, learn, to_ask
 
 
 class PurseQuestions:
@@ -133,6 +135,8 @@ class PurseQuestions:
         Payments that did not settle are given back to the budgets, and what was not taken of a ceiling. Those that have
         not expired are listed, and those that a call is paying at this moment.
         """
+        if is_async(self.reader.read):
+            raise ConfigurationError("This buyer's reader is async; use areconcile, the async twin of the method.")
         holds = past.open_holds(self.services)
         found = not_asked(holds)
         owed = call_ledger(self.ledger, owed_in, self.purse)

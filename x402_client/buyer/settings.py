@@ -20,7 +20,7 @@ from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, shor
 from ..model.offers import words
 from ..policy.checks import flag, is_unicode
 from ..policy.limits import Limit
-from ..policy.oversights import oversights
+from ..policy.oversights import oversights, without_key
 from ..policy.policy import Policy
 from .ledger_calls import call_ledger
 from .wallet import Wallet
@@ -73,8 +73,8 @@ def _opened(given: Any, must_exist: bool) -> Ledger:
         if given == ":memory:":
             if must_exist:
                 raise ConfigurationError(
-                    "must_exist=True needs a ledger that outlives the program, and one in memory never does; pass a "
-                    "path, redis://... or postgresql://..."
+                    "must_exist=True (or X402_MUST_EXIST=1) needs a ledger that outlives the program, and one in "
+                    "memory never does; pass a path, redis://... or postgresql://..."
                 )
             from ..ledgers.memory import MemoryLedger
 
@@ -115,8 +115,8 @@ def _check_used_before(found: Ledger) -> None:
     if is_fresh(found):
         raise LedgerUnavailable(
             f"There was no ledger at {name_of(found)} before: its budgets would start at zero, and must_exist=True "
-            "refuses that. Mount or name the ledger that was used before; for the very first use, leave must_exist out "
-            "once. Nothing is paid."
+            "(or X402_MUST_EXIST=1) refuses that. Mount or name the ledger that was used before; for the very first "
+            "use, leave that out once. Nothing is paid."
         )
 
 
@@ -173,10 +173,15 @@ def chains(given: Mapping[str, str | Iterable[str]] | None, http_hosts: Iterable
     return Endpoints(named, public=given is None or bool(named))
 
 
-def remarks(policy: Policy, endpoints: Endpoints, settle_timeout: float | None) -> Iterator[str]:
-    """Yield what the user should hear of these settings."""
+def remarks(
+    policy: Policy, endpoints: Endpoints, settle_timeout: float | None, families: Iterable[str]
+) -> Iterator[str]:
+    """Yield what the user should hear of these settings. ``families`` are those for which the wallet has keys."""
     yield from policy.remarks
     yield from oversights(policy)
+    lacking = without_key(policy, tuple(families))
+    if lacking:
+        yield lacking
     blind = () if endpoints.none else _blind(policy, endpoints)
     if endpoints.none:
         yield _NO_CHAIN
@@ -234,9 +239,8 @@ def _check_purse(name: str, found: Ledger) -> None:
     if others:
         raise LedgerUnavailable(
             f"Purse {words(name, 60)!r} was never used in the ledger {name_of(found)}: its budgets would start at "
-            f"zero, and must_exist=True refuses that. {meant_purse(known or (), name)}Used there: {others}. Correct "
-            "the name; to begin a new purse on purpose, leave must_exist (or X402_MUST_EXIST) out once. Nothing is "
-            "paid."
+            f"zero, and must_exist=True (or X402_MUST_EXIST=1) refuses that. {meant_purse(known or (), name)}Used "
+            f"there: {others}. Correct the name; to begin a new purse on purpose, leave that out once. Nothing is paid."
         )
 
 

@@ -6,11 +6,9 @@ import inspect
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from typing import Any
 
 from ..core.asks import Seen
-from ..core.last_answer import shown_by_chain
 from ..model.holds import MARGIN, Fate, Hold, Settled
 from .looks import Looks, ended
 from .settings import is_async
@@ -25,51 +23,6 @@ _REST = 60.0
 _SLOW = 1.0
 #: Answers that may give budget back, as a charge of a ceiling does.
 _MAKE_ROOM = ("not_settled", "one_says_not")
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Reconciled:
-    """The result of ``reconcile``: each payment that was asked about, by the answer, and those not yet expired.
-
-    Attributes:
-        released: Payments that did not settle. They were given back to the budgets.
-        settled: Payments that settled. They are spent.
-        unknown: Payments of which the chain could not be asked, or could not tell.
-        live: Payments that have not expired by the chain's own clock.
-        not_expired: Unresolved payments that have not expired by this machine's clock. The chain was asked about
-            ceilings alone, and showed nothing of these.
-        in_flight: Payments that a call is making at this moment. They count, and the chain was not asked.
-    """
-
-    released: tuple[Hold, ...] = ()
-    settled: tuple[Hold, ...] = ()
-    unknown: tuple[Hold, ...] = ()
-    live: tuple[Hold, ...] = ()
-    not_expired: tuple[Hold, ...] = ()
-    in_flight: tuple[Hold, ...] = ()
-
-    def __repr__(self) -> str:
-        found = {name: len(getattr(self, name)) for name in ("released", "settled", "unknown", "live")}
-        if self.not_expired:
-            found["not expired"] = len(self.not_expired)
-        if self.in_flight:
-            found["in flight"] = len(self.in_flight)
-        return f"<Reconciled: {', '.join(f'{count} {name}' for name, count in found.items())}>"
-
-    def with_one(self, hold: Hold, answer: Settled) -> Reconciled:
-        """Return a copy with one more hold, filed by its answer.
-
-        Args:
-            hold: The payment.
-            answer: The chain's answer about it.
-        """
-        others = tuple(one for one in self.not_expired if one.id != hold.id)
-        if answer == "not_settled":
-            released = (*self.released, hold.but(state="released", money="untouched"))
-            return replace(self, released=released, not_expired=others)
-        is_open = answer == "settled" and hold.state == "signed"
-        found = shown_by_chain(hold) if is_open else hold.but(money="spent" if answer == "settled" else hold.money)
-        return replace(self, **{answer: (*getattr(self, answer), found)}, not_expired=others)
 
 
 class Reader:
@@ -231,8 +184,10 @@ def fate_of(reader: Any, hold: Hold, answer: Settled) -> Fate:
     """Return the fate that a reader's answer means for a payment.
 
     The rule: "A single witness's 'not settled' gives back, in a window, no more than that window's tightest overall
-    limit"; "a `reader=` of the user's own is the user's word".
+    limit"; "a `reader=` of the user's own is the user's word". Nothing that is told later takes back that it settled.
     """
+    if answer == "not_settled" and _is_settled(hold):
+        return "open"
     if answer == "unknown":
         return "early" if expired_recently(hold) else "unknown"
     return "one_says_not" if answer == "not_settled" and _is_one_witness(reader, hold) else answer
@@ -258,7 +213,9 @@ async def alearn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
     import anyio.to_thread
 
     if is_async(reader.read):
-        return hold, fate_of(reader, hold, await aread(reader, hold)) if has_expired(hold) else "open"
+        if not has_expired(hold) or _is_settled(hold):
+            return hold, "open"
+        return hold, fate_of(reader, hold, await aread(reader, hold))
     return await anyio.to_thread.run_sync(learn, reader, hold, abandon_on_cancel=True)
 
 
@@ -322,15 +279,6 @@ def early(hold: Hold) -> bool:
     """Return True if it is too early to ask about a hold: it is unresolved, and can settle yet."""
     unresolved = hold.state == "signed" and not hold.in_flight and hold.money != "spent"
     return unresolved and not due(hold)
-
-
-def not_asked(holds: Iterable[Hold]) -> Reconciled:
-    """Return those about which the chain is not asked: they have not expired, or are in flight."""
-    listed = list(holds)
-    return Reconciled(
-        not_expired=tuple(hold.told for hold in listed if early(hold)),
-        in_flight=tuple(hold.told for hold in listed if is_in_flight(hold)),
-    )
 
 
 def expired_recently(hold: Hold) -> bool:

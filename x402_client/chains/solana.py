@@ -2,13 +2,17 @@
 
 A blockhash is valid for 150 slots, 60 to 90 seconds. Each is used for a third of that. The next one is fetched in the
 background while the last is still good, so only the first payment waits for the chain.
+
+A seller's hint comes without the last height at which it is valid. A bound on it is known all the same: a hint is no
+newer than the chain was when it came, and the chain is no further than its last known height and the slots that can
+have passed since, by a clock that cannot be set.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +20,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ChainUnavailable, X402Error
 from ..guards.forks import in_each_child
+from ..guards.steady_clock import steady
 from .rpc import Rpc
 
 T = TypeVar("T")
@@ -25,6 +30,14 @@ LIFE_SECONDS = 90
 _REFRESH_AFTER, _USED_FOR = 12.0, 25.0
 #: Sellers' hints that are remembered, and seconds for which one is used.
 _HINTS, _HINT_USED_FOR = 256, 30.0
+#: Seconds after which it is asked anew how far the chain is: beside a payment with a hint, and in its way.
+_TIP_RENEWED_AFTER, _TIP_USED_FOR = 30.0, 60.0
+#: Seconds that a payment with a hint waits for that answer, and for which none waits after one waited in vain.
+_TIP_PATIENCE, _TIP_REST = 3.0, 60.0
+#: Slots that pass in a second, at the very most: the chain is made for 2.5.
+_SLOTS_A_SECOND = 5
+#: Slots by which the endpoint that was asked may be behind. A node that is further behind calls itself unhealthy.
+_BEHIND = 150
 
 
 class Blockhash(NamedTuple):
@@ -33,8 +46,10 @@ class Blockhash(NamedTuple):
     value: str
     last_valid_height: int | None
     seen: float
-    #: The chain's slot when it returned this one. None for a seller's hint.
+    #: A slot that the chain had reached before a payment with it is signed. None: not known.
     slot: int | None = None
+    #: A height that the last valid one of a seller's hint is not above. None: not known.
+    height_bound: int | None = None
 
 
 class Mint(NamedTuple):
@@ -50,6 +65,7 @@ class SolanaChain:
     def __init__(self, rpc: Rpc) -> None:
         self.rpc = rpc
         self._latest: Blockhash | None = None
+        self._in_vain_until = -math.inf
         in_each_child(self, SolanaChain._start_anew)
         self._mints: dict[str, Mint] = {}
         self._hints: OrderedDict[str, float] = OrderedDict()
@@ -62,7 +78,7 @@ class SolanaChain:
     def blockhash(self) -> Blockhash | None:
         """Return the latest usable blockhash, without asking the chain. Renew an ageing one in the background."""
         latest = self._latest
-        age = time.monotonic() - latest.seen if latest else _USED_FOR
+        age = steady() - latest.seen if latest else _USED_FOR
         if age >= _USED_FOR:
             return None
         if age >= _REFRESH_AFTER:
@@ -75,7 +91,7 @@ class SolanaChain:
 
     def fresh_hint(self, value: str) -> Blockhash | None:
         """Return a seller's hint, unless it is known to be old. Some sellers give the same one for minutes."""
-        now = time.monotonic()
+        now = steady()
         with self._lock:
             first = self._hints.setdefault(value, now)
             while len(self._hints) > _HINTS:
@@ -84,6 +100,37 @@ class SolanaChain:
         if latest is not None and latest.value == value:
             return latest if now - latest.seen < _USED_FOR else None
         return Blockhash(value, None, first) if now - first < _HINT_USED_FOR else None
+
+    def needs_tip(self) -> bool:
+        """Return True if it has to be asked how far the chain is, to bound a hint. Renew what ages in the background.
+
+        Where no endpoint is known, or none answered a moment ago, nothing is asked: a hint can be paid without.
+        """
+        now, latest = steady(), self._latest
+        if not self.rpc.urls or now < self._in_vain_until:
+            return False
+        age = now - latest.seen if latest else _TIP_USED_FOR
+        if _TIP_RENEWED_AFTER <= age < _TIP_USED_FOR:
+            self._renew()
+        return age >= _TIP_USED_FOR
+
+    def fetch_tip(self) -> None:
+        """Ask how far the chain is. Payments that ask at the same time share one answer; without one they go on."""
+        if self.needs_tip():
+            with contextlib.suppress(X402Error):
+                self._shared("tip", self._fetch_tip)
+
+    def bounded(self, hint: Blockhash) -> Blockhash:
+        """Return a hint that was just given, with what is known of its last valid height. An old tip bounds it, too."""
+        latest = self._latest
+        if latest is None or hint.last_valid_height is not None:
+            return hint
+        if latest.value == hint.value:
+            return latest
+        assert latest.last_valid_height is not None
+        passed = math.ceil(max(0.0, steady() - latest.seen) * _SLOTS_A_SECOND)
+        bound = latest.last_valid_height + passed + _BEHIND
+        return Blockhash(hint.value, None, hint.seen, latest.slot, bound)
 
     def mint(self, address: str) -> Mint | None:
         """Return a mint if it is known, without asking the chain."""
@@ -110,14 +157,22 @@ class SolanaChain:
             raise ChainUnavailable("The endpoint's answer about token accounts makes no sense.")
         return [_token_balance(value) for value in values]
 
-    def _fetch_blockhash(self) -> Blockhash:
-        asked = time.monotonic()
-        answer = self.rpc.call("getLatestBlockhash", {"commitment": "confirmed"})
+    def _fetch_tip(self) -> Blockhash:
+        try:
+            return self._fetch_blockhash(_TIP_PATIENCE, once=True)
+        except X402Error:
+            self._in_vain_until = steady() + _TIP_REST
+            self._renew()  # with more patience, and nothing waits for it
+            raise
+
+    def _fetch_blockhash(self, seconds: float | None = None, once: bool = False) -> Blockhash:
+        asked = steady()
+        answer = self.rpc.call("getLatestBlockhash", {"commitment": "confirmed"}, seconds=seconds, once=once)
         found = self._value(answer)
         value, height = found.get("blockhash"), found.get("lastValidBlockHeight")
         context = answer.get("context")
         slot = context.get("slot") if isinstance(context, dict) else None
-        if not isinstance(value, str) or not isinstance(height, int):
+        if not isinstance(value, str) or type(height) is not int:
             raise ChainUnavailable("The endpoint's answer about the latest blockhash makes no sense.")
         self._latest = Blockhash(value, height, asked, slot if type(slot) is int else None)
         return self._latest
@@ -147,8 +202,9 @@ class SolanaChain:
     def _renew_quietly(self) -> None:
         # A failure here does no harm: a payment that finds no usable blockhash asks itself, and says what failed.
         try:
-            with contextlib.suppress(X402Error):
-                self._shared("blockhash", self._fetch_blockhash)
+            self._shared("blockhash", self._fetch_blockhash)
+        except X402Error:
+            self._in_vain_until = steady() + _TIP_REST
         finally:
             self._renewing = False
 

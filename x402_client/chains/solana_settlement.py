@@ -8,7 +8,7 @@ from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
 from .rpc_answers import Garbage, text
 
-#: Seconds past a payment's expiry, by the chain's clock, if its last valid height is not known.
+#: Seconds past a payment's expiry, by the chain's clock, if only a bound on its last valid height is known.
 _MARGIN = 60
 #: Seconds before its expiry at which a payment was certainly not made yet, even if the local clock is wrong.
 _WELL_BEFORE = 6 * 3600
@@ -58,21 +58,42 @@ def _remembers(rpc: Rpc, signed: Authorization) -> bool:
 def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "live", "unknown"]:
     """Return "past" if the chain's own clock is past the payment's expiry for good, or "live" if it is before."""
     last = signed.evidence.get("last_valid_height")
-    if isinstance(last, int):
-        if _height(rpc, "finalized") > last:
-            return "past"
-        return "unknown" if _height(rpc, "processed") > last else "live"
-    # The last valid height of a seller's hint is not known. The chain says whether the blockhash is still valid. A node
-    # that never saw it says no as well, so the chain's clock has to be well past the payment's expiry too.
+    highest = last if type(last) is int else signed.evidence.get("height_bound")
+    if type(highest) is int:
+        standing = _by_height(rpc, highest)
+        if standing != "past":
+            return standing
+    # An endpoint that told a wrong height before the payment was signed is contradicted by one that has the blockhash.
     options = {"commitment": "processed", "minContextSlot": slot}
     found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
     usable = found.get("value") if isinstance(found, dict) else None
-    at = rpc.call("getBlockTime", slot)
-    if type(usable) is not bool or type(at) is not int:
+    if type(usable) is not bool:
         raise Garbage
-    if usable or at <= signed.expires:
+    if usable:
         return "live"
-    return "past" if at > signed.expires + _MARGIN else "unknown"
+    return "past" if type(last) is int else _of_a_hint(rpc, signed, slot, type(highest) is int)
+
+
+def _of_a_hint(rpc: Rpc, signed: Authorization, slot: int, bounded: bool) -> Literal["past", "live", "unknown"]:
+    """Return how a payment with a seller's hint stands, on a node that says that it has no such valid blockhash.
+
+    A node that never saw it says so, too, and one that was far behind as the bound was made could be past that too
+    early. So the chain's clock has to be well past the payment's expiry. That alone is never enough, as the expiry is
+    of the local clock, which "decides when to ask, never the answer". Without a bound absence proves nothing.
+    """
+    at = rpc.call("getBlockTime", slot)
+    if type(at) is not int:
+        raise Garbage
+    if at <= signed.expires:
+        return "live"
+    return "past" if bounded and at > signed.expires + _MARGIN else "unknown"
+
+
+def _by_height(rpc: Rpc, last: int) -> Literal["past", "live", "unknown"]:
+    """Return "past" if the last valid height is behind what is final."""
+    if _height(rpc, "finalized") > last:
+        return "past"
+    return "unknown" if _height(rpc, "processed") > last else "live"
 
 
 def _height(rpc: Rpc, commitment: str) -> int:
@@ -98,9 +119,11 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
         if not isinstance(page, list):
             raise Garbage
         for entry in page:
-            if not _may_be_it(entry, signed):
-                continue
+            if not isinstance(entry, dict):
+                raise Garbage
             memo = _memo(entry, signed, own)
+            if entry.get("err") is not None or (memo is None and _before(entry, signed)):
+                continue
             lookups += memo is None
             if lookups > _LOOKUPS:
                 raise Garbage
@@ -110,13 +133,6 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
             return None
         before = {"before": text(page[-1], "signature")}
     raise Garbage  # there is more traffic than is looked through, so absence is not proven
-
-
-def _may_be_it(entry: Any, signed: Authorization) -> bool:
-    """Return True if an entry did not fail and is not older than the payment."""
-    if not isinstance(entry, dict):
-        raise Garbage
-    return entry.get("err") is None and not _before(entry, signed)
 
 
 def _memo(entry: dict[str, Any], signed: Authorization, own: str) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -57,27 +57,34 @@ def known_balances(wallet: Wallet, names: Sequence[str], rpc: tuple[str, ...], p
     named = settings.endpoints(endpoints(rpc), policy.http_hosts)
     networks = [_reachable(name, named) for name in names] or usual_networks(wallet, named)
     with waiting("Asking the chains"):
-        found = look(wallet, tokens_on(networks, policy), Endpoints(named), _PATIENCE)
+        found = look(wallet, tokens_on(networks, policy), Endpoints(named), _PATIENCE)()
     _tell(found, as_json)
 
 
-def look(wallet: Wallet, tokens: Sequence[Token], reader: Endpoints, seconds: float) -> list[Held]:
-    """Ask all chains at once what the wallet holds, for at most ``seconds``."""
+def look(wallet: Wallet, tokens: Sequence[Token], reader: Endpoints, seconds: float) -> Callable[[], list[Held]]:
+    """Begin to ask all chains at once what the wallet holds.
+
+    Return a function that waits for the answers, until ``seconds`` from now.
+    """
+    until = time.monotonic() + seconds
     mine = [(token, owner) for token in tokens if (owner := owner_of(wallet, token)) is not None]
     answers: SimpleQueue[Held] = SimpleQueue()
     for network in dict.fromkeys(token.network for token, _ in mine):
         asked = [one for one in mine if one[0].network == network]
         # Daemons: a chain that stays silent must not keep the command from ending.
         Thread(target=_look_at, args=(reader, asked, answers), daemon=True).start()
-    found: dict[Token, Held] = {}
-    until = time.monotonic() + seconds
-    while len(found) < len(mine):
-        try:
-            held = answers.get(timeout=max(0.0, until - time.monotonic()))
-        except Empty:
-            break
-        found[held.token] = held
-    return [found.get(token) or Held(token, owner, None, _late(token.network, seconds)) for token, owner in mine]
+
+    def answered() -> list[Held]:
+        found: dict[Token, Held] = {}
+        while len(found) < len(mine):
+            try:
+                held = answers.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                break
+            found[held.token] = held
+        return [found.get(token) or Held(token, owner, None, _late(token.network, seconds)) for token, owner in mine]
+
+    return answered
 
 
 def _look_at(reader: Endpoints, asked: list[tuple[Token, str]], answers: SimpleQueue[Held]) -> None:

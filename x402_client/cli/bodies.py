@@ -21,6 +21,16 @@ class Unwritable(OSError):
     """Failure to write the body of an answer."""
 
 
+def file_trouble(failure: OSError) -> str:
+    """Return what could not be done: the body was not written, or another file cannot be used."""
+    what = (
+        "The body cannot be written"
+        if isinstance(failure, Unwritable)
+        else f"{failure.filename or 'A file'} cannot be used"
+    )
+    return f"{what}: {failure.strerror or failure}."
+
+
 class BodyWriter:
     """A writer of one body. Where the body ends amid a line of the screen, it begins a new one for what follows."""
 

@@ -72,7 +72,7 @@ def buying(
     new = ledger is None and _is_new(choices.ledger)
     found = wallets.find(choices.wallet, choices.passphrase_file, choices.unlock_now, unlock_if_known=new)
     if ledger is None and found.no_wallet:
-        ledger = ledger_for_looking(choices.ledger, choices.purse).port
+        ledger = ledger_for_looking(choices).port
     if ledger is None and new and found.is_locked and not choices.must_exist:
         ledger = _made_later(choices.ledger)
     buyer = Buyer(
@@ -84,7 +84,7 @@ def buying(
         rpc=endpoints(choices.rpc) or None,
         approve=approve or (None if policy.approve_above is None else _NoApprover()),
         approve_timeout=approve_timeout,
-        on_event=on_event or _say_warning,
+        on_event=on_event or say_warning,
     )
     try:
         yield buyer, found
@@ -159,25 +159,28 @@ class LedgerForLooking:
     problem: str = ""
 
 
-def ledger_for_looking(named: str | None, purse: str) -> LedgerForLooking:
+def ledger_for_looking(choices: Choices) -> LedgerForLooking:
     """Return the ledger if there is one, else an empty one in memory.
 
     So a question about prices makes no file and no purse, and works on a read-only disk.
     """
-    empty = settings.ledger(":memory:")
+    empty, named, purse = settings.ledger(":memory:"), choices.ledger, choices.purse
     try:
         path = ledger_file(named)
     except LedgerUnavailable as problem:
         # Without a home no ledger was ever used there.
-        return LedgerForLooking(empty, (), "" if named is None else in_own_words(str(problem.args[0])))
+        return LedgerForLooking(
+            empty, (), "" if named is None and not choices.must_exist else in_own_words(str(problem.args[0]))
+        )
     from ..ledgers.sqlite import check_usable, is_there
 
     try:
         if path is not None and not is_there(path):
             if named != ":memory:":
                 check_usable(path)
-            return LedgerForLooking(empty)
-        port = settings.ledger(named if path is None else path)
+            if not choices.must_exist:
+                return LedgerForLooking(empty)
+        port = ledger_that_is_there(choices, path)
         frozen = tuple(call_ledger(port, lambda ledger: ledger.freezes()))
         known = () if path is not None else call_ledger(port, purses_of) or ()
         unused = path is None and purse not in known
@@ -186,6 +189,15 @@ def ledger_for_looking(named: str | None, purse: str) -> LedgerForLooking:
         return LedgerForLooking(empty if unused else port, frozen)
     except LedgerUnavailable as problem:
         return LedgerForLooking(empty, (), in_own_words(str(problem.args[0])))
+
+
+def ledger_that_is_there(choices: Choices, path: Path | None) -> Any:
+    """Open the ledger of these options. Where it has to exist, refuse what a payment would refuse. Nothing is made."""
+    port = settings.ledger(choices.ledger if path is None or choices.ledger == ":memory:" else path, choices.must_exist)
+    if choices.must_exist:
+        settings.purse(choices.purse, port)
+        call_ledger(port, lambda ledger: ledger.holds(choices.purse))  # a server refuses when it is first asked
+    return port
 
 
 def check_can_begin(port: Any) -> None:
@@ -252,8 +264,8 @@ def number(money: Money) -> str:
     return str(money).partition(" ")[0]
 
 
-def _say_warning(event: Event) -> None:
-    """Say what is to be heard of a buyer's settings."""
+def say_warning(event: Event) -> None:
+    """Say what is to be heard of a buyer's settings, and of its ledger."""
     if isinstance(event, Warned) and not event.method:
         say(words(in_own_words(event.problem), 500), "yellow")
 

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ledgers.urls import scheme_of
+
 _LEDGER_COMMAND = re.compile(r"`(x402 ledger(?: ([a-z-]+)[^`]*)?)`")
 #: Ledger commands that concern every purse.
 _OF_ALL = ("freeze", "unfreeze", "freezes", "accept")
@@ -79,10 +81,15 @@ def typed(named: str | None, purse: str) -> str:
     """Return the options that name this ledger and purse in a command to type next; "" if the command finds both."""
     more = []
     if named is not None and named != os.environ.get("X402_LEDGER"):
-        more += ["--ledger", "..." if "@" in named else shlex.quote(named)]  # a URL may hold a password
+        more += ["--ledger", "..." if _may_be_secret(named) else shlex.quote(named)]
     if purse != (os.environ.get("X402_PURSE") or "default"):
         more += ["--purse", shlex.quote(purse)]
     return "".join(f" {word}" for word in more)
+
+
+def _may_be_secret(named: str) -> bool:
+    """Return True if a ledger's name may hold a password: before its host, or among the options of a URL."""
+    return "@" in named or (scheme_of(named) is not None and "password" in named.lower())
 
 
 def wallet_option() -> str:

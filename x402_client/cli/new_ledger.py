@@ -65,6 +65,10 @@ class NewLedger(SqliteLedger):
         """Claim the unresolved hold of a purchase: there is none before the file is there."""
         return super().claim(purchase, attempt) if self._is_there else None
 
+    def check(self, order: Order) -> Busy | None:
+        """Raise what would refuse an order."""
+        return super().check(order) if self._is_there else self._until_made.check(order)
+
     def spent(self, question: Spending) -> int:
         """Return what counts."""
         return super().spent(question) if self._is_there else self._until_made.spent(question)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ..core.last_answer import is_by_receipt
+from ..core.last_answer import is_by_receipt, place_led_to
 from ..model.allowances import allowance_name
 from ..model.holds import CHARGED, Hold, LastAnswer, moment
 from ..model.offers import words
@@ -146,13 +146,13 @@ def _refund(hold: Hold) -> str:
     return f"The receipt speaks of a refund. {_REFUND}" if told else ""
 
 
-def _last_answer(last: LastAnswer) -> dict[str, Any]:
+def _last_answer(hold: Hold, last: LastAnswer) -> dict[str, Any]:
     return {
         "money": last.money,
         "status": last.status,
         "said": last.said,
         "by_chain": last.by_chain,
-        "leads_to": last.leads_to or None,
+        "leads_to": place_led_to(hold) or None,
     }
 
 
@@ -166,7 +166,7 @@ def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Ite
         "presented": _presented(hold),
         "allowances": [words(allowance_name(account), 100) for account in hold.path],
         "explorer": transaction_link(hold, found.name) or account_link(hold) or None,
-        "last_answer": None if last is None else _last_answer(last),
+        "last_answer": None if last is None else _last_answer(hold, last),
         "receipt": None
         if receipt is None
         else {"success": receipt.success, "transaction": words(receipt.transaction, 200), "error": receipt.error},

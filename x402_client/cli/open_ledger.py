@@ -11,7 +11,7 @@ from typing import Any
 
 from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
-from ..ledgers.extras import closer_of, name_of, purses_of
+from ..ledgers.extras import ALL_PAYMENTS, closer_of, name_of, purses_of
 from ..model.allowances import AllowanceRecord
 from ..model.budgets import purses_to_show
 from ..model.holds import Hold, Spending
@@ -24,8 +24,6 @@ from .in_use import typed
 from .running import Stop
 from .transactions import by_seller
 
-#: More payments than a ledger remembers.
-ALL = 1_000_000
 #: The fewest characters that name a hold's id, and those that name a nonce or a transaction: all begin with 0x.
 _ID, _NONCE = 4, 6
 #: A longer word that names no payment is not shown whole.
@@ -66,7 +64,7 @@ class OpenLedger:
 
     def history(self) -> tuple[Hold, ...]:
         """Return what is resolved, as far as the ledger remembers, newest first."""
-        found: tuple[Hold, ...] = self.ask("history", ALL, self.purse)
+        found: tuple[Hold, ...] = self.ask("history", ALL_PAYMENTS, self.purse)
         return found
 
     def all(self) -> tuple[Hold, ...]:

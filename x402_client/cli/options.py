@@ -14,6 +14,14 @@ MaybePath = Optional[Path]  # noqa: UP045
 MaybeText = Optional[str]  # noqa: UP045
 MaybeTexts = Optional[list[str]]  # noqa: UP045
 
+
+def a_quantity(given: float) -> float:
+    """Return the number of an option. Refuse one below zero, and what is no number: it would say nothing."""
+    if not 0 <= given < float("inf"):
+        raise typer.BadParameter(f"{given:g} is not a number from 0 up.")
+    return given
+
+
 PolicyFile = Annotated[
     MaybePath,
     typer.Option(
@@ -103,13 +111,17 @@ Headers = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long the server may stay silent.")]
+Timeout = Annotated[
+    float,
+    typer.Option("--timeout", metavar="SECONDS", callback=a_quantity, help="How long the server may stay silent."),
+]
 #: For commands that pay: the answer to a payment has the time of ``Buyer(settle_timeout=...)`` at least.
 PayingTimeout = Annotated[
     float,
     typer.Option(
         "--timeout",
         metavar="SECONDS",
+        callback=a_quantity,
         help="How long the server may stay silent. Once a payment left, that is 60 at least: it has to be settled.",
     ),
 ]

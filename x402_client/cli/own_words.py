@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from ..buyer import environment
 from .in_use import policy_file, with_options
 
 #: Python's words, and the command's. The more exact ones come first. A field of a policy file is written as it stands
@@ -55,12 +56,12 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"itself: sandbox\.buyer\(policy\)\), or copy",
             "copy",
         ),
-        (r"must_exist=True", "--must-exist"),
-        (r"\bmust_exist\b", "--must-exist"),
         (r"\bledger=PATH", "--ledger PATH"),
-        (r'\bper_request="([^"]*)"', r'per_request = "\1"'),
+        (r'\b(per_request|same_request)="([^"]*)"', r'\1 = "\2"'),
     )
 )
+#: A reason or an advice: a refusal names both ways, of which one was used.
+_MUST_EXIST = re.compile(r"must_exist=True(?: \(or X402_MUST_EXIST=1\))?|\bmust_exist\b")
 
 
 def in_own_words(said: str, hold: str = "ID") -> str:
@@ -69,4 +70,10 @@ def in_own_words(said: str, hold: str = "ID") -> str:
     said = said.replace("error.hold.nonce", f"its nonce (`x402 ledger show {hold}`)")
     for python, command in _SAID:
         said = python.sub(command, said)
+    said = _MUST_EXIST.sub(_must_exist(), said)
     return with_options(said.replace("the --policy file", policy_file()))
+
+
+def _must_exist() -> str:
+    """Return what asks for a ledger that exists: the variable where it is set, else the option."""
+    return f"{environment.MUST_EXIST_VARIABLE}=1" if environment.must_exist() else "--must-exist"

@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 
+from ..core.error_names import library_name, name_of
 from ..core.last_answer import with_last
 from ..core.receipt_check import says_pending
-from ..errors import X402Error
+from ..errors import X402Error, find
 from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
 from ..model.budgets import left_in_words
 from ..model.holds import Hold, Outcome
@@ -121,6 +122,8 @@ class Report:
         #: Where the answer leads, if it is a redirect that was not followed.
         self.leads_to: str = ""
         self._receipt_came = False
+        #: The HTTP library's class of the error that ended it.
+        self._library_error: str | None = None
 
     def answered(self, response: Any) -> None:
         """Note that the head of an httpx response came."""
@@ -129,9 +132,9 @@ class Report:
         hops = (response, *response.history)
         self._receipt_came = any(name in hop.headers for hop in hops for name in _RECEIPTS)
 
-    def failed(self, error: X402Error) -> None:
-        """Note that the request ended in one of our errors."""
-        self.error = error
+    def failed(self, failure: Exception) -> None:
+        """Note that the request ended in an error, of ours or of the HTTP library."""
+        self.error, self._library_error = find(failure), library_name(failure)
 
     def code(self) -> Code:
         """Return the exit code of the answer."""
@@ -161,7 +164,7 @@ class Report:
             hold = with_last(hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
         if self.leads_to:  # a payment that was taken is refused if it is presented once more
-            again = "With neither --yes nor --max nothing is paid unasked there. Or run the same command with -L"
+            again = "Or run the same command with -L"
         said = advice(hold, again=again)
         return (
             f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo} "
@@ -237,13 +240,18 @@ class Report:
             "status": self.status,
             "location": self.leads_to or None,
             "money": money,
-            "error": None if code is Code.OK else {"kind": type(error).__name__ if error else None, "message": message},
+            "error": None if code is Code.OK else self._failure(message),
             "signed_in": self.outcome.signed_in or None if self.outcome else None,
             "payment": payment(hold) if hold is not None and money != "untouched" else None,
             "receipt": _receipt(self.outcome),
             "doubts": self.doubts(),
             "left": {window: str(money) for window, money in self.left.items()} or None,
         }
+
+    def _failure(self, message: str) -> dict[str, str | None]:
+        """Return the error as JSON: its class in ``errors``, and apart from it that of the HTTP library."""
+        kind = None if self.error is None else name_of(self.error)
+        return {"kind": kind, "library_error": self._library_error, "message": message}
 
 
 def _named(transaction: str) -> str:

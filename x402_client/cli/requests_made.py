@@ -21,6 +21,8 @@ from .running import Stop
 
 _KEPT = 1024 * 1024
 _CHUNK = 64 * 1024
+#: The most characters that are shown of what is no URL.
+_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,12 @@ def whole_url(text: str) -> str:
         local = name == "localhost" or name.startswith(("127.", "[::1]"))
         text = f"{'http' if local else 'https'}://{text}"
     try:
-        parts = urlsplit(text)
+        parts, _ = urlsplit(text), httpx.URL(text)  # httpx refuses more, in hosts above all
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
+    except (ValueError, httpx.InvalidURL):
         sound = False
     if not sound:
-        raise Stop(Code.USAGE, f"{text!r} is not a URL of a web server; write https://host/path.")
+        raise Stop(Code.USAGE, f"{text[:_SHOWN]!r} is not a URL of a web server; write https://host/path.")
     return text
 
 

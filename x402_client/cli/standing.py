@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from ..buyer.ledger_calls import call_ledger
 from ..buyer.ledger_notices import new_purse
 from ..buyer.payable_tokens import tokens_on, usual_networks
 from ..errors import LedgerUnavailable
-from ..ledgers.extras import closer_of, name_of, owed_in, purses_of
+from ..ledgers.extras import ALL_PAYMENTS, closer_of, name_of, owed_in, purses_of
 from ..ledgers.urls import scheme_of
 from ..model.budgets import WINDOWS, Cap
 from ..model.exposures import Exposure
@@ -27,13 +27,10 @@ from ..policy.limits import Limit
 from . import wallets
 from .allowances import AllowanceLine, lines_of
 from .balances import Held, look
-from .buying import Choices, buying, check_can_begin, endpoints, ledger_file
+from .buying import Choices, buying, check_can_begin, ledger_file, ledger_that_is_there
 from .exposures import exposures_of
 from .own_words import in_own_words
 from .screen import say
-
-#: More payments than a ledger remembers.
-_ALL = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +100,12 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
 
     The chains are asked for at most ``seconds``, and not at all if ``offline``.
     """
-    ledger, state = _opened(choices.ledger, choices.purse)
+    ledger, state = _opened(choices)
     with buying(choices, ledger=ledger) as (buyer, found):
-        holds, past = buyer.holds(), buyer.history(_ALL)
+        held = (
+            None if offline or found.no_wallet else _balances(buyer, seconds)
+        )  # "all together": begun before the rest
+        holds, past = buyer.holds(), buyer.history(ALL_PAYMENTS)
         yield Standing(
             choices=choices,
             buyer=buyer,
@@ -117,7 +117,7 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
             allowances=tuple(_allowances(buyer)),
             exposures=exposures_of(buyer, 0.0 if offline else seconds),
             owed=tuple(call_ledger(buyer.ledger, owed_in, buyer.purse)),
-            balances=None if offline or found.no_wallet else tuple(_balances(buyer, choices, seconds)),
+            balances=None if held is None else tuple(held()),
         )
 
 
@@ -126,13 +126,14 @@ def _allowances(buyer: Buyer) -> Iterator[AllowanceLine]:
     yield from (line for line in lines_of(known) if line.is_shown)
 
 
-def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
+def _opened(choices: Choices) -> tuple[Any, LedgerState]:
     """Open the ledger, if there is one that can be used. Else an empty one stands in, so that the rest can be told.
 
     It stands in for a purse that a server does not have, too: looking at it there would make it.
     """
     from ..ledgers.sqlite import check_usable, is_there
 
+    named, purse = choices.ledger, choices.purse
     place, size, exists = "", None, True
     try:
         path = ledger_file(named)
@@ -141,11 +142,12 @@ def _opened(named: str | None, purse: str) -> tuple[Any, LedgerState]:
             exists = is_there(path)
             if named != ":memory:":
                 check_usable(path)
-            if not exists:
+            if not exists and not choices.must_exist:
                 return settings.ledger(":memory:"), LedgerState(place, exists=False)
             size = sum(one.stat().st_size for one in (path, Path(f"{path}-wal")) if one.exists())
-        ledger = settings.ledger(named if path is None else path)
-        place = name_of(ledger)
+        else:
+            place = name_of(settings.ledger(named))
+        ledger = ledger_that_is_there(choices, path)
         frozen = call_ledger(ledger, lambda port: port.freezes())  # one that is a server is reached here, or not
         known = () if path is not None else call_ledger(ledger, purses_of) or ()
         if path is None and purse not in known:
@@ -201,7 +203,7 @@ def _payments(cap: Cap, holds: tuple[Hold, ...]) -> int:
     return sum(hold.created >= first and (host is None or host.matches(hold.purchase.origin)) for hold in holds)
 
 
-def _balances(buyer: Buyer, choices: Choices, seconds: float) -> list[Held]:
-    named = settings.endpoints(endpoints(choices.rpc), buyer.policy.http_hosts)
-    networks = list(buyer.policy.networks or usual_networks(buyer.wallet, named))
+def _balances(buyer: Buyer, seconds: float) -> Callable[[], list[Held]]:
+    """Begin to ask the chains what the wallet holds."""
+    networks = list(buyer.policy.networks or usual_networks(buyer.wallet, buyer.endpoints.named_networks))
     return look(buyer.wallet, tokens_on(networks, buyer.policy), buyer.endpoints, seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple
 
 from ..buyer import settings
@@ -32,13 +33,16 @@ def is_owed(hold: Hold) -> bool:
     return hold.authorization is not None and hold.told.money == "spent"
 
 
-def look_up(hold: Hold, rpc: tuple[str, ...], offline: bool) -> Transaction:
-    """Return the transaction, asked of the chain where the seller named none."""
+def look_up(hold: Hold, rpc: tuple[str, ...], policy: Path | None, offline: bool) -> Transaction:
+    """Return the transaction, asked of the chain where the seller named none.
+
+    ``policy`` is the file that may allow endpoints over plain http.
+    """
     named = by_seller(hold)
     if named.name or not is_owed(hold):
         return named
     if offline:
         return Transaction(by="offline")
-    hosts = policy_of(Choices()).http_hosts
+    hosts = policy_of(Choices(policy)).http_hosts
     found = transaction_of(Endpoints(settings.endpoints(endpoints(rpc), hosts)), hold)
     return Transaction(words(found, 200), "chain") if found else named

@@ -63,10 +63,44 @@ def option_meant(root: Any, arguments: Sequence[str]) -> str:
     command = root
     for word in arguments:
         command = getattr(command, "commands", {}).get(word, command)
-    known = {name for one in command.params for name in one.opts}
-    typed = {one.partition("=")[0] for one in arguments} - known
+    known = _options_of(command)
+    typed = {one.partition("=")[0] for one in arguments}.difference(known)
     fields = [field for names, field in _IN_POLICY.items() if typed.intersection(names)]
     return fields[0] if fields and "--policy" in known else ""
+
+
+def option_behind(root: Any, arguments: Sequence[str]) -> str:
+    """Return a sentence on an option that stands before the command that has it; "" if none does."""
+    command, path, rest = root, "x402", list(arguments)
+    while rest and getattr(command, "commands", None):
+        given, *rest = rest
+        name = given.partition("=")[0]
+        known = _options_of(command).get(name)
+        if given[:1] != "-":
+            if given not in command.commands:
+                return ""
+            command, path = command.commands[given], f"{path} {given}"
+        elif known is None:
+            found = _having(command, path, name, rest)
+            return f"{name} goes behind the command: {found} {name} ..." if found else ""
+        elif not (known.is_flag or known.count or "=" in given):
+            rest = rest[1:]
+    return ""
+
+
+def _having(command: Any, path: str, name: str, rest: Sequence[str]) -> str:
+    """Return the command among the rest of a line that has an option; "" if none does. A value may look like one."""
+    for place, word in enumerate(rest, start=1):
+        child = getattr(command, "commands", {}).get(word)
+        found = _having(child, f"{path} {word}", name, rest[place:]) if child is not None else ""
+        if found:
+            return found
+    return path if name in _options_of(command) else ""
+
+
+def _options_of(command: Any) -> dict[str, Any]:
+    found = (one for one in command.params if one.param_type_name == "option")
+    return {name: one for one in found for name in (*one.opts, *one.secondary_opts)}
 
 
 def first_sentence(text: str) -> str:

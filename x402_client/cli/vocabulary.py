@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core import HttpRequest, body_digest, is_request_of
-from ..core.last_answer import is_by_receipt
+from ..core.last_answer import is_by_receipt, place_led_to
 from ..core.next_step import Case, Step, Words, next_step
 from ..model.holds import MARGIN, Hold, moment
 from ..model.offers import words
@@ -89,7 +89,7 @@ def answer_of(hold: Hold) -> str:
     if last.status is None:
         said = words(last.said, 100)  # the name of a failure, or a few words of ours
         return said if " " in said else f"no answer ({said})" if said else "no answer"
-    led = f", to {last.leads_to}" if last.leads_to and 300 <= last.status < 400 else ""
+    led = f", to {place_led_to(hold)}" if last.leads_to and 300 <= last.status < 400 else ""
     return f"{last.status}" + (f', "{words(last.said, 200)}"' if last.said else led)
 
 
@@ -135,6 +135,7 @@ def _words(hold: Hold, lifts: Iterable[str], again: str) -> Words:
         reconcile="`x402 ledger reconcile`",
         nonce=f"`x402 ledger show {hold.id}` has its nonce",
         rpc="--rpc",
+        there="With neither --yes nor --max, `x402 get` pays nothing unasked there; with one, it may pay anew.",
         unfreeze=" and ".join(f"`{one}`" for one in lifts),
     )
 

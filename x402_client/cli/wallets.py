@@ -40,7 +40,6 @@ class Found:
     source: str
     stores: tuple[Keystore, ...] = ()
     no_wallet: bool = False
-    #: True if its keystores are opened when something is signed, and not before.
     is_locked: bool = False
 
 

@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from .drive import Flow, arun, run
     from .flow import inspect, paused, pay
     from .ledger_extras import LedgerExtras
-    from .ledger_reads import Freezes, Past, SpentIn
+    from .ledger_reads import CheckOrder, Freezes
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -108,6 +108,7 @@ __all__ = [
     "Call",
     "Cap",
     "ChainFamily",
+    "CheckOrder",
     "Claim",
     "Close",
     "Conclude",
@@ -141,7 +142,6 @@ __all__ = [
     "Order",
     "Origin",
     "Outcome",
-    "Past",
     "Pattern",
     "Pause",
     "Peek",
@@ -166,7 +166,6 @@ __all__ = [
     "Signed",
     "SolanaSigner",
     "Spending",
-    "SpentIn",
     "StatementChecks",
     "Tell",
     "TypedData",
@@ -252,7 +251,7 @@ _HOMES = {
     ".delivery": ("Delivery", "deliver"),
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "paused", "pay"),
-    ".ledger_reads": ("Freezes", "Past", "SpentIn"),
+    ".ledger_reads": ("CheckOrder", "Freezes"),
     ".purchase_name": ("is_key_of", "is_request_of", "known_purchase"),
     ".reserving": ("order_of",),
     ".rules": ("Rules",),

@@ -268,9 +268,9 @@ class Approved:
     remark: str
     seconds: float
     yes: bool
-    failure: Exception | None
+    failure: BaseException | None
 
-    def __init__(self, yes: bool, seconds: float, remark: str = "", failure: Exception | None = None) -> None:
+    def __init__(self, yes: bool, seconds: float, remark: str = "", failure: BaseException | None = None) -> None:
         self.yes, self.seconds, self.remark, self.failure = yes, seconds, remark, failure
 
 

@@ -118,7 +118,7 @@ def place_led_to(hold: Hold) -> str:
 
 def note_break(outcome: Outcome, failure: BaseException) -> Flow[None]:
     """Keep what is known of a payment whose answer broke off. Nothing is awaited for it."""
-    yield from _note_now(outcome, None, type(failure).__name__)
+    yield from _note_now(outcome, None, f"the answer broke off ({type(failure).__name__})")
 
 
 def note_tool_error(outcome: Outcome) -> Flow[None]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from ..errors import MoneyState
-    from ..model.holds import Hold, LastAnswer
+    from ..model.holds import Busy, Hold, LastAnswer, Order
     from ..model.hosts import Origin
     from ..model.offers import Receipt
     from .ports import Ledger, Maybe
@@ -111,7 +111,15 @@ class LedgerExtras(Protocol):
         ...
 
     def owed(self, purse: str = "default") -> Maybe[tuple[Hold, ...]]:
-        """Return ceilings of which ``conclude`` was not told. Default: none. Called before an ``OverLimit``."""
+        """Return resolved ceilings of which ``conclude`` was not told. Default: none. Called before ``OverLimit``."""
+        ...
+
+    def check(self, order: Order) -> Maybe[Busy | None]:
+        """Raise what ``reserve`` would raise for an order, or return Busy where it would. Nothing is counted.
+
+        An unresolved purchase that ``reserve`` would hand over is no obstacle. Called for a quote. Default: not known,
+        so that a quote tells of freezes alone.
+        """
         ...
 
     def purses(self) -> Maybe[tuple[str, ...]]:

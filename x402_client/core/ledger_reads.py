@@ -7,26 +7,20 @@ from typing import TYPE_CHECKING
 from .asks import Ask
 
 if TYPE_CHECKING:
-    from ..model.holds import Hold as Hold
-    from ..model.holds import Spending
+    from ..model.holds import Busy as Busy
+    from ..model.holds import Order
 
 
-class Past(Ask["tuple[Hold, ...]"]):
-    """All resolved payments of the purse that the ledger remembers."""
+class CheckOrder(Ask["Busy | None"]):
+    """Whether the ledger would refuse an order at this moment. It raises what ``reserve`` would raise."""
 
-    __slots__ = ()
+    __slots__ = ("order",)
+
+    def __init__(self, order: Order) -> None:
+        self.order: Order = order
 
 
 class Freezes(Ask["tuple[str, ...]"]):
     """The host patterns to which payments are stopped; ``*`` stops all."""
 
     __slots__ = ()
-
-
-class SpentIn(Ask[int]):
-    """The millionths that are counted in a window of an account."""
-
-    __slots__ = ("question",)
-
-    def __init__(self, question: Spending) -> None:
-        self.question: Spending = question

@@ -42,6 +42,8 @@ class Words(NamedTuple):
     reconcile: str = "buyer.reconcile()"
     nonce: str = "error.hold.nonce names the payment"
     rpc: str = "Buyer(rpc=...)"
+    #: What may happen at a place that an answer led to.
+    there: str = "A client that pays may pay anew there."
     #: What lifts a freeze that keeps the payment from being presented. "": nothing is frozen.
     unfreeze: str = ""
 
@@ -128,7 +130,7 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     }
     todo = _TODO[case].format_map(facts)
     if STEPS[case] != "nothing" and case != "in flight":
-        todo = f"{_led(hold)}{todo}"
+        todo = f"{_led(hold, words.there)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
     if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
@@ -136,13 +138,13 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo)
 
 
-def _led(hold: Hold) -> str:
+def _led(hold: Hold, there: str) -> str:
     """Return where an answer of the seller's led, and what to do about that; "" if none led anywhere."""
     place = place_led_to(hold)
     if not place:
         return ""
     query = " (with a query that is not kept)" if place.endswith("?...") else ""
-    return f"The seller's answer led to {place}{query}. {_ASK_THERE} "
+    return f"The seller's answer led to {place}{query}. {_ASK_THERE} {there} "
 
 
 def _paid(hold: Hold) -> str:

@@ -65,4 +65,6 @@ def _found(call: Call, rules: Rules) -> Flow[tuple[Hold | None, list[Hold]]]:
 
 
 def _is_mine(purchase: Purchase, hold: Hold) -> bool:
-    return hold.purchase.id in purchase.names and purchase.is_paid_by(hold.payer)
+    """Return True for a payment that this request may present. A key does not present that of another request."""
+    is_other = purchase.keyed and not purchase.is_request_of(hold.purchase)
+    return hold.purchase.id in purchase.names and purchase.is_paid_by(hold.payer) and not is_other

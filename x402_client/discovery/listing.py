@@ -68,12 +68,15 @@ class Listing:
 
     @property
     def price(self) -> Money | None:
-        """Return what would be paid, else the lowest listed price that is known. It may be out of date."""
+        """Return what would be paid, else the lowest listed price, in the currency of the first that is known.
+
+        It may be out of date.
+        """
         if self.choice is not None:
             return self.choice.price
         known = [offer.price for offer in self.offers if offer.price is not None]
-        dollars = [price for price in known if price.currency == known[0].currency]
-        return min(dollars, default=None)
+        alike = [price for price in known if price.currency == known[0].currency]
+        return min(alike, default=None)
 
     @property
     def reasons(self) -> tuple[str, ...]:

@@ -9,11 +9,13 @@ from typing import Any, cast
 from ..core.ports import Ledger, Maybe
 from ..errors import MoneyState
 from ..model.budgets import purses_to_show
-from ..model.holds import Hold, LastAnswer
+from ..model.holds import Busy, Hold, LastAnswer, Order
 from ..model.hosts import Origin
 from ..model.keywords import near
 from ..model.offers import Receipt, words
 
+#: More payments than are looked through: SQLite keeps the latest 100,000, and a server those of a month.
+ALL_PAYMENTS = 1_000_000
 #: The most purses that are named.
 _NAMED = 5
 
@@ -81,6 +83,17 @@ def bought(ledger: Ledger, purse: str, origin: Origin, url: str, payers: tuple[s
     """Return the latest delivered purchase at an origin. NotImplemented if the ledger cannot be asked."""
     ask = getattr(ledger, "bought", None)
     return NotImplemented if ask is None else ask(purse, origin, url, payers)
+
+
+def check_order(ledger: Ledger, order: Order) -> Maybe[Busy | None]:
+    """Raise what would refuse an order at this moment. A ledger without ``check`` does not tell."""
+    look: Callable[[Order], Maybe[Busy | None]] | None = getattr(ledger, "check", None)
+    return None if look is None else look(order)
+
+
+def can_check(ledger: Ledger) -> bool:
+    """Return True if the ledger tells what it would refuse."""
+    return hasattr(ledger, "check")
 
 
 def owed_in(ledger: Ledger, purse: str) -> Maybe[tuple[Hold, ...]]:

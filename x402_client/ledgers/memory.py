@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterable
 
-from ..errors import LedgerUnavailable, MoneyState
+from ..errors import MoneyState
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ..model.budgets import Cap, is_request_account
 from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Order, Purchase, Spending
@@ -17,6 +16,7 @@ from ..model.offers import Receipt
 from . import refusals
 from .accounts import OVERALL, counting_accounts, hosts_in, hosts_of
 from .allowances import AllowanceBook
+from .memory_copies import CopiedLock, refuse_in_child
 from .memory_rows import Counted, OpenRows, Past, Row, check_key, hold_of, past_of
 from .owed import OwedInMemory, settle
 from .rows import new_hold
@@ -39,7 +39,7 @@ class MemoryLedger:
     asynchronous = impatient = send_close = bought = None
 
     def __init__(self) -> None:
-        self._lock: threading.Lock | _Copied = threading.Lock()
+        self._lock: threading.Lock | CopiedLock = threading.Lock()
         self._process = os.getpid()
         # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
         self._epoch = time.time() - time.monotonic()
@@ -61,7 +61,7 @@ class MemoryLedger:
         #: Flat tuples take little memory: there are many, and few are ever shown.
         self._history: deque[Past] = deque(maxlen=_HISTORY)
         self._owed = OwedInMemory(self._history)
-        _LEDGERS.add(self)
+        refuse_in_child(self)
 
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """Return a new hold, or the unresolved one, claimed."""
@@ -71,6 +71,24 @@ class MemoryLedger:
             if found is not None:
                 return found
             return self._reserve(order, attempt)
+
+    def check(self, order: Order) -> Busy | None:
+        """Raise what ``reserve`` would raise for an order. Nothing is counted or claimed, and no account is opened."""
+        self._refuse_copy()
+        purchase, purse = order.purchase, order.purchase.purse
+        with self._lock:
+            refusals.check_frozen(self._frozen, purchase)
+            busy = self._open.busy(purchase, self._keys.get(purchase.id)) if purchase.keyed else None
+            if busy is not None:
+                return busy
+            self._check_allowances(purse, order.path)
+            now, known = self._now(), self._accounts
+            names = [(purse, cap.account, cap.currency) for cap in order.caps]
+            counted = [known.get(name) or self._seeded(*name, order) for name in names]
+            exceeded = self._over(order, zip(order.caps, counted, strict=True), now)
+            if exceeded:
+                raise refusals.over_limit(order, exceeded, now)
+            return None
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         """Claim the unresolved hold of this purchase; None if there is none."""
@@ -110,7 +128,9 @@ class MemoryLedger:
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
                 raise refusals.nothing_to_write_off(hold)
-            return hold_of(self._resolve(row, "written_off", "spent", None))
+            past = self._resolve(row, "written_off", "spent", None)
+            self._owed.keep(row, past)
+            return hold_of(past)
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
         """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
@@ -216,7 +236,7 @@ class MemoryLedger:
     def _refuse_copy(self) -> None:
         """Refuse in a child process that a library forked itself: then Python's fork hooks did not run."""
         if self._process != os.getpid():
-            self._lock = _Copied()
+            self._lock = CopiedLock()
 
     def _now(self) -> float:
         return self._epoch + time.monotonic()
@@ -254,11 +274,11 @@ class MemoryLedger:
         self._check_allowances(order.purchase.purse, order.path)
         self._opened.clear()
         now, counted = self._now(), self._counting(order)
-        if self._over(order, counted, now):
+        if self._over(order, counted.caps, now):
             self._forget_opened()
             self._reap(self._open.lapsed())
             counted = self._counting(order)
-            exceeded = [self._exceeded(cap, order, over) for cap, over in self._over(order, counted, now)]
+            exceeded = self._over(order, counted.caps, now)
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded, now)
@@ -338,18 +358,15 @@ class MemoryLedger:
             amounts.add(units, at)
             payments.add(sign, at)
 
-    def _over(self, order: Order, counted: Counted, now: float) -> list[tuple[Cap, int]]:
-        """Return the budgets that the order exceeds, each with the excess."""
-        units, found = order.price.units, []
-        for cap, account in counted.caps:
+    def _over(self, order: Order, caps: Iterable[tuple[Cap, Account]], now: float) -> list[refusals.Exceeded]:
+        """Return the budgets that the order exceeds."""
+        units, found = order.price.units, list[refusals.Exceeded]()
+        for cap, account in caps:
             over = account.roll(cap.window, now) + (1 if cap.currency is None else units) - cap.most
             if over > 0:
-                found.append((cap, over))
+                window = account.window(cap.window)
+                found.append(refusals.Exceeded(cap, window.total, window.fits_at(over)))
         return found
-
-    def _exceeded(self, cap: Cap, order: Order, over: int) -> refusals.Exceeded:
-        window = self._account(order.purchase.purse, cap.account, cap.currency, order).window(cap.window)
-        return refusals.Exceeded(cap, window.total, window.fits_at(over))
 
     def _reap(self, rows: Iterable[Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
@@ -368,28 +385,3 @@ class MemoryLedger:
         if row.hold.purchase.keyed:
             self._keys[row.hold.purchase.id] = past
         return past
-
-
-class _Copied:
-    """Lock of a ledger that a fork copied. It refuses every call."""
-
-    def __enter__(self) -> None:
-        raise LedgerUnavailable(
-            "This ledger is in memory and was copied by a fork, and each copy could spend the whole budget. "
-            'Make the Buyer after the fork, or name a file: Buyer(ledger="spend.db"). Nothing is paid from a copy.',
-            wrote_nothing=True,
-        )
-
-    def __exit__(self, *failure: object) -> None:
-        """Do nothing."""
-
-
-def _forked_child() -> None:
-    for ledger in list(_LEDGERS):
-        ledger._lock = _Copied()
-
-
-_LEDGERS: weakref.WeakSet[MemoryLedger] = weakref.WeakSet()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forked_child)

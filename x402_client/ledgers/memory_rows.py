@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import MoneyState
 from ..model.budgets import Cap
-from ..model.holds import Attempt, Authorization, Hold, HoldState, LastAnswer, Purchase
+from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Purchase
 from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
@@ -91,6 +91,17 @@ class OpenRows:
     def of(self, purchase: Purchase) -> tuple[Row, ...]:
         """Return the open holds of a purchase, oldest first."""
         return tuple(self._of.get(purchase.id, {}).values())
+
+    def busy(self, purchase: Purchase, past: Past | None) -> Busy | None:
+        """Return the hold under a key that is in flight; None if nothing is in the way. Raise what refuses the key."""
+        found = [row for row in self.of(purchase) if row.in_flight or row.hold.state == "signed"]
+        check_key(purchase, past, found)
+        for row in found:
+            if row.in_flight:
+                return Busy(row.hold.shown)
+            if not purchase.is_paid_by(row.hold.payer):
+                raise refusals.another_wallet(row.hold)
+        return None
 
     def lapsed(self) -> tuple[Row, ...]:
         """Return the unsigned holds of all attempts that ended."""

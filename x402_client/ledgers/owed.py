@@ -1,7 +1,7 @@
-"""Open amounts: what delivered ceilings can still take, and what goes on counting once the chain tells.
+"""Open amounts: what resolved ceilings can still take, and what goes on counting once the chain tells.
 
-The rule: "Delivery resolves the purchase, not the amount: what a signature may still take is an open amount". It counts
-whole until the chain shows what was taken, or that it can be used no more.
+The rule: "Delivery resolves the purchase, not the amount: what a signature may still take is an open amount". Nor does
+writing off. It counts whole until the chain shows what was taken, or that it can be used no more.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class OwedInMemory:
         self._history = history
 
     def keep(self, row: Row, past: Past) -> None:
-        """Keep a row that was delivered, if what was signed can still take money."""
+        """Keep a row that was resolved, if what was signed can still take money."""
         if row.hold.is_ceiling:
             row.hold = hold_of(past)
             self._rows[row.hold.id] = row

@@ -134,9 +134,9 @@ class LastAnswer(NamedTuple):
 
     #: As the error or the outcome of that call said.
     money: MoneyState
-    #: The answer's HTTP status. None: no answer came.
+    #: The answer's HTTP status. None: no answer came, or it broke off.
     status: int | None = None
-    #: The seller's reason in its own words, or the name of the failure if no answer came.
+    #: The seller's reason in its own words, or the name of the failure if no answer came, or a few words of ours.
     said: str = ""
     #: The transaction that the seller named in this answer, or in an earlier one. "": it named none.
     transaction: str = ""

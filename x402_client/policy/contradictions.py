@@ -35,18 +35,21 @@ def check_whole(overall: Limit, hosts: Mapping[Pattern, HostRule], pays_ahead: b
 
 
 def contradictions(
-    overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, asks_above: Limit | None
+    overall: Limit, hosts: Mapping[Pattern, HostRule], only_listed: bool, thresholds: Mapping[str, Limit]
 ) -> Iterator[str]:
-    """Yield what no payment can reach: amounts above a limit, and budgets and entries that change nothing."""
+    """Yield what no payment can reach: amounts above a limit, and budgets and entries that change nothing.
+
+    ``thresholds`` are amounts of one payment that are no limits, by their keywords.
+    """
     rules = {host: rule for host, rule in hosts.items() if isinstance(rule, Limit)}
     if only_listed and not rules:
         yield "only_listed_hosts pays no host that is not in hosts, and hosts has none that may be paid: none ever is."
     yield from _out_of_reach("per_request", overall, overall)
     yield from _out_of_reach("upto", overall, overall)
     yield from _never_full(overall)
-    if asks_above is not None:
-        yield from _out_of_reach("approve_above", asks_above, overall)
-        yield from _above_each_payment("approve_above", asks_above, overall, rules.values())
+    for name, amounts in thresholds.items():
+        yield from _out_of_reach(name, amounts, overall)
+        yield from _above_each_payment(name, amounts, overall, rules.values())
     yield from _above_each_payment("upto", overall, overall, rules.values())
     for pattern, rule in rules.items():
         place = f"hosts[{str(pattern)!r}]: "
@@ -85,7 +88,7 @@ def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable
 
 
 def _never_full(limit: Limit) -> Iterator[str]:
-    """Yield the budgets that are above that of a longer window."""
+    """Yield the budgets and numbers of payments that are above those of a longer window."""
     for currency in sorted(limit.currencies):
         caps = [cap for cap in limit.caps("", currency) if cap.currency is not None]
         for place, cap in enumerate(caps):
@@ -94,25 +97,62 @@ def _never_full(limit: Limit) -> Iterator[str]:
                 most, least = (Money.of_units(one.most, currency) for one in (cap, less))
                 one, other = _KEYWORDS[cap.window], _KEYWORDS[less.window]
                 yield f"{one} is {most}, and {other} is {least}: {one} changes nothing."
+    counts = [cap for cap in limit.caps("", "") if cap.currency is None]
+    counts.sort(key=lambda cap: [*_KEYWORDS].index(cap.window))  # they stand as they were written
+    for place, cap in enumerate(counts):
+        less = min(counts[place + 1 :], key=lambda longer: longer.most, default=cap)
+        if less.most < cap.most:
+            more = f"{cap.most}/{cap.window}"
+            yield f"max_payments is {more}, and {less.most}/{less.window}: {more} changes nothing."
+
+
+def suspicious(overall: Limit, hosts: Mapping[Pattern, HostRule]) -> Iterator[str]:
+    """Yield the amounts that look like a token's smallest units, and are taken as written."""
+    yield from overall.remarks
+    for pattern, rule in hosts.items():
+        if isinstance(rule, Limit):
+            yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)
+
+
+def nothing_paid(overall: Limit, hosts: Mapping[Pattern, HostRule]) -> Iterator[str]:
+    """Yield the limits of zero: they let nothing be paid. A host that is never paid is written in another way."""
+    rules = {host: rule for host, rule in hosts.items() if isinstance(rule, Limit)}
+    for zero, currency in _zeros(overall):
+        # "The most exact entry that sets one decides `per_request`": of all others, a zero is a way to pay none.
+        replaced = zero.startswith("per_request") and any(rule.per_request(currency) for rule in rules.values())
+        yield from [] if replaced else [f"{zero}: nothing is paid{f' in {currency}' if currency else ''}."]
+    for pattern, rule in rules.items():
+        place = f"hosts[{str(pattern)!r}]: "
+        yield from (f'{place}{zero}: nothing is paid there. "deny" would say so.' for zero, _ in _zeros(rule))
+
+
+def _zeros(limit: Limit) -> Iterator[tuple[str, str]]:
+    """Yield each limit of zero, with its currency; "" for a number of payments."""
+    for currency in sorted(limit.currencies):
+        caps = [cap for cap in limit.caps("", currency) if cap.currency is not None]
+        amounts = {_KEYWORDS[cap.window]: Money.of_units(cap.most, currency) for cap in caps}
+        most = limit.per_request(currency)
+        for name, amount in (amounts | ({} if most is None else {"per_request": most})).items():
+            if not amount:
+                yield f"{name} is {amount}", currency
+    counts = (cap for cap in limit.caps("", "") if cap.currency is None)
+    yield from ((f"max_payments is 0/{cap.window}", "") for cap in counts if not cap.most)
 
 
 def lists(
-    overall: Limit,
-    hosts: Mapping[Pattern, HostRule],
+    currencies: Iterable[str],
     vouched: tuple[Token, ...],
     networks: tuple[str, ...] | None,
     assets: tuple[str, ...] | None,
     pay_to: frozenset[str] | None,
 ) -> Iterator[str]:
-    """Yield currencies and networks without a known token, and assets and recipients that are on no network named."""
-    currencies = overall.currencies.union(*(rule.currencies for rule in hosts.values() if isinstance(rule, Limit)))
-    for currency in sorted(currencies - {token.currency for token in _known(vouched)}):
-        yield f"No known token counts in {currency}, so an amount in it limits nothing; Policy(tokens=...) adds one."
+    """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
+    for currency in sorted(set(currencies) - {token.currency for token in _known(vouched)}):
+        yield f"No known token counts in {currency}, so an amount in it does nothing; Policy(tokens=...) adds one."
     if networks is None:
         return
+    yield from _without_token(networks, vouched)
     named = ", ".join(map(short_name, networks))
-    for network in sorted({*networks} - {token.network for token in _known(vouched)}):
-        yield f"networks names {network}, where no token is known: nothing is paid there; Policy(tokens=...) adds one."
     if assets is not None:
         wanted = {name.lower() for name in assets}
         here = (token for token in _known(vouched) if token.network in networks)
@@ -121,6 +161,19 @@ def lists(
             yield f"assets names {listed}, and networks {named}, where there is none of them: nothing is paid."
     if pay_to and not any(_may_be_paid(one, network) for network in networks for one in pay_to):
         yield f"pay_to names no address that there could be on the networks named ({named}): nothing is paid."
+
+
+def _without_token(networks: tuple[str, ...], vouched: tuple[Token, ...]) -> Iterator[str]:
+    """Yield the networks on which no token is known, and the vouched tokens that are on none of the networks."""
+    there = {token.network for token in _known(vouched)}
+    for network in networks:
+        if network not in there:
+            where = f"networks names {short_name(network)}, where no token is known: nothing is paid there."
+            yield f"{where} Policy(tokens=...) adds one."
+    for token in vouched:
+        if token.network not in networks:
+            named = f"{token.symbol or token.address} on {short_name(token.network)}"
+            yield f"tokens has {named}, and networks does not name that network: it is never paid with."
 
 
 def _may_be_paid(address: str, network: str) -> bool:

@@ -18,6 +18,7 @@ from ..model.sign_in import SignInMode
 from . import checks, contradictions
 from .checks import HostRule
 from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits, sign_in_mode
+from .toml_words import in_words
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -67,6 +68,9 @@ class Policy:
             that is paid: EVM addresses, ``did:key:...``, ``did:jwk:...`` or ``did:web:...``. The document of a
             ``did:web`` is fetched only if it is listed here. Default: none.
     """
+
+    #: True if it was read from a file: what is said of it is said in TOML's words.
+    of_toml: bool = False
 
     @keywords_only('Policy(per_request="0.10", per_day="5")')
     def __init__(
@@ -162,10 +166,7 @@ class Policy:
     @property
     def remarks(self) -> Iterator[str]:
         """Yield what looks like a mistake here and is taken as written. A buyer tells it when it is built."""
-        yield from self.overall.remarks
-        for pattern, rule in self._hosts.items():
-            if isinstance(rule, Limit):
-                yield from (f"hosts[{str(pattern)!r}]: {remark}" for remark in rule.remarks)
+        yield from in_words(contradictions.suspicious(self.overall, self._hosts), self.of_toml)
 
     @classmethod
     def from_file(cls, path: str | PathLike[str]) -> Self:

@@ -107,9 +107,11 @@ def policy_of(text: str, name: str, build: Callable[..., P]) -> P:
     if reading.problems:
         raise ConfigurationError("\n".join(_placed(reading.problems, text, name)))
     try:
-        return build(**keywords)
+        made = build(**keywords)
     except ConfigurationError as problem:
         raise ConfigurationError(f"{name}: {in_toml(str(problem.args[0]))}") from None
+    vars(made)["of_toml"] = True
+    return made
 
 
 def _not_toml(name: str, text: str, problem: str) -> str:

@@ -109,8 +109,9 @@ class ExactSolana:
             return False
         chain, token = self._chain(offer.network), offer.token
         assert token is not None
-        known = _vouched_for(chain, token) or chain.mint(token.address)
-        return known is not None and _known_blockhash(chain, offer) is not None
+        if (_vouched_for(chain, token) or chain.mint(token.address)) is None:
+            return False
+        return chain.blockhash() is not None if _hint(chain, offer) is None else not chain.needs_tip()
 
     def sign(self, offer: Offer, validity: int) -> Generator[Ask[Any], Any, Signed]:
         """Sign. If the signer took so long that the blockhash is about to expire, sign once more with a later one."""
@@ -233,13 +234,17 @@ def _check_mint(mint: Mint, token: Token) -> None:
 
 def _blockhash(chain: SolanaChain, offer: Offer | None) -> Generator[Ask[Any], Any, Blockhash]:
     """Return the seller's hint unless it is known to be old, else the cached blockhash, else the chain's latest."""
-    return _known_blockhash(chain, offer) or (yield from Fetch(chain.fetch_blockhash))
+    hint = _hint(chain, offer)
+    if hint is None:
+        return chain.blockhash() or (yield from Fetch(chain.fetch_blockhash))
+    if chain.needs_tip():
+        yield from Fetch(chain.fetch_tip)
+    return chain.bounded(hint)
 
 
-def _known_blockhash(chain: SolanaChain, offer: Offer | None) -> Blockhash | None:
+def _hint(chain: SolanaChain, offer: Offer | None) -> Blockhash | None:
     hint = offer.extra.get("recentBlockhash") if offer is not None and offer.version == 2 else None
-    hinted = chain.fresh_hint(hint) if isinstance(hint, str) and blockhash_bytes(hint) else None
-    return hinted or chain.blockhash()
+    return chain.fresh_hint(hint) if isinstance(hint, str) and blockhash_bytes(hint) else None
 
 
 def _verified(signature: bytes, payer: str, unsigned: bytes) -> bool:
@@ -257,6 +262,7 @@ def _signed(offer: Offer, layout: Layout, unsigned: bytes, signature: bytes, blo
         "token_account": token_account(accounts.payer, accounts.mint, accounts.program),
         "blockhash": blockhash.value,
         "last_valid_height": blockhash.last_valid_height,
+        "height_bound": blockhash.height_bound,
         "slot": blockhash.slot,
     }
     return Signed(

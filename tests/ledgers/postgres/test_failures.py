@@ -58,6 +58,7 @@ def test_no_server() -> None:
     assert said.startswith("The PostgreSQL server at 127.0.0.1:1/x cannot be reached")
     assert PASSWORD not in said + repr(ledger) + repr(vars(ledger)) + ledger.name
     assert "cannot be reached" in refused(lambda: asyncio.run(ledger.asynchronous.holds()))  # type: ignore[arg-type]
+    assert "cannot be reached" in refused(ledger.migrate)
 
 
 def test_a_role_needs_no_more_than_to_make_steps(server: Server, role: Callable[..., str]) -> None:

@@ -30,6 +30,12 @@ def test_programs_that_begin_together_make_one_ledger(server: Server, url: str) 
         each.close_ledger()
 
 
+def test_a_schema_may_have_the_name_of_a_word_of_sql(server: Server) -> None:
+    bought(PostgresLedger(server.url(more="?schema=user")))
+    assert server.do('SELECT count(*) FROM "user".past') == [(1,)]
+    server.do('DROP SCHEMA "user" CASCADE')
+
+
 def test_an_older_layout_is_refused_until_it_is_migrated(
     server: Server, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +74,13 @@ def test_tables_of_another_program_are_left_alone(server: Server, url: str) -> N
     server.do("CREATE SCHEMA moved; CREATE TABLE moved.other (one integer)")
     assert "another program" in refused(PostgresLedger(url).holds)
     assert server.do("SELECT count(*) FROM moved.other") == [(0,)]
+
+
+def test_functions_of_another_program_are_left_alone(server: Server, url: str) -> None:
+    server.do("CREATE SCHEMA moved; CREATE FUNCTION moved.theirs() RETURNS integer LANGUAGE sql AS 'SELECT 7'")
+    for begin in (PostgresLedger(url).holds, PostgresLedger(url).migrate):
+        assert "another program" in refused(begin)
+    assert server.do("SELECT moved.theirs()") == [(7,)]
 
 
 @pytest.mark.slow

@@ -68,7 +68,7 @@ def clone(ledger: Any, url: str, kind: Callable[..., Any] = RedisLedger) -> Any:
     ours._looked_at = theirs._looked_at
     ours.lives._lives = copy.deepcopy(theirs.lives._lives)
     ours.lives.known = {
-        purse: KnownPurse(known.identity, known.seq, known.heard, known.inherited)
+        purse: KnownPurse(known.identity, known.seq, known.heard, known.heard_as)
         for purse, known in theirs.lives.known.items()
     }
     return twin

@@ -175,7 +175,7 @@ def test_a_purse_that_must_exist(server: Server, ledger: RedisLedger) -> None:
         with pytest.raises(LedgerUnavailable, match="must_exist=True") as refused:
             strict.reserve(order(), Attempt())
         assert "no purse 'default'" in str(refused.value)
-        assert "It has none. That is by must_exist=True. Nothing is paid." in str(refused.value)
+        assert "It has none. That is by must_exist=True (or X402_MUST_EXIST=1). Nothing is paid." in str(refused.value)
     assert server.do("DBSIZE") == 0, "nothing was written"
     ledger.holds()
     assert isinstance(strict.reserve(order(), Attempt()), Hold)

@@ -18,6 +18,7 @@ from x402_client.model.holds import Hold
 from x402_client.sandbox.jsonrpc import answer
 from x402_client.schemes.permit2 import PERMIT2, SPENDERS, typed_data
 
+from . import solana
 from .broken import SIGNED_ANEW, Broken
 from .clock import Clock
 from .permits import Permit, Permits
@@ -38,7 +39,7 @@ class Payment:
     nonce: str
     payer: str
     amount: int
-    expires: int
+    expires: float
     #: The call that handed it over first, the thing that one asked for, and the host that asked for money.
     call: int
     thing: tuple[int, int]
@@ -64,12 +65,13 @@ class Chain:
         self.payments: dict[str, Payment] = {}
         self.moods = ["true", "true"]
         self.foreign = False
-        self.permits = Permits(clock)
+        self.permits, self.slots = Permits(clock), solana.Slots(clock)
 
-    def begin(self, foreign: bool, approved: int | None) -> None:
+    def begin(self, foreign: bool, approved: int | None, behind: int) -> None:
         """Begin a script."""
         self.payments, self.moods, self.foreign = {}, ["true", "true"], foreign
         self.permits.begin(approved)
+        self.slots.begin(behind)
 
     @property
     def speaks(self) -> bool:
@@ -78,7 +80,10 @@ class Chain:
 
     def handed(self, header: str, call: int, thing: tuple[int, int], host: str) -> Payment:
         """Note a payment as it arrives at a seller. One that is not good is a failure of the machine."""
-        whole, signed, signature = _opened(header)
+        whole: Any = json.loads(base64.b64decode(header, validate=True))
+        if "transaction" in whole["payload"]:
+            return self._handed_on_solana(solana.opened(whole["payload"]["transaction"]), header, call, thing, host)
+        signed, signature = _opened(whole)
         with self.lock:
             found = self.payments.get(signed["nonce"])
             if found is None:
@@ -88,11 +93,19 @@ class Chain:
                 found.ceiling, found.header, found.by_permit2 = known[2], header, by_permit2
                 found.permit = self.permits.handed(whole, signed, call) if by_permit2 else None
                 self.payments[signed["nonce"]] = found
-            if found.header != header:
-                raise Broken(
-                    SIGNED_ANEW, f"call {call} presents {found.nonce} in another header than call {found.call}"
-                )
-            return found
+            return _unchanged(found, header, call)
+
+    def _handed_on_solana(
+        self, signed: solana.Signed, header: str, call: int, thing: tuple[int, int], host: str
+    ) -> Payment:
+        with self.lock:
+            found = self.payments.get(signed.memo)
+            if found is None:
+                expires, handed = signed.expires, self.clock.chain()
+                found = Payment(signed.memo, signed.payer, signed.amount, expires, call, thing, host, handed)
+                found.header = header
+                self.payments[signed.memo] = found
+            return _unchanged(found, header, call)
 
     def lives(self, payment: Payment) -> bool:
         """Return True if a payment can settle yet."""
@@ -134,6 +147,9 @@ class Chain:
 
     def _methods(self, mood: str) -> dict[str, Callable[..., Any]]:
         chain = FOREIGN if self.foreign else CHAIN
+        on_solana = self.slots.methods(lambda: list(self.payments.values()), mood)
+        if self.foreign:
+            on_solana["getGenesisHash"] = lambda: solana.FOREIGN
         return {
             "eth_chainId": lambda: hex(chain),
             "net_version": lambda: str(chain),
@@ -142,6 +158,7 @@ class Chain:
             "eth_call": lambda call, tag="latest": self._call(call, tag, mood),
             "eth_getLogs": lambda wanted: self._logs(wanted, mood),
             "eth_getTransactionByHash": self._transaction,
+            **on_solana,
         }
 
     def _logs(self, wanted: dict[str, Any], mood: str) -> list[dict[str, str]]:
@@ -218,10 +235,16 @@ class Reader:
         return "not_settled" if payment.expires - EARLY < self._chain.clock.chain() else "live"
 
 
-def _opened(header: str) -> tuple[dict[str, Any], dict[str, Any], str]:
-    whole: Any = json.loads(base64.b64decode(header, validate=True))
+def _opened(whole: dict[str, Any]) -> tuple[dict[str, Any], str]:
     payload = whole["payload"]
-    return whole, payload.get("authorization") or payload["permit2Authorization"], payload["signature"]
+    return payload.get("authorization") or payload["permit2Authorization"], payload["signature"]
+
+
+def _unchanged(found: Payment, header: str, call: int) -> Payment:
+    """Return a payment that came once more. The same one has the same header."""
+    if found.header != header:
+        raise Broken(SIGNED_ANEW, f"call {call} presents {found.nonce} in another header than call {found.call}")
+    return found
 
 
 def _transfer(signed: dict[str, Any], signature: str) -> tuple[int, int, bool]:

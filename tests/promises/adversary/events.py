@@ -27,7 +27,8 @@ class Plan(Written):
     lead: tuple[str, ...] = ()
     #: What the 402 says: v2, v1, both (and another protocol), dear, drip; away: v2, and nobody listens for a while;
     #: permit2: v2 by Permit2; upto: a ceiling; sponsored: by Permit2, with a permit that the seller submits; sponsored
-    #: upto: a ceiling so; sponsored choice: that, or the usual way for more.
+    #: upto: a ceiling so; sponsored choice: that, or the usual way for more; solana: v2 on Solana, with the
+    #: blockhash of this moment, that no endpoint may have seen yet; solana own: without one.
     terms: str = "v2"
     #: The answer to each presentation of a payment; the last one for ever.
     pays: tuple[str, ...] = ("goods",)
@@ -269,6 +270,8 @@ class Setting(Written):
     approved: int | None = None
     #: Permits are signed.
     permits: bool = True
+    #: The wallets pay on Solana, too, and its endpoints are so many slots behind. None: they do not.
+    behind: int | None = None
 
     def signs_in(self, host: str) -> str:
         """Return where challenges of a host are signed."""

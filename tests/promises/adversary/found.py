@@ -40,6 +40,7 @@ SEEDS: dict[tuple[str, str], tuple[int, ...]] = {
     ("paid lead", "memory"): (1, 28),
     ("policies", "memory"): (5,),
     ("skew", "memory"): (4,),
+    ("solana", "memory"): (2, 20, 22),
     ("spelling", "memory"): (1,),
     ("tell", "memory"): (1,),
     ("wallets", "memory"): (8,),

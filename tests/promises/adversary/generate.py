@@ -63,6 +63,7 @@ THEMES = {
     "loop": "a policy that pays for one request only so often",
     "sign in": "challenges to sign in, sound and hostile, beside a price and instead of one",
     "permits": "Permit2 with permits that sellers submit, and that nobody but Permit2 and the payment may use",
+    "solana": "blockhashes of the seller's that no endpoint has seen yet, and a clock that is put right",
 }
 #: What a machine has to know for a theme.
 _NEEDS = {theme: theme for theme in ("keep", "keep long", "clone", "lose log", "busy", "evict", "empty")}
@@ -180,6 +181,7 @@ class Drawing:
             same=rng.choice((1, 2, 3)) if "loop" in self.about else None,
             **(self.signing() if "sign in" in self.about else {}),
             **(self.approving() if "permits" in self.about else {}),
+            behind=rng.choice((0, 3, 3, 20, 100)) if "solana" in self.about else None,
         )
 
     def signing(self) -> dict[str, Any]:
@@ -226,6 +228,8 @@ class Drawing:
 
     def terms(self) -> str:
         """Draw what a 402 says."""
+        if self.chance("solana", 0.85):
+            return self.rng.choice(("solana", "solana", "solana", "solana own"))
         if self.chance("permits", 0.8):
             return str(_weighted(self.rng, _SPONSORED))
         if self.chance("lost ceilings", 0.85):

@@ -85,7 +85,7 @@ class World:
         self.clock.reset()
         self.machine.reset()
         self.seller.reset(setting)
-        self.chain.begin(setting.foreign, setting.approved)
+        self.chain.begin(setting.foreign, setting.approved, setting.behind or 0)
         self.setting, self.books = setting, Books(self.chain, setting, alphabet)
         self.programs = [Program(self), Program(self)]
         self.seller.busy = self._keep_busy

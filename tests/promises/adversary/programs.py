@@ -17,6 +17,7 @@ from tests.adapters.cash_register import NETWORK
 from x402_client import Buyer, Limit, Policy, Wallet, errors
 from x402_client.model.allowances import allowance_account
 
+from . import solana
 from .callers import async_client
 from .chain import KEYS, Reader
 from .events import Allowed, Call, Setting
@@ -59,12 +60,17 @@ class Program:
         if self.ledger is None:
             self.must = said.must and self.world.books.begun
             self.ledger = self.world.machine.open(self.must)
+        endpoints = [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]
+        on_solana, networks = None, [NETWORK[2]]
+        if said.behind is not None:
+            on_solana, networks = solana.KEYS[wallet], [*networks, solana.NETWORK]
         return Buyer(
-            Wallet(evm=KEYS[wallet]), policy(said, wallet), ledger=self.ledger, settle_timeout=said.settle / 1000,
+            Wallet(evm=KEYS[wallet], solana=on_solana), policy(said, wallet), ledger=self.ledger,
+            settle_timeout=said.settle / 1000,
             breaker_after=5 if said.breaker else None, on_refusal="return" if said.returns else "raise",
             on_event=self.world.books.note, must_exist=self.must,
             reader=Reader(self.world.chain) if said.reader else None,
-            rpc={NETWORK[2]: [self.world.seller.endpoint(number) for number in range(1 if said.alone else 2)]},
+            rpc=dict.fromkeys(networks, endpoints),
         )  # fmt: skip
 
     def allowance(self, wallet: int, place: int) -> Any:

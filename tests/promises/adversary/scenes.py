@@ -250,6 +250,18 @@ def _lost_ceilings(draw: Drawing) -> list[Event]:
     return [*little, *lost, *rng.choice(chances), again, look, draw.call(other=True)]
 
 
+def _solana(draw: Drawing) -> list[Event]:
+    """Sign while the clock is wrong, lose the answer, put the clock right, and ask again."""
+    rng, program = draw.rng, draw.rng.randrange(2) if draw.shared else 0
+    failing = draw.call(failing=True, program=program)
+    settles = rng.choice(("never", "never", "after"))
+    failing = replace(failing, plan=replace(failing.plan, terms="solana", settles=settles))
+    wrong, right = Skew(rng.choice((-300, -300, -3_600, -100, 0, 300))), Skew(rng.choice((0, 0, 0, -100, 300, 3_600)))
+    chances: tuple[list[Event], ...] = ([], [Reconcile(program)], [Wait(5)], [Wait(61)], [Wait(200)], [SettleLate()])
+    again = replace(draw.again(), plan=Plan(terms="solana", pays=("402", "goods"), settles="never"), program=program)
+    return [wrong, failing, right, *rng.choice(chances), again]
+
+
 #: Themes, how often they come up where a script is about them, and their scene. The first that comes up is drawn.
 SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("keep", 0.3, _keep), ("keep long", 0.3, _keep_long), ("clone", 0.3, _clone), ("lose log", 0.25, _lose_log),
@@ -258,5 +270,5 @@ SCENES: tuple[tuple[str, float, Callable[[Drawing], list[Event]]], ...] = (
     ("early", 0.4, _early), ("reader", 0.4, _reader), ("endpoint", 0.3, _endpoint), ("crowd", 0.4, _crowd),
     ("ahead", 0.2, _ahead), ("patterns", 0.4, _patterns), ("foreign", 0.3, _foreign), ("give up", 0.15, _give_up),
     ("allowances", 0.3, _allowances), ("sign in", 0.35, _sign_in), ("permits", 0.45, _permits),
-    ("lost ceilings", 0.5, _lost_ceilings),
+    ("lost ceilings", 0.5, _lost_ceilings), ("solana", 0.4, _solana),
 )  # fmt: skip

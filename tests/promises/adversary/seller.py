@@ -16,6 +16,7 @@ from unittest import mock
 from tests.adapters.cash_register import NETWORK, RECEIPT
 from x402_client.testing.adapter.gate import PAYMENT, Seen, read_request
 
+from . import solana
 from .broken import PERMITTED, SIGNED, Broken
 from .chain import Chain, Payment
 from .challenges import SignIns
@@ -225,7 +226,8 @@ class Answering:
             payment.lied = payment.lied or not settled
         success = kind != "failed"
         payer = "0x" + "1" * 40 if kind == "wrong" else payment.payer
-        said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": NETWORK[version]}
+        network = solana.NETWORK if payment.payer in solana.WALLETS else NETWORK[version]
+        said = {"success": success, "transaction": "0x" + payment.nonce[-64:], "network": network}
         said |= {"amount": str(payment.amount)} if payment.ceiling else {}
         return [(RECEIPT[version], encoded({**said, "payer": payer} | ({} if success else {"errorReason": "no"})))]
 
@@ -332,7 +334,7 @@ class Answering:
             self.send(402, b"{}", [("PAYMENT-REQUIRED", "e30=")])
             return
         extensions, alone = self._signing(kind)
-        headers, body = said(kind, plan.asks, extensions, alone)
+        headers, body = said(kind, plan.asks, extensions, alone, self.seller.chain.slots.newest())
         self.visit.asked.append(kind)
         self.seller.sign_ins.asked(self.visit.number, self.visit.thing[1], self._origin, alone)
         if kind == "away":

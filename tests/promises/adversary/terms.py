@@ -8,6 +8,8 @@ from typing import Any
 
 from tests.adapters.cash_register import NETWORK, PAY_TO, USDC
 
+from . import solana
+
 PRICES = {"dear": 20_000}
 PRICE = 10_000
 #: How the seller has an allowance made, and what it asks for then. Only a permit of the amount to Permit2 is sound.
@@ -29,11 +31,16 @@ UNSIGNED = frozenset({"version", "domain", "transaction"})
 ASKS = (*_ASKED, "domain", "transaction", "both")
 
 
-def said(kind: str, asks: str, extensions: dict[str, Any], alone: bool) -> tuple[list[tuple[str, str]], bytes]:
-    """Return headers and body of a 402. ``alone``: it asks for no money, but for what its extensions are."""
+def said(
+    kind: str, asks: str, extensions: dict[str, Any], alone: bool, newest: str
+) -> tuple[list[tuple[str, str]], bytes]:
+    """Return headers and body of a 402. ``alone``: it asks for no money, but for what its extensions are.
+
+    ``newest`` is the latest blockhash of Solana.
+    """
     price, headers, body = PRICES.get(kind, PRICE), list[tuple[str, str]](), b"{}"
     if kind != "v1":
-        offers = [] if alone else _offers(kind, price, asks)
+        offers = [] if alone else _offers(kind, price, asks, newest)
         found: dict[str, Any] = {"x402Version": 2, "error": "pay", "accepts": offers, "resource": {"url": "http://x/"}}
         extensions = {**extensions, **_sponsoring(kind, asks)}
         headers = [("PAYMENT-REQUIRED", encoded(found | ({"extensions": extensions} if extensions else {})))]
@@ -45,14 +52,21 @@ def said(kind: str, asks: str, extensions: dict[str, Any], alone: bool) -> tuple
     return headers, body
 
 
-def _offers(kind: str, price: int, asks: str) -> list[dict[str, Any]]:
+def _offers(kind: str, price: int, asks: str, newest: str) -> list[dict[str, Any]]:
     named, _, rest = kind.partition(" ")
+    if named == "solana":
+        return [_on_solana(price, {} if rest == "own" else {"recentBlockhash": newest})]
     if named != "sponsored":
         return [_offer(2, price, kind)]
     first = _offer(2, price, "upto" if rest == "upto" else "permit2")
     if asks == "domain":
         first["extra"]["name"] = "Another Coin"
     return [first, _offer(2, PRICES["dear"])] if rest == "choice" else [first]
+
+
+def _on_solana(price: int, hint: dict[str, str]) -> dict[str, Any]:
+    found = {"scheme": "exact", "network": solana.NETWORK, "asset": solana.USDC, "payTo": solana.PAY_TO}
+    return found | {"maxTimeoutSeconds": 60, "amount": str(price), "extra": {"feePayer": solana.FEE_PAYER, **hint}}
 
 
 def _sponsoring(kind: str, asks: str) -> dict[str, Any]:

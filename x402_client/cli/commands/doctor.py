@@ -19,19 +19,19 @@ from ...chains.tokens import KNOWN
 from ...core import (
     Bought,
     Call,
+    CheckOrder,
     Digest,
     Freezes,
     Holds,
     LeftAlone,
-    Past,
     Peek,
     Reply,
-    SpentIn,
     inspect,
     run,
     with_unresolved,
 )
 from ...errors import ChainUnavailable, QuoteError
+from ...ledgers.extras import check_order
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -50,7 +50,6 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..in_use import wallet_option
 from ..money_labels import TEST_MONEY, network_name
-from ..open_ledger import ALL
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
 from ..running import Stop, asking
@@ -86,6 +85,7 @@ def doctor(
     as_json: options.AsJson = False,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
     rpc: options.Rpc = None,
@@ -96,13 +96,13 @@ def doctor(
     Asks the seller once, without a payment, and the chains about balances. Never pays. Exits with 1 if something is
     wrong.
     """
-    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()))
+    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()), must_exist=must_exist)
     with cli_request(url, method, data, header) as request:
         answer = _asked_once(request, timeout)
     readings = _readings(answer, policy_of(choices).tokens)
     payable = Reading("Can it be paid from here?")
     if answer.status == 402:
-        looked = ledger_for_looking(choices.ledger, choices.purse)
+        looked = ledger_for_looking(choices)
         with buying(choices, ledger=looked.port) as (buyer, found):
             quote = _judged(request, answer, buyer, payable)
             if quote is not None:
@@ -194,8 +194,7 @@ def _judged(request: CliRequest, answer: _Answer, buyer: Buyer, payable: Reading
         Holds: lambda ask: buyer.holds(),
         Bought: lambda ask: bought_at(buyer.services, ask),
         Freezes: lambda ask: buyer.freezes(),
-        Past: lambda ask: buyer.history(ALL),
-        SpentIn: lambda ask: call_ledger(buyer.ledger, lambda ledger: ledger.spent(ask.question)),
+        CheckOrder: lambda ask: call_ledger(buyer.ledger, check_order, ask.order),
         LeftAlone: lambda ask: None,  # a pause is one of the process that paid
     }
     try:

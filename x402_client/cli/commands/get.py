@@ -19,7 +19,7 @@ from ...httpx import wrap
 from ...model.holds import Hold
 from .. import options
 from ..approving import Approving
-from ..bodies import BodyWriter, Unwritable, body_sink
+from ..bodies import BodyWriter, body_sink, file_trouble
 from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
 from ..reporting import SAME_COMMAND, Report, Watching
@@ -132,7 +132,8 @@ class _Fetch:
             self.body.write(response, sink)
         paid = self.report.outcome
         if paid is not None and paid.money != "untouched":
-            self.report.left = left(buyer, paid.hold.purchase.origin, paid.hold.price.currency)
+            with suppress(X402Error):  # it was paid for: a ledger that fails now must not hide that
+                self.report.left = left(buyer, paid.hold.purchase.origin, paid.hold.price.currency)
         return self.report.code()
 
     def _look_up(self, buyer: Buyer, kind: type[BaseException] | None, failure: BaseException | None, _: Any) -> None:
@@ -149,15 +150,13 @@ class _Fetch:
     def _failed(self, failure: Exception) -> None:
         ours = find(failure)
         presented = self.kept or self.watching.presented
+        self.report.failed(failure)
         if isinstance(failure, Stop):
             self._end(failure.code, str(failure))
         if ours is not None:
-            self.report.failed(ours)
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
-            of_body = isinstance(failure, Unwritable)
-            what = "The body cannot be written" if of_body else f"{failure.filename} cannot be used"
-            self._end(Code.WRONG, f"{what}: {failure.strerror}.{_claim_advice(presented)}")
+            self._end(Code.WRONG, f"{file_trouble(failure)}{_claim_advice(presented)}")
         if presented is not None:
             self._end(Code.UNKNOWN, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
         self._end(Code.UNREACHABLE, f"{no_answer(self.report.host, failure)} Nothing was paid.")

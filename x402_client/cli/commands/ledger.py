@@ -33,7 +33,12 @@ from .ledger_retry import retry
 from .ledger_write_off import write_off
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
-Days = Annotated[float, typer.Option("--days", metavar="N", help="Look back so many days; 0: as far as it goes.")]
+Days = Annotated[
+    float,
+    typer.Option(
+        "--days", metavar="N", callback=options.a_quantity, help="Look back so many days; 0: as far as it goes."
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -117,7 +122,7 @@ def list_(
             "--allowance", metavar="NAME", help="Under it, or inside it.", autocompletion=completion.allowances
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="So many of the latest; 0: all.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="So many of the latest; 0: all.")] = 50,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,
@@ -153,6 +158,7 @@ def show_(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     rpc: options.Rpc = None,
+    policy: options.PolicyFile = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no chain for a transaction.")] = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -165,7 +171,7 @@ def show_(
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
         lifts = [found.lift(pattern) for pattern in stopped]
-    transaction = look_up(one, tuple(rpc or ()), offline)
+    transaction = look_up(one, tuple(rpc or ()), policy, offline)
     if as_json:
         show_json({"ledger": found.name} | document(one, stopped, transaction, lifts))
         return
@@ -388,7 +394,5 @@ app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
 app.command("write-off")(write_off)
-app.command("freeze")(acts.freeze)
-app.command("unfreeze")(acts.unfreeze)
-app.command("accept")(acts.accept)
-app.command("migrate")(acts.migrate)
+for act in (acts.freeze, acts.unfreeze, acts.accept, acts.migrate):
+    app.command()(act)

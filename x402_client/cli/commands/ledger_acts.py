@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,26 +11,26 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import still_frozen
+from ...buyer.freezes import freeze_name, still_frozen
 from ...buyer.ledger_calls import call_ledger
-from ...buyer.settlement_reader import Reconciled, learn, to_ask
+from ...buyer.reconciled import Reconciled
+from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import MARGIN, Hold, moment
-from ...model.hosts import Pattern
 from .. import completion, options
 from .. import export as exporting
 from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import acting, lift
+from ..open_ledger import acting, lift, stops
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, price_of, state_of
+from ..vocabulary import advice, advised, price_of, state_of
 from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
@@ -73,7 +74,12 @@ def reconcile(
                     result = result.with_one(told, run(reclaim(told, fate, rules), ledger_answers(found.port)))
                     answered.add(hold.id)
                 shown.advance(shown.task_ids[0])
-    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], as_json)
+        frozen = found.frozen()
+
+    def lifts(hold: Hold) -> list[str]:
+        return [found.lift(pattern) for pattern in stops(frozen, hold.purchase.origin)]
+
+    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], lifts, as_json)
 
 
 Allowance_ = Annotated[
@@ -103,7 +109,7 @@ def freeze(
         name = _freeze_allowance(allowance, host, ledger, purse, as_json)
         say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
         return
-    pattern = _pattern(host)
+    pattern = freeze_name(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
         found.ask("freeze", pattern)
         name, lifts, after = found.name, found.lift(pattern), found.frozen()
@@ -127,7 +133,7 @@ def unfreeze(
     if allowance is not None:
         _unfreeze_allowance(allowance, host, ledger, purse, as_json)
         return
-    pattern = _pattern(host)
+    pattern = freeze_name(host)
     with acting(ledger, None, "nothing was lifted") as found:
         frozen = found.frozen()
         found.ask("unfreeze", pattern)
@@ -292,7 +298,9 @@ def _said(name: str, hold: Hold) -> str:
     return _SAID[name]
 
 
-def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> None:
+def _tell_reconciled(
+    result: Reconciled, waiting: list[Hold], lifts: Callable[[Hold], list[str]], as_json: bool
+) -> None:
     groups = {
         "released": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
     }  # fmt: skip
@@ -301,11 +309,13 @@ def _tell_reconciled(result: Reconciled, waiting: list[Hold], as_json: bool) -> 
     flying = flights.in_flight(waiting)
     if as_json:
         rest = {"not_expired": later, "lost": lost, "in_flight": flying}
-        show_json({name: [exporting.row(hold) for hold in holds] for name, holds in (groups | rest).items()})
+        every = groups | rest
+        told = {name: [exporting.row(one) | advised(one, lifts(one)) for one in every[name]] for name in every}
+        show_json(told)
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            then = f". {advice(hold).todo}" if name == "settled" and hold.state == "signed" else ""
+            then = f". {advice(hold, lifts(hold)).todo}" if name == "settled" and hold.state == "signed" else ""
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]
@@ -336,10 +346,6 @@ def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str
 def _last_expiry(holds: list[Hold]) -> str:
     last = max(hold.authorization.expires for hold in holds if hold.authorization is not None)
     return f"{moment(last):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _pattern(host: str) -> str:
-    return host if host == "*" else str(Pattern.parse(host))
 
 
 def _payee(pattern: str) -> str:

@@ -18,7 +18,7 @@ from ...httpx import wrap
 from ...model.holds import Hold
 from ...model.offers import words
 from .. import options
-from ..bodies import BodyWriter, body_sink
+from ..bodies import BodyWriter, body_sink, file_trouble
 from ..buying import Choices, endpoints, policy_of
 from ..exits import Code, code_of
 from ..open_ledger import OpenLedger, acting
@@ -146,7 +146,7 @@ class _Retry:
             self._end(Code.PIPE, "")
         except KeyboardInterrupt:
             self._end(Code.INTERRUPTED, f"Interrupted. Nothing new was paid. {self._stays()}")
-        except (X402Error, httpx.HTTPError, OSError) as failure:
+        except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
             self._failed(failure)
         else:
             self._end(*self._answered())
@@ -191,14 +191,16 @@ class _Retry:
         )
 
     def _failed(self, failure: Exception) -> None:
+        if isinstance(failure, Stop):
+            self._end(failure.code, f"{failure} {self._stays()}")
         ours = find(failure)
+        self.report.failed(failure)
         if isinstance(ours, NoAcceptableOffer) and self.watching.presented is None:
             self._end(Code.REFUSED, self._not_there())
         if ours is not None:
-            self.report.failed(ours)
             self._end(code_of(ours), in_commands(ours))
         if isinstance(failure, OSError):
-            self._end(Code.WRONG, f"The body cannot be written: {failure.strerror}. {self._stays()}")
+            self._end(Code.WRONG, f"{file_trouble(failure)} {self._stays()}")
         said = words(f"{type(failure).__name__}: {failure}", 300)
         code = Code.UNREACHABLE if self.watching.presented is None else Code.UNKNOWN
         self._end(code, f"{self.report.host} did not answer ({said}). Nothing new was paid. {self._stays()}")

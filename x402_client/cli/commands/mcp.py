@@ -12,8 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from ...discovery import FACILITATORS
+from ...events import Event
 from .. import completion, funding, options, wallets
-from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of
+from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of, say_warning
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
@@ -56,6 +57,7 @@ ApproveTimeout = Annotated[
         "--approve-timeout",
         metavar="SECONDS",
         min=1,
+        callback=options.a_quantity,
         help="How long you have to agree to a payment above the policy's approve_above.",
     ),
 ]
@@ -142,12 +144,16 @@ def _serve(
     asks = policy_of(choices).approve_above is not None
     approver = PersonApprover()
 
+    def hear(event: Event) -> None:
+        watch(event)
+        say_warning(event)  # hosts show it among what their servers log
+
     async def run() -> None:
         async with httpx.AsyncClient(timeout=timeout) as client:
             calls = ToolCalls(tools(client, payer, **shop), approve_timeout, _reworded)
             await serve_host(calls, version("x402-buyer"))
 
-    with buying(choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=watch) as (
+    with buying(choices, approve=approver if asks else None, approve_timeout=approve_timeout, on_event=hear) as (
         buyer,
         found,
     ):
@@ -191,7 +197,8 @@ def _words(
     words += [] if allowance is None else ["--allowance", allowance]
     words += [word for one in facilitators or () for word in ("--facilitator", whole_url(one))]
     usual = (("--max-body", max_body, 50_000), ("--approve-timeout", approve_timeout, 300), ("--timeout", timeout, 30))
-    return words + [word for name, given, default in usual if given != default for word in (name, f"{given:g}")]
+    numbers = [(name, str(given).removesuffix(".0")) for name, given, default in usual if given != default]
+    return words + [word for pair in numbers for word in pair]
 
 
 def _show_entry(host: HostFile, choices: Choices, words: list[str]) -> None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...model.networks import EVM_FAMILY, family_of, short_name
-from ...policy.limits import Limit
-from ...policy.oversights import oversights
+from ...errors import ConfigurationError
+from ...model.networks import EVM_FAMILY, family_of
+from ...policy.oversights import oversights, without_key
 from ...policy.policy import Policy
-from .. import options
+from .. import options, wallets
 from ..buying import Choices
 from ..exits import Code
 from ..own_words import in_own_words
+from ..policy_rows import document, rows_of
 from ..requests_made import cli_request
 from ..running import Stop, asking, command
-from ..screen import facts, say, show
+from ..screen import facts, say, show, show_json
+
+if TYPE_CHECKING:
+    from .quote import QuoteReport
 
 app: typer.Typer = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Begin or read a policy file.")
 
@@ -85,72 +90,49 @@ def init(
 def check(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="A policy in TOML.")],
     url: Annotated[str, typer.Argument(metavar="URL", show_default=False, help="A seller to try it on.")] = "",
+    as_json: options.AsJson = False,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
     timeout: options.Timeout = 30.0,
 ) -> None:
     """Read a policy file and say what it allows; with a URL, ask what it costs and what the policy says to it.
 
-    Never pays. Mistakes are told by line and field, and exit with 2. With a URL, exits with 3 where nothing would be
-    paid.
+    Never pays. Mistakes are told by line and field, and exit with 2. What no payment can reach, or changes nothing, is
+    told and taken as written. With a URL, exits with 3 where nothing would be paid.
     """
     policy = Policy.from_file(file)
-    facts(rows_of(policy))
-    for remark in (*policy.remarks, *oversights(policy), *_unsigned(policy)) if not url else ():
-        say(in_own_words(remark), "yellow")
-    if not url:
-        return
+    remarks = [in_own_words(remark) for remark in (*policy.remarks, *oversights(policy), *_unpayable(policy, wallet))]
+    if not as_json:
+        facts(rows_of(policy))
+        for remark in remarks if not url else ():  # else the buyer that asks tells them
+            say(remark, "yellow")
+    report = _tried(url, Choices(file, ledger, purse, wallet, must_exist=must_exist), timeout) if url else None
+    if as_json:
+        tried = {} if report is None else {"quote": report.document()}
+        show_json({"file": str(file), "policy": document(policy), "remarks": remarks, **tried})
+    elif report is not None:
+        report.show()
+    if report is not None:
+        report.end(quiet=as_json)
+
+
+def _tried(url: str, choices: Choices, timeout: float) -> QuoteReport:
+    """Ask a seller, and judge its offers by the policy."""
     from .quote import request_quote
 
     with cli_request(url, None, None, None) as request:
-        report = request_quote(request, Choices(file, ledger, purse, wallet), False, timeout)
-    report.show()
-    report.end(quiet=False)
+        return request_quote(request, choices, False, timeout)
 
 
-def _unsigned(policy: Policy) -> Iterator[str]:
-    """Yield the tokens that a policy vouches for and that cannot be signed."""
+def _unpayable(policy: Policy, wallet: str | None) -> Iterator[str]:
+    """Yield the tokens that cannot be signed, and the networks, if the wallet has a key for none of them."""
     for token in policy.tokens:
         if family_of(token.network) == EVM_FAMILY and not (token.name and token.version):
             called = token.symbol or token.address
             yield f"[[tokens]]: {called} has no name or no version of its EIP-712 domain, so it cannot be signed."
-
-
-def rows_of(policy: Policy) -> list[tuple[str, str]]:
-    """Return what a policy allows, one name and value a line."""
-    rows = [("overall", limits(policy.overall))]
-    rows += [(str(host), "never paid" if rule == "deny" else limits(rule)) for host, rule in policy.hosts.items()]
-    rows.append(("other hosts", "never paid" if policy.only_listed_hosts else "under the overall limits"))
-    networks = policy.networks
-    rows.append(("networks", "any" if networks is None else ", ".join(map(short_name, networks)) or "none"))
-    rows.append(("assets", "any that is known" if policy.assets is None else ", ".join(policy.assets) or "none"))
-    rows += [
-        ("also known", f"{token.symbol or token.address} on {short_name(token.network)}") for token in policy.tokens
-    ]
-    if policy.same_request:
-        counted = (f"{most} per {window}" for window, most in policy.same_request.items())
-        rows.append(("same request", f"at most {', '.join(counted)}; then asks, or refuses"))
-    if policy.pay_to is not None:
-        rows.append(("pays only", ", ".join(sorted(policy.pay_to)) or "no address"))
-    if not policy.permits:
-        rows.append(("permits", "none is signed: Permit2 needs an allowance that is there"))
-    if policy.pay_ahead:
-        rows.append(("pays ahead", "what the same thing cost when it was last delivered"))
-    if policy.approve_above is not None:
-        rows.append(("asks above", limits(policy.approve_above).removeprefix("up to ").removesuffix(" a request")))
-    if policy.accept_loss:
-        rows.append(("gives up", f"payments of up to {policy.accept_loss} that brought nothing, without asking"))
-    return rows
-
-
-def limits(limit: Limit) -> str:
-    """Return a limit in words."""
-    currencies = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency))
-    each = [limit.per_request(currency) for currency in currencies]
-    parts = [f"up to {most} a request" for most in each if most is not None]
-    ceilings = (limit.upto(currency) for currency in ("USD", *(one for one in currencies if one != "USD")))
-    parts += [f"ceilings up to {most}" for most in ceilings if most is not None]
-    caps = {str(cap): cap.currency is None for currency in currencies or ["USD"] for cap in limit.caps("", currency)}
-    ahead = ["any body is paid ahead"] if limit.pay_ahead == "any body" else []
-    return ", ".join([*parts, *sorted(caps, key=caps.__getitem__), *ahead]) or "no limit of its own"
+    if policy.networks is not None:
+        with suppress(ConfigurationError):  # a wallet that cannot be read says nothing of the policy
+            lacking = without_key(policy, wallets.find(wallet).wallet.addresses)
+            yield from [lacking] if lacking else []

@@ -8,7 +8,15 @@ import httpx
 import typer
 
 from ...buyer.buyer import Buyer
-from ...errors import HostNotAllowed, OverLimit, PaymentOutcomeUnknown, SameRequest, X402Error
+from ...errors import (
+    AlreadyPaid,
+    HostNotAllowed,
+    OverLimit,
+    PaymentOutcomeUnknown,
+    PaymentRefused,
+    SameRequest,
+    X402Error,
+)
 from ...httpx import quote as ask_terms
 from ...httpx import wrap
 from ...model.budgets import left_in_words
@@ -30,12 +38,12 @@ from ..buying import (
     number,
     payer_of,
 )
-from ..earlier import key_refusal, origin_of, presented_again
+from ..earlier import origin_of, presented_again
 from ..exits import Code, code_of
 from ..export import row
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import ALL, lift, stops
+from ..open_ledger import lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -48,6 +56,8 @@ _OBSTACLES: dict[type[X402Error], str] = {
     SameRequest: "bought too often",
     HostNotAllowed: "paused",
     PaymentOutcomeUnknown: "its key is in use",
+    AlreadyPaid: "its key was paid before",
+    PaymentRefused: "by its key",
 }
 
 
@@ -65,6 +75,7 @@ def quote(
     key: options.Key = None,
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     under: options.Under = None,
     wallet: options.WalletAt = None,
@@ -75,7 +86,7 @@ def quote(
     The request is made once, without a payment. Exits with 3 where nothing would be paid, and with 22 where the server
     answers with an error, as `get` would.
     """
-    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), under=under)
+    choices = Choices(policy, ledger, purse, wallet, None, (), amount(most), must_exist, under=under)
     with cli_request(url, method, data, header) as request:
         report = request_quote(request, choices, location, timeout, key)
     if as_json:
@@ -128,7 +139,7 @@ class QuoteReport:
         looked: LedgerForLooking,
         choices: Choices,
         *,
-        keyed: tuple[str, CliRequest] | None = None,
+        keyed: bool = False,
     ) -> None:
         self.quote, self.found, self.looked, self._choices = quote, found, looked, choices
         #: Where the answer leads, if it is a redirect that was not followed.
@@ -144,10 +155,8 @@ class QuoteReport:
         self.code: Code = Code.OK
         #: The earlier payment that the same request would present again, so that nothing new would be paid.
         self.holds: tuple[Hold, ...] = () if looked.problem else buyer.holds()
-        every = (*self.holds, *buyer.history(ALL)) if keyed is not None and not looked.problem else ()
-        self._is_keyed = keyed is not None
-        self._by_key = key_refusal(*keyed, every) if keyed is not None else (Code.OK, "")
-        self.presents: Hold | None = None if self._by_key[1] else self._unresolved()
+        self._is_keyed = keyed
+        self.presents: Hold | None = self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
         self.refusal: str = "" if quote.status != 402 else self._refusal(httpx.URL(quote.url).host)
@@ -180,9 +189,6 @@ class QuoteReport:
         return said
 
     def _refusal(self, host: str) -> str:
-        if self._by_key[1]:
-            self.code, self.obstacle = self._by_key[0], "by its key"
-            return self._by_key[1]
         if self.presents is not None and not self.frozen:
             self.obstacle = "the earlier payment comes first"
             return ""
@@ -326,7 +332,7 @@ def request_quote(
     request: CliRequest, choices: Choices, follow: bool, timeout: float, key: str | None = None
 ) -> QuoteReport:
     """Make one request, without a payment, and return its quote."""
-    looked = ledger_for_looking(choices.ledger, choices.purse)
+    looked = ledger_for_looking(choices)
     host, answers = httpx.URL(request.url).host, list[httpx.Response]()
     with buying(choices, ledger=looked.port) as (buyer, found):
         client = httpx.Client(timeout=timeout, follow_redirects=follow, event_hooks={"response": [answers.append]})
@@ -336,8 +342,7 @@ def request_quote(
                     quote = ask_terms(client, request.method, request.url, **request.keywords)
             except httpx.HTTPError as failure:
                 raise Stop(Code.UNREACHABLE, no_answer(host, failure)) from None
-        keyed = None if key is None else (key, request)
-        report = QuoteReport(quote, buyer, found, looked, choices, keyed=keyed)
+        report = QuoteReport(quote, buyer, found, looked, choices, keyed=key is not None)
         report.leads_to = redirect_of(answers[-1])
         return report
 

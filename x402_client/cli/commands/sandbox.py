@@ -16,7 +16,7 @@ from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
 from .. import completion
 from ..exits import Code
-from ..options import MaybePath, MaybeTexts
+from ..options import MaybePath, MaybeTexts, a_quantity
 from ..running import Stop, command, leave
 from ..screen import out, show, show_program
 
@@ -41,7 +41,9 @@ print("Left today:", buyer.remaining())
 
 @command
 def sandbox(
-    port: Annotated[int, typer.Option("--port", metavar="N", help="Where to listen; 0: at a free port.")] = 8402,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=0, max=65_535, help="Where to listen; 0: at a free port.")
+    ] = 8402,
     example: Annotated[
         MaybePath, typer.Option("--example", metavar="FILE", help="Write the program that pays it, which is shown.")
     ] = None,
@@ -57,7 +59,10 @@ def sandbox(
     redeliver: Annotated[
         bool, typer.Option("--redeliver", help="Deliver again for a payment that was settled before.")
     ] = False,
-    slow: Annotated[float, typer.Option("--slow", metavar="SECONDS", help="How long slow faults take.")] = 2.0,
+    slow: Annotated[
+        float,
+        typer.Option("--slow", metavar="SECONDS", callback=a_quantity, help="How long slow faults take."),
+    ] = 2.0,
     list_faults: Annotated[bool, typer.Option("--list-faults", help="Say what can go wrong, and end.")] = False,
 ) -> None:
     """Run a seller to try things on, until Ctrl-C. Its money, chains and keys are invented.

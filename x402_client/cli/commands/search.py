@@ -58,7 +58,10 @@ def search(
     policy: options.PolicyFile = None,
     wallet: options.WalletAt = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="How long a page of a list may take.")
+        float,
+        typer.Option(
+            "--timeout", metavar="SECONDS", callback=options.a_quantity, help="How long a page of a list may take."
+        ),
     ] = 15.0,
 ) -> None:
     """Search what is sold for x402, and say what would be paid. Never pays.

@@ -16,12 +16,12 @@ from ..exposures import draw_exposures
 from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
 from ..open_ledger import lift, stops
+from ..policy_rows import rows_of
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
 from ..standing import Budget, LedgerState, Standing, standing
 from ..wallets import no_wallet
 from .ledger_allowances import draw as draw_allowances
-from .policy import rows_of
 
 _FAMILIES = {"eip155": "EVM chains", "solana": "Solana"}
 #: Unresolved payments and allowances that are told one by one.
@@ -33,11 +33,18 @@ _BAR = 12
 def status(
     policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
+    must_exist: options.MustExist = False,
     purse: options.Purse = "default",
     wallet: options.WalletAt = None,
     rpc: options.Rpc = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="How long the chains may take, all together.")
+        float,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            callback=options.a_quantity,
+            help="How long the chains may take, all together.",
+        ),
     ] = 5.0,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no chain: show no balances.")] = False,
     as_json: options.AsJson = False,
@@ -48,7 +55,8 @@ def status(
     each with the next command. Needs no passphrase. A chain that does not answer in time is named. Exits with 4 if the
     ledger cannot be used: nothing could be paid then.
     """
-    with standing(Choices(policy, ledger, purse, wallet, None, tuple(rpc or ())), offline, timeout) as found:
+    choices = Choices(policy, ledger, purse, wallet, None, tuple(rpc or ()), must_exist=must_exist)
+    with standing(choices, offline, timeout) as found:
         if as_json:
             show_json(_document(found))
         else:

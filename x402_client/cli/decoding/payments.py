@@ -10,7 +10,7 @@ import time
 from typing import Any
 
 from ...chains.contract_accounts import unwrap
-from ...chains.evm import is_address, recover
+from ...chains.evm import is_address
 from ...chains.tokens import Tokens
 from ...model.holds import moment
 from ...model.money import Token
@@ -19,6 +19,7 @@ from ...model.offers import words
 from ...schemes.exact_evm import typed_data
 from ..balances import whole_tokens
 from .findings import Reading, missing
+from .key_signatures import is_signature, signer_of
 from .permit2 import read_permit
 from .permits import read_given
 from .solana import read_transaction
@@ -28,7 +29,6 @@ from .statements import read_signed_receipt
 _READABLE = ("exact", "upto")
 _NUMBERS = ("value", "validAfter", "validBefore")
 _FIELDS = ("from", "to", "value", "validAfter", "validBefore", "nonce")
-_SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 #: A contract's can have any length. A shorter one than a key's is more likely cut off.
 _LONGER = re.compile(r"0x(?:[0-9a-fA-F]{2}){66,}", re.ASCII)
 _NONCE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII)
@@ -181,7 +181,7 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
     if isinstance(signature, str) and _LONGER.fullmatch(signature):
         _contracts_signature(bytes.fromhex(signature[2:]), signed, reading)
         return
-    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
+    if not isinstance(signature, str) or not is_signature(signature):
         size = f"{len(signature)} characters" if isinstance(signature, str) else "none"
         reading.wrong("payload.signature", f"it is not 0x and 130 hex digits ({size})")
         return
@@ -193,8 +193,7 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
     if not (is_address(str(facts[0])) and is_address(str(facts[1])) and _NONCE.fullmatch(str(facts[2]))):
         return
     message = {**signed, **{name: str(signed[name]) for name in _NUMBERS}}
-    raw = bytes.fromhex(signature[2:])
-    signer = recover(typed_data(token, message).digest, raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]]))
+    signer = signer_of(typed_data(token, message).digest, signature)
     if signer is None or canonical_evm(signer) != canonical_evm(str(facts[0])):
         reading.wrong(
             "payload.signature",

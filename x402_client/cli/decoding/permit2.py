@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ...chains.evm import ZERO, is_address, recover
+from ...chains.evm import ZERO, is_address
 from ...chains.tokens import Tokens
 from ...model.networks import canonical_evm, short_name
 from ...model.offers import words
 from ...schemes.permit2 import SPENDERS, typed_data
 from ..balances import whole_tokens
 from .findings import Reading, missing
+from .key_signatures import is_signature, signer_of
 
 _FIELDS = ("from", "permitted", "spender", "nonce", "deadline", "witness")
-_SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,78}", re.ASCII)
 _PLACE = "payload.permit2Authorization"
 
@@ -75,7 +75,7 @@ def _amount(
 
 
 def _signature(signature: Any, signed: dict[str, Any], scheme: str, network: str | None, reading: Reading) -> None:
-    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
+    if not isinstance(signature, str) or not is_signature(signature):
         reading.note("payload.signature", "not checked: it is not 0x and 130 hex digits, as a key's signature is")
         return
     reading.facts.append(("signature", "65 bytes, not shown: it is worth money until it is settled or expires"))
@@ -88,9 +88,7 @@ def _signature(signature: Any, signed: dict[str, Any], scheme: str, network: str
         or not all(isinstance(one, str) and is_address(one) for one in addresses)
     ):
         return
-    raw = bytes.fromhex(signature[2:])
-    digest = typed_data(scheme, network, signed).digest
-    signer = recover(digest, raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]]))
+    signer = signer_of(typed_data(scheme, network, signed).digest, signature)
     if signer is None or canonical_evm(signer) != canonical_evm(signed["from"]):
         reading.wrong("payload.signature", f"it is not by {signed['from']} on {short_name(network)}")
     else:

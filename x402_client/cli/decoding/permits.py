@@ -6,15 +6,15 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...chains.evm import is_address, recover
+from ...chains.evm import is_address
 from ...chains.permit2_settlement import PERMIT2
 from ...chains.tokens import Tokens
 from ...model.networks import canonical_evm, short_name
 from ...model.offers import words
 from ...schemes.permits import KEY, TRANSACTION_KEY, permit_data
 from .findings import Reading
+from .key_signatures import is_signature, signer_of
 
-_SIGNATURE = re.compile(r"0x[0-9a-fA-F]{130}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,78}", re.ASCII)
 _PLACE = f"extensions.{KEY}.info"
 
@@ -66,7 +66,7 @@ def _signature(given: Mapping[str, Any], document: Mapping[str, Any], network: s
     numbers = [given.get(name) for name in ("amount", "nonce", "deadline")]
     sound = all(isinstance(one, str) and is_address(one) for one in (owner, spender, asset))
     sound = sound and all(isinstance(one, str) and _NUMBER.fullmatch(one) and int(one) < 2**256 for one in numbers)
-    if not sound or not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
+    if not sound or not isinstance(signature, str) or not is_signature(signature):
         reading.wrong(_PLACE, "its fields are not addresses, whole numbers written as text, and 65 bytes in hex")
         return
     token = Tokens().find(network, str(asset)) if network else None
@@ -79,9 +79,9 @@ def _signature(given: Mapping[str, Any], document: Mapping[str, Any], network: s
         return
     amount, nonce, deadline = (int(str(one)) for one in numbers)
     message = {"owner": owner, "spender": spender, "value": amount, "nonce": nonce, "deadline": deadline}
-    raw = bytes.fromhex(signature[2:])
-    digest = permit_data((name, version, int(network.partition(":")[2]), str(asset)), message).digest
-    signer = recover(digest, raw[:64] + bytes([raw[64] + 27 if raw[64] < 2 else raw[64]]))
+    signer = signer_of(
+        permit_data((name, version, int(network.partition(":")[2]), str(asset)), message).digest, signature
+    )
     if signer is None or canonical_evm(signer) != canonical_evm(str(owner)):
         reading.wrong(f"{_PLACE}.signature", f"it is not by {owner} on {short_name(network)}")
     else:

@@ -20,6 +20,8 @@ _MEMO = "MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr"
 _TOKENS = (TOKEN_PROGRAM, TOKEN_2022_PROGRAM)
 _MOST_UNITS, _MOST_PRICE = 100_000, 1_000_000
 _PLACE = "payload.transaction"
+#: Stands for an account that is not among those of the transaction.
+_NOWHERE = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +40,22 @@ class _Transfer:
 def read_transaction(text: Any, accepted: dict[str, Any], network: str | None, reading: Reading) -> None:
     """Read all that can be said about a transaction without asking the chain."""
     made = _opened(text)
-    if made is None:
+    keys = [] if made is None else [str(key) for key in made.message.account_keys]
+    if not keys:
         reading.wrong(_PLACE, "it is not the base64 of a Solana transaction")
         return
     message = made.message
-    keys = [str(key) for key in message.account_keys]
     if getattr(message, "address_table_lookups", None):
         reading.note(_PLACE, "it uses address lookup tables; those accounts are not shown")
     reading.fact("fee payer", keys[0])
-    if keys[0] != accepted.get("extra", {}).get("feePayer", keys[0]):
+    extra = accepted.get("extra")
+    if isinstance(extra, dict) and keys[0] != extra.get("feePayer", keys[0]):
         reading.wrong(_PLACE, "its fee payer is not the offer's extra.feePayer")
     reading.fact("recent blockhash", str(message.recent_blockhash))
     transfers = []
     for position, instruction in enumerate(message.instructions, start=1):
-        program = keys[instruction.program_id_index] if instruction.program_id_index < len(keys) else "?"
-        accounts = [keys[index] if index < len(keys) else "?" for index in instruction.accounts]
+        program = keys[instruction.program_id_index] if instruction.program_id_index < len(keys) else _NOWHERE
+        accounts = [keys[index] if index < len(keys) else _NOWHERE for index in instruction.accounts]
         transfer = _instruction(f"instruction {position}", program, accounts, bytes(instruction.data), network, reading)
         transfers += [transfer] if transfer else []
     if len(transfers) != 1:
@@ -78,6 +81,8 @@ def _instruction(
         _compute(name, data, reading)
     elif program == _MEMO:
         reading.fact(name, f"memo {data.decode('utf-8', 'replace')!r}")
+    elif program in _TOKENS and _NOWHERE in accounts:
+        reading.wrong(name, "it names an account that does not stand in the transaction, so it cannot be read")
     elif program in _TOKENS and data[:1] == b"\x0c" and len(data) == 10 and len(accounts) == 4:
         source, mint, target, owner = accounts
         transfer = _Transfer(program, source, mint, target, owner, int.from_bytes(data[1:9], "little"), data[9])

@@ -196,6 +196,8 @@ def _asset(entry: dict[str, Any], where: str, network: str | None, known: Tokens
 def _scheme(entry: dict[str, Any], where: str, family: str, reading: Reading) -> None:
     scheme = entry.get("scheme")
     if not isinstance(scheme, str):
+        if "scheme" in entry:
+            reading.wrong(f"{where}.scheme", "it is not text")
         return
     what = about_scheme(scheme, family)
     if scheme not in _SUPPORTED and not what:
@@ -236,7 +238,7 @@ def _extra(entry: dict[str, Any], where: str, network: str | None, token: Token 
     if extra is not None and not isinstance(extra, dict):
         reading.wrong(place, "it is not an object")
     scheme = entry.get("scheme")
-    if network is None or scheme not in _SUPPORTED:
+    if network is None or not isinstance(scheme, str) or scheme not in _SUPPORTED:
         return
     found = extra if isinstance(extra, dict) else {}
     family = family_of(network)

@@ -14,6 +14,7 @@ from ...model.holds import Attempt, Hold
 from ...model.money import Money
 from ..accounts import accounts_of
 from .allowances import Allowances
+from .checks import Checks
 from .extras import Extras
 from .fixtures import RECEIPT, SECRET, LedgerTestCase, at_once, cap, expect, order, purchase, signed
 from .open_amounts import OpenAmounts
@@ -246,6 +247,7 @@ class LedgerConformance(
     Freezing,
     Allowances,
     OpenAmounts,
+    Checks,
     Secrecy,
     Extras,
 ):

@@ -1,4 +1,4 @@
-"""Tests of open amounts: what a delivered ceiling can still take. A ledger without ``owed`` passes too."""
+"""Tests of open amounts: what a resolved ceiling can still take. A ledger without ``owed`` passes too."""
 
 from __future__ import annotations
 
@@ -123,11 +123,49 @@ class OpenAmounts(LedgerTestCase):
             assert self._conclude(again.but(charged=_CHARGE), settled=True)
             assert self.spent() == _CHARGE
 
-    def test_what_is_written_off_counts_for_good(self) -> None:
+    def test_what_is_written_off_counts_whole_until_the_chain_tells(self) -> None:
+        wide = cap(10**9, "hour", "*.example.com")
+        hold = self._ceiling(wide)
+        self.answer(self.ledger.write_off(hold))
+        assert self.spent() == self.spent("*.example.com", "hour") == _CEILING
+        assert not self._conclude(hold, settled=True), "it settled, and the chain does not show for how much"
+        if not self._keeps_them:
+            return
+        [owed] = self._owed()
+        assert (owed.id, owed.state, owed.money, owed.is_ceiling) == (hold.id, "written_off", "spent", True)
+        assert self._conclude(owed.but(charged=_CHARGE), settled=True)
+        for account in ("", "api.example.com", "*.example.com"):
+            for window in ("minute", "hour", "day", "total"):
+                assert self.spent(account, window) == _CHARGE
+        assert self._owed() == ()
+        [past] = self.history()
+        assert (past.id, past.state, past.price.units, past.money) == (hold.id, "written_off", _CHARGE, "spent")
+
+    def test_what_was_written_off_and_died_unused_counts_nothing(self) -> None:
+        if not self._keeps_them:
+            return
         hold = self._ceiling()
         self.answer(self.ledger.write_off(hold))
+        assert self._conclude(hold, settled=False)
+        assert self.spent() == 0
+        [past] = self.history()
+        assert (past.state, past.money, past.price.units) == ("written_off", "untouched", 0)
         assert not self._conclude(hold, settled=False)
-        assert self.spent() == _CEILING
+
+    def test_what_was_charged_before_it_was_written_off_owes_nothing(self) -> None:
+        if not self._keeps_them:
+            return
+        hold = self._ceiling()
+        assert self._conclude(hold.but(charged=_CHARGE), settled=True)
+        self.answer(self.ledger.write_off(hold))
+        assert self._owed() == ()
+        assert self.spent() == _CHARGE
+
+    def test_an_exact_amount_that_is_written_off_counts_for_good(self) -> None:
+        hold = self.unresolved(order())
+        self.answer(self.ledger.write_off(hold))
+        assert not self._conclude(hold, settled=False)
+        assert self.spent() == 10_000
         assert self._owed() == ()
 
     def test_the_open_amounts_of_a_purse_are_its_own(self) -> None:

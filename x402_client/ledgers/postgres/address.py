@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ...errors import ConfigurationError, LedgerUnavailable
+from ...model.keywords import near
 
 log: logging.Logger = logging.getLogger("x402_client")
 
@@ -23,6 +24,9 @@ _LOSES = (
     ("full_page_writes", "off", "a crash of the machine may damage the database"),
     ("synchronous_commit", "off", "a crash of the server loses the payments of its last moments"),
 )
+
+#: What psycopg says of an option that libpq does not know.
+_STRANGE = re.compile(r'invalid URI query parameter: "(\w{1,40})"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,14 @@ class Address:
                 'pip install "x402-buyer[postgres]" (in a clone: pip install ".[postgres]").'
             ) from None
         found = _NAMED.search(given)
-        schema = unquote(found[1]) if found else SCHEMA
+        schema, strange = unquote(found[1]) if found else SCHEMA, ""
         try:
             url = make_conninfo(_NAMED.sub("", given).rstrip("?&"))
-        except Exception:  # its text may quote the URL, and the URL may hold a password
-            url = ""
+        except Exception as failure:  # its text may quote the URL, and the URL may hold a password
+            url, strange = "", _strange_option(str(failure), given)
         given, found = "", None
+        if strange:
+            raise ConfigurationError(strange)
         if not url:
             raise ConfigurationError(
                 "The ledger's URL cannot be read; write postgresql://user:password@host:5432/database, and "
@@ -128,3 +134,22 @@ class Address:
         for name, value, loss in _LOSES if first else ():
             if facts[name] == value:
                 log.warning("The PostgreSQL server at %s has %s = %s: %s.", self.shown, name, value, loss)
+
+
+def _strange_option(said: str, given: str) -> str:
+    """Return what is said of an option that libpq does not know, in psycopg's words; "" for any other mistake.
+
+    Behind a question mark in a password, its rest looks like an option: then there is an @ after it.
+    """
+    found = _STRANGE.search(said)
+    if found is None or "@" in given.partition("?")[2]:
+        return ""
+    from psycopg.pq import Conninfo
+
+    known = [option.keyword.decode() for option in Conninfo.get_defaults()]
+    meant = near(found[1], [*known, "schema"])
+    cure = f"Did you mean {meant}? " if meant else ""
+    return (
+        f"The ledger's URL cannot be used; psycopg says: {found[0]}. {cure}Accepted are schema and the options of "
+        "libpq, such as sslmode, sslrootcert, connect_timeout, target_session_attrs."
+    )

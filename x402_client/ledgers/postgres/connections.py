@@ -26,12 +26,10 @@ from .failures import CONFLICTS, MISSING, Broken, Crowded, Refused, connect_code
 
 #: Times that a step is made. One whose connection broke is sent once more: a step that is sent twice is done once.
 _TRIES = 3
+#: Bytes of a command that is sent without waiting, at most. The buffers of all systems in use hold more.
+_LARGEST = 4_096
 #: What a schema without a ledger answers, where none is to be made.
 _EMPTY = {"exists": False, "purses": [], "frozen": []}
-
-
-class Again(Exception):
-    """Signal: the step is to be made again."""
 
 
 def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Callable[[], Any]:
@@ -360,7 +358,3 @@ class EndsLine:
 
     def close(self) -> None:
         """Do nothing: the connections are those of sync callers."""
-
-
-#: Bytes of one command, at most. The buffers of all systems in use hold more.
-_LARGEST = 4_096

@@ -11,7 +11,7 @@ from ...errors import LedgerUnavailable
 from ...model.budgets import BUDGET_WINDOWS
 from ..served.protocol import MICROSECONDS
 from .address import Address
-from .failures import Refused, connect_code, explain, unavailable
+from .failures import Broken, Refused, connect_code, explain, unavailable
 
 #: Each brings the layout before it to its own. Layouts are never changed: a new one is one more file.
 LAYOUTS = ("layout1.sql",)
@@ -53,7 +53,8 @@ def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
         with psycopg.connect(address.url, **address.options()) as connection, connection.transaction():
             return _migrate(connection, address, only_new)
     except psycopg.Error as failure:
-        problem = explain(Refused(connect_code(failure) or "08006"), address)
+        code = connect_code(failure)
+        problem = explain(Refused(code) if code else Broken(), address)
         if problem_of_rights(failure):
             problem = unavailable(address, _not_ours(address))
     raise problem
@@ -141,13 +142,21 @@ def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, in
 
 
 def _layout(connection: Any, address: Address) -> int:
-    """Return the number of the layout that is there; 0 for an empty schema. Another program's tables are refused."""
+    """Return the number of the layout that is there; 0 for an empty schema.
+
+    What is another program's is refused. The functions of a schema are dropped before ours are made.
+    """
     if connection.execute("SELECT to_regclass('ledger') IS NOT NULL").fetchone()[0]:
         return int(connection.execute("SELECT layout FROM ledger").fetchone()[0])
-    others = "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace)"
+    others = (
+        "SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace = current_schema()::regnamespace) "
+        "OR EXISTS (SELECT FROM pg_proc WHERE pronamespace = current_schema()::regnamespace)"
+    )
     if connection.execute(others).fetchone()[0]:
         raise unavailable(
-            address, f"has tables of another program in the schema {address.schema}; name one with ?schema= in the URL"
+            address,
+            f"has tables or functions of another program in the schema {address.schema}; name one with ?schema= in the "
+            "URL",
         )
     return 0
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...errors import ConfigurationError, LedgerUnavailable
 from ..urls import scheme_of
+from .url_options import check_options
 
 log: logging.Logger = logging.getLogger("x402_client")
 
@@ -80,18 +81,15 @@ class Address:
 def check(address: Address) -> None:
     """Raise ConfigurationError unless redis-py is installed and can read the URL, and it names a database by number."""
     try:
-        import redis
+        import redis  # noqa: F401
     except ImportError:
         raise ConfigurationError(
             "A Redis ledger needs redis, which is not installed: "
             'pip install "x402-buyer[redis]" (in a clone: pip install ".[redis]").'
         ) from None
-    try:
-        redis.ConnectionPool.from_url(address.url)
-        readable = bool(address.shown)
-    except Exception:  # its text may quote the URL, and the URL may hold a password
-        readable = False
-    if not readable:
+    if _is_readable(address.url.partition("?")[0]):
+        check_options(address.url)
+    if not _is_readable(address.url):
         raise ConfigurationError(
             "The ledger's URL cannot be read; write redis://host:6379/0, rediss://user:password@host:6379/0 or "
             "unix:///path/to/socket."
@@ -101,6 +99,16 @@ def check(address: Address) -> None:
             "The ledger's URL names a database of Redis that is no number: redis-py would use another one. Write "
             "redis://host:6379/0."
         )
+
+
+def _is_readable(url: str) -> bool:
+    from redis import ConnectionPool
+
+    try:
+        ConnectionPool.from_url(url)
+    except Exception:  # its text may quote the URL, and the URL may hold a password
+        return False
+    return True
 
 
 def _is_numbered(url: str) -> bool:

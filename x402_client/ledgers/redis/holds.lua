@@ -40,7 +40,11 @@ function holds.resolve(row, state, money, receipt)
   return entry
 end
 
--- Open amounts: what delivered ceilings can still take. One hash, by the hold's id.
+-- Open amounts: what resolved ceilings can still take. One hash, by the hold's id.
+
+function holds.keep_owed(row, entry)
+  if asked.owes == "1" and not row.charged then call("HSET", OWED, row.id, entry) end
+end
 
 -- Takes units off what a row counts, where they still count. It stays one payment.
 function holds.count_less(row)
@@ -192,6 +196,16 @@ end
 function holds.meet_keyed()
   local rows = holds.rows_of_purchase()
   return holds.ended_before() or (rows[1] and holds.meet_keyed_row(rows[1]))
+end
+
+-- What a key means for a request that claims nothing.
+function holds.look_at_key()
+  local row = holds.rows_of_purchase()[1]
+  local ended = holds.ended_before()
+  if ended or not row then return ended end
+  if not holds.is_in(asked.requests, row.request) then return { "foreign", seq, holds.shown(row) } end
+  if holds.standing(row.owner) ~= "free" then return { "busy", seq, holds.shown(row) } end
+  return not holds.pays(row) and { "another", seq, holds.shown(row) } or nil
 end
 
 -- Unsigned holds of attempts that ended are given back on the way.

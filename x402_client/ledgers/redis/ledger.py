@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import ConfigurationError
-from ..served.ledger import AsyncLine, AsyncServedLedger, EndsLine, ServedLedger, SyncLine
+from ..served.ledger import AsyncServedLedger, ServedLedger
+from ..served.lines import AsyncLine, EndsLine, SyncLine
 from ..urls import REDIS, for_redis, refusal, scheme_of
 from .address import Address, check
 from .connections import AsyncConnection, Connection

@@ -43,7 +43,7 @@ function programs.judge(program, reached)
     return call("GETRANGE", RING, at, at + limits.token - 1) == asked.heard and "fine" or "older"
   end
   if not program then
-    return asked.inherited == "1" and "fine" or call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"
+    return asked.heard_as ~= asked.owner and "fine" or call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"
   end
   local newest, wanted = 0, text(asked.seen) .. ":" .. asked.heard
   for _, step in ipairs(program.told) do

@@ -25,6 +25,16 @@ function ops.reserve()
   return holds.new_hold()
 end
 
+-- What "reserve" would refuse. Nothing is counted or claimed.
+function ops.check()
+  local answer = holds.frozen() or (asked.keyed == "1" and holds.look_at_key()) or allowances.refused(asked.path)
+  if answer then return answer end
+  local started = windows.start_accounts(windows.count_in_patterns(asked.row, asked))
+  local over = holds.exceeded()
+  windows.forget_accounts(started)
+  return #over > 0 and { "over", seq, over } or { "ok", seq }
+end
+
 function ops.claim()
   return holds.found() or { "none", seq }
 end
@@ -51,8 +61,7 @@ end
 function ops.close()
   local row = claims.row_of(asked.id)
   if row then
-    local entry = holds.resolve(row, "delivered", asked.money, asked.receipt)
-    if asked.owes == "1" and not row.charged then call("HSET", OWED, row.id, entry) end
+    holds.keep_owed(row, holds.resolve(row, "delivered", asked.money, asked.receipt))
   end
   return { "ok", seq }
 end
@@ -60,7 +69,9 @@ end
 function ops.write_off()
   local row = claims.row_of(asked.id)
   if not row or row.state ~= "signed" or holds.standing(row.owner) ~= "free" then return { "not_open", seq } end
-  return { "hold", seq, holds.resolve(row, "written_off", "spent", row.receipt) }
+  local entry = holds.resolve(row, "written_off", "spent", row.receipt)
+  holds.keep_owed(row, entry)
+  return { "hold", seq, entry }
 end
 
 function ops.conclude()

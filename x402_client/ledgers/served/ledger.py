@@ -7,10 +7,9 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from weakref import WeakMethod, WeakSet
 
-from ...core.asks import Ask
 from ...core.drive import arun, run
 from ...errors import MoneyState, X402Error
 from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
@@ -18,6 +17,7 @@ from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, Order
 from ...model.offers import Receipt
 from .claims import Claims
 from .heartbeat import LeaseThread
+from .lines import AsyncLine, EndsLine, SyncLine
 from .lives import Lives
 from .steps import LedgerSteps
 from .trust import Steps, Store, TrustedServer
@@ -27,46 +27,6 @@ T = TypeVar("T")
 _BEATS = 8
 #: Sends the end of a purchase without waiting, and returns what waits for the answer.
 _Start = Callable[[Steps[None]], "Callable[[], None] | None"]
-
-
-class SyncLine(Protocol):
-    """Connection of sync callers. Safe between threads."""
-
-    def send(self, ask: Ask[Any], /) -> Any:
-        """Send one request and return the server's answer."""
-        ...
-
-    def close(self) -> None:
-        """Close what is open. The next use connects again."""
-        ...
-
-
-class AsyncLine(Protocol):
-    """Connection of async callers."""
-
-    async def send(self, ask: Ask[Any], /) -> Any:
-        """Send one request and return the server's answer."""
-        ...
-
-    async def close(self) -> None:
-        """Close what the running event loop has open. The next use connects again."""
-        ...
-
-
-class EndsLine(Protocol):
-    """Connection for ends of purchases: they are sent without waiting for the answer."""
-
-    def open(self) -> None:
-        """Connect, unless it is connected."""
-        ...
-
-    def start(self, steps: Steps[None], /) -> Callable[[], None] | None:
-        """Send the first request. Return what waits for its answer; None, with nothing sent, if it had to wait."""
-        ...
-
-    def close(self) -> None:
-        """Close the connection for good."""
-        ...
 
 
 class AsyncServedLedger:
@@ -105,6 +65,10 @@ class AsyncServedLedger:
     async def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """Return a new hold, or the unresolved one, claimed."""
         return await self._run(self._steps.reserve(order, attempt))
+
+    async def check(self, order: Order) -> Busy | None:
+        """Raise what ``reserve`` would raise for an order. Nothing is counted or claimed."""
+        return await self._run(self._steps.check(order))
 
     async def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         """Claim the unresolved hold of this purchase; None if there is none."""
@@ -251,6 +215,10 @@ class ServedLedger(ABC):
     def reserve(self, order: Order, attempt: Attempt) -> Hold | Busy:
         """Return a new hold, or the unresolved one, claimed."""
         return self._run(self._steps.reserve(order, attempt))
+
+    def check(self, order: Order) -> Busy | None:
+        """Raise what ``reserve`` would raise for an order. Nothing is counted or claimed."""
+        return self._run(self._steps.check(order))
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         """Claim the unresolved hold of this purchase; None if there is none."""

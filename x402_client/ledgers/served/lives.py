@@ -27,8 +27,8 @@ class Proof:
     lives: tuple[str, ...]
     #: True if the step exchanges the life's token.
     rotates: bool
-    #: True if this program saw the step ``seen`` under an earlier name.
-    inherited: bool
+    #: The name under which this program saw the step ``seen``. It may be an earlier one.
+    heard_as: str
     #: True if the program proves nothing, because it begins again.
     anew: bool
     life: Life = field(repr=False)
@@ -42,8 +42,8 @@ class KnownPurse:
     #: The highest step that was answered, with its token.
     seq: int = 0
     heard: str = ""
-    #: True if this program saw that step under an earlier name.
-    inherited: bool = False
+    #: The name under which this program made that step.
+    heard_as: str = ""
 
     @property
     def joined(self) -> bool:
@@ -110,7 +110,7 @@ class Lives:
             life.under_way += 1
             if rotates:
                 life.pending, life.exchanging = step, True
-            facts = (known.seq, known.heard, lives, rotates, known.inherited, anew, life)
+            facts = (known.seq, known.heard, lives, rotates, known.heard_as or owner, anew, life)
             return Proof(owner, known.identity, step, *facts)
 
     def end(self, purse: str, proof: Proof, seq: int = 0, stored: str = "", refused: bool = False) -> None:
@@ -129,14 +129,13 @@ class Lives:
                     life.lost = (*life.lost, proof.step)[-_LOST:]
             known = self.known.get(purse)
             if known is not None and seq > known.seq and not proof.anew:
-                known.seq, known.heard = seq, proof.step
-                known.inherited = known.inherited and life is not self._lives.get(purse)
+                known.seq, known.heard, known.heard_as = seq, proof.step, proof.owner
 
     def joined(self, purse: str, identity: str, seq: int, proof: Proof) -> None:
         """Record which purse the server showed, unless another thread did so before."""
         with self.lock:
             if proof.anew or purse not in self.known:
-                self.known[purse] = KnownPurse(identity, seq, proof.step)
+                self.known[purse] = KnownPurse(identity, seq, proof.step, proof.owner)
 
     def has_changed(self, purse: str, proof: Proof) -> bool:
         """Return True if this program itself may have exchanged its token since the proof was made."""
@@ -148,10 +147,9 @@ class Lives:
         """Begin new lives, under another owner's name. Keep what was seen."""
         with self.lock:
             self._lives = {}
-            for known in self.known.values():
-                known.inherited = True
 
     def inherit(self, old: Lives) -> None:
         """Take over what this program saw under an earlier name. A forked child does so too, and has one thread."""
-        found = {purse: (each.identity, each.seq, each.heard) for purse, each in old.known.items()}
-        self.known = {purse: KnownPurse(*seen, inherited=True) for purse, seen in found.items()}
+        self.known = {
+            purse: KnownPurse(each.identity, each.seq, each.heard, each.heard_as) for purse, each in old.known.items()
+        }

@@ -206,6 +206,28 @@ def _stems(order: Order) -> list[str]:
     return [stem(name, currency) for name in accounts_of(order) for currency in (order.price.currency, None)]
 
 
+def request_facts(purchase: Purchase) -> dict[str, Any]:
+    """Return what the server needs to know of a purchase, to find what stands in its way."""
+    former = () if purchase.former is None else (purchase.former[1],)
+    return {
+        "purchases": purchase.names,
+        "requests": (purchase.request, *former),
+        "payers": purchase.payers,
+        "keyed": "1" if purchase.keyed else "",
+        "patterns": patterns(purchase.origin),
+    }
+
+
+def budgets_of(order: Order) -> dict[str, Any]:
+    """Return the budgets of an order, and what the server needs to look at them."""
+    return {"caps": caps(order), "path": order.path, **patterns_to_count(order)}
+
+
+def stems_of(order: Order) -> dict[str, Any]:
+    """Return the accounts that an order counts in, as the row of its hold would have them."""
+    return {"row": {"stems": json.dumps(_stems(order))}}
+
+
 def patterns_to_count(order: Order) -> dict[str, Any]:
     """Return what the server needs to count a payment in host patterns, and to start their accounts."""
     named = [name for name in accounts_of(order) if name not in order.path]

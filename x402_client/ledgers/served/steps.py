@@ -39,18 +39,21 @@ class LedgerSteps:
     def reserve(self, order: Order, attempt: Attempt) -> Steps[Hold | Busy]:
         if order.price.units > protocol.LARGEST:
             raise self._too_large(order)
-        said = {
-            "caps": protocol.caps(order),
-            "headroom": str(protocol.LARGEST - order.price.units),
-            "path": order.path,
-            **protocol.patterns_to_count(order),
-        }
+        said = protocol.budgets_of(order) | {"headroom": str(protocol.LARGEST - order.price.units)}
         answer = yield from self._claiming(order.purchase, attempt, "reserve", said, order)
         if isinstance(answer, (Hold, Busy)):
             return answer
-        if answer[0] == "over":
-            raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]], time.time())
+        _raise_over(answer, order)
         raise self._too_large(order)
+
+    def check(self, order: Order) -> Steps[Busy | None]:
+        said = protocol.budgets_of(order) | protocol.request_facts(order.purchase) | protocol.stems_of(order)
+        answer = yield from self.server.ask(order.purchase.purse, "check", **said)
+        if answer[0] == "busy":
+            return Busy(protocol.read_row(answer[2]))
+        _raise_obstacle(answer, order.purchase)
+        _raise_over(answer, order)
+        return None
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Steps[Hold | Busy | None]:
         answer = yield from self._claiming(purchase, attempt, "claim", {})
@@ -84,7 +87,8 @@ class LedgerSteps:
         self._claims.drop_hold(hold.id)
 
     def write_off(self, hold: Hold) -> Steps[Hold]:
-        answer = yield from self.server.ask(hold.purchase.purse, "write_off", id=hold.id)
+        owes = "1" if hold.is_ceiling else ""
+        answer = yield from self.server.ask(hold.purchase.purse, "write_off", id=hold.id, owes=owes)
         if answer[0] != "hold":
             raise refusals.nothing_to_write_off(hold)
         self._claims.drop_hold(hold.id)
@@ -223,16 +227,7 @@ class LedgerSteps:
         return self._obstacle(answer, purchase, attempt)
 
     def _about(self, purchase: Purchase, claim: Claim, attempt: Attempt) -> dict[str, Any]:
-        former = () if purchase.former is None else (purchase.former[1],)
-        return {
-            "token": claim.token,
-            "purchases": purchase.names,
-            "requests": (purchase.request, *former),
-            "payers": purchase.payers,
-            "keyed": "1" if purchase.keyed else "",
-            "patterns": protocol.patterns(purchase.origin),
-            "since": self._waiting.get(attempt, 0),
-        }
+        return protocol.request_facts(purchase) | {"token": claim.token, "since": self._waiting.get(attempt, 0)}
 
     def _obstacle(self, answer: Any, purchase: Purchase, attempt: Attempt) -> Any:
         """Return or raise what stands in the way of a new hold; else return the answer as it is."""
@@ -240,21 +235,12 @@ class LedgerSteps:
         if status == "busy":
             self._waiting.setdefault(attempt, answer[1])
             return Busy(protocol.read_row(answer[2]))
-        if status == "frozen":
-            refusals.check_frozen([answer[2]], purchase)
-        if status == "allowance":
-            raise _not_open(answer)
         if status == "void":
             raise LedgerUnavailable(
                 f"The payment was given up before the {self.server.where} answered. Nothing was sent.",
                 wrote_nothing=True,
             )
-        if status == "another":
-            raise refusals.another_wallet(protocol.read_row(answer[2]))
-        if status in ("paid", "foreign"):
-            hold = protocol.read_row(answer[2])
-            refusals.check_key(hold, purchase)
-            raise refusals.already_paid(hold)
+        _raise_obstacle(answer, purchase)
         return answer
 
     def _too_large(self, order: Order) -> LedgerUnavailable:
@@ -263,6 +249,26 @@ class LedgerSteps:
             "Nothing was paid. Limit prices by per_request in the Policy.",
             wrote_nothing=True,
         )
+
+
+def _raise_obstacle(answer: Any, purchase: Purchase) -> None:
+    """Raise what stands in the way of a new hold for good, if something does."""
+    status = answer[0]
+    if status == "frozen":
+        refusals.check_frozen([answer[2]], purchase)
+    if status == "allowance":
+        raise _not_open(answer)
+    if status == "another":
+        raise refusals.another_wallet(protocol.read_row(answer[2]))
+    if status in ("paid", "foreign"):
+        hold = protocol.read_row(answer[2])
+        refusals.check_key(hold, purchase)
+        raise refusals.already_paid(hold)
+
+
+def _raise_over(answer: Any, order: Order) -> None:
+    if answer[0] == "over":
+        raise refusals.over_limit(order, [_exceeded(order, *found) for found in answer[2]], time.time())
 
 
 def _not_open(answer: Any) -> X402Error:

@@ -29,7 +29,7 @@ _LOST = {
     "over before it had everything",
 }
 _CLAIMING = ("reserve", "claim")
-_READING = ("spent", "holds", "history", "owed", "allowances")
+_READING = ("spent", "holds", "history", "owed", "allowances", "check")
 _PAYING = ("reserve", "claim", "record")
 #: Times that a step is sent, if the program's own token changed while it was under way.
 _TRIES = 5
@@ -146,10 +146,9 @@ class TrustedServer:
         accepted = False
         for purse in sorted({*(yield from protocol.everywhere("purses", {})), *self.lives.known}):
             known = self.lives.known.get(purse) or KnownPurse()
-            said = {"identity": known.identity, "seen": known.seq, "heard": known.heard, "owner": self._claims.owner}
-            answer = yield from protocol.request(
-                purse, "accept", said | {"candidate": new_token() * 2, "inherited": ""}
-            )
+            said = {"identity": known.identity, "seen": known.seq, "heard": known.heard, "heard_as": known.heard_as}
+            said |= {"owner": self._claims.owner, "candidate": new_token() * 2}
+            answer = yield from protocol.request(purse, "accept", said)
             accepted = accepted or bool(answer[2])
             if known.joined:
                 yield from self.ask(purse, "holds")
@@ -195,7 +194,7 @@ class TrustedServer:
             "identity": proof.identity,
             "seen": proof.seen,
             "heard": proof.heard,
-            "inherited": "1" if proof.inherited else "",
+            "heard_as": proof.heard_as,
             "step": proof.step,
             "lives": proof.lives,
             "rotates": "1" if proof.rotates else "",
@@ -290,9 +289,9 @@ class TrustedServer:
         there = f"It has: {others}." if others else "It has none."
         beginning = "" if others else self.store.beginning
         raise LedgerUnavailable(
-            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True. "
-            "Nothing is paid. Check the address and the purse's name, or restore the server's data. To begin a new "
-            f"purse on purpose, run once without must_exist.{beginning}",
+            f"The {self.where} has no purse {purse!r}, and none is made. {there} That is by must_exist=True (or "
+            "X402_MUST_EXIST=1). Nothing is paid. Check the address and the purse's name, or restore the server's "
+            f"data. To begin a new purse on purpose, run once without that.{beginning}",
             wrote_nothing=True,
         )
 

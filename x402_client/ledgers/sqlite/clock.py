@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from ...guards.steady_clock import steady
+
 
 class Stamp(NamedTuple):
     """Reading of two clocks: the ledger's time ``at`` when the steady clock of ``boot`` showed ``steady``.
@@ -22,15 +24,6 @@ class Stamp(NamedTuple):
     boot: str
     steady: float
     at: float
-
-
-# macOS counts sleep in CLOCK_MONOTONIC, Linux in CLOCK_BOOTTIME; both are shared by all processes of one boot.
-_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
-
-
-def steady() -> float:
-    """Return seconds that only increase. Where the system counts them, those of the machine's sleep are included."""
-    return time.monotonic() if _CLOCK is None else time.clock_gettime(_CLOCK)
 
 
 @cache

@@ -1,8 +1,9 @@
-"""A thread that records at once which attempts of this process ended, so that other processes see them."""
+"""Ends of this process's claims: a thread records those of attempts that ended, so that other processes see them."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from ...errors import X402Error
+from .file import LedgerFile
+from .process_locks import Claims
 
 
 class Recording(Protocol):
@@ -38,3 +41,14 @@ def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[Recording]) -> None
         with contextlib.suppress(X402Error):
             found._record_ended()
         del found
+
+
+def close_unused(claims: Claims, file: LedgerFile, process: int) -> None:
+    """Close what a ledger had that is in use no more. The garbage collector calls it, in any thread at any moment.
+
+    That may be in a fork, in the thread that locked every file for it: such a file is closed already, and to wait for
+    its lock would be for ever. A forked child closes nothing of its parent's: the claims are the parent's own.
+    """
+    if process == os.getpid():
+        claims.close()
+        file.close(patience=0)

@@ -82,8 +82,8 @@ def missing(path: Path) -> LedgerUnavailable:
     """Build the error for a ledger that has to be there, and is not."""
     return unavailable(
         path,
-        "is not there, or is empty, and none is made. That is by must_exist=True. Check the path, and that its "
-        "directory is mounted. For the very first use, leave must_exist out",
+        "is not there, or is empty, and none is made. That is by must_exist=True (or X402_MUST_EXIST=1). Check the "
+        "path, and that its directory is mounted. For the very first use, leave that out",
     )
 
 

@@ -21,10 +21,10 @@ from .. import refusals
 from ..live_attempts import Entry
 from ..rows import number_of
 from . import allowances as allowed
-from . import claimable, owed, seeds
+from . import claimable, looks, owed, seeds
 from . import holds as rows
 from .clock import LedgerClock
-from .ended_claims import ends_writer
+from .ended_claims import close_unused, ends_writer
 from .errors import still_used, unavailable
 from .file import LedgerFile, Meta
 from .place import absolute
@@ -77,7 +77,7 @@ class SqliteLedger:
         self._twin: SqliteLedger | None = None
         if open_now:
             self._open()
-        weakref.finalize(self, _close_unused, self._claims, self._file, os.getpid())
+        weakref.finalize(self, close_unused, self._claims, self._file, os.getpid())
 
     def _open(self) -> None:
         try:
@@ -128,6 +128,14 @@ class SqliteLedger:
                 raise
         return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
 
+    def check(self, order: Order) -> Busy | None:
+        """Raise what ``reserve`` would raise for an order. Nothing is counted, claimed or written."""
+
+        def look(db: sqlite3.Connection, meta: Meta) -> Busy | None:
+            return looks.check(db, order, _patterns(meta), self._clock.now(meta.stamp).at, self._in_flight)
+
+        return self._read(look)
+
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
         """Claim the unresolved hold of this purchase; None if there is none."""
         return self._write(lambda db, meta: self._claim(db, meta, purchase, attempt))
@@ -176,6 +184,7 @@ class SqliteLedger:
             row = self._unresolved(db, hold)
             if row is None:
                 raise refusals.nothing_to_write_off(hold)
+            owed.keep(db, row.number, row.hold.offer.network)
             rows.give_up_for_good(db, row)
             return row.hold.shown.but(state="written_off", money="spent")
 
@@ -384,14 +393,3 @@ def _patterns(meta: Meta) -> Iterable[str]:
 
 def _freeze(db: sqlite3.Connection, patterns: set[str]) -> None:
     db.execute("UPDATE meta SET frozen = ?", (json.dumps(sorted(patterns)),))
-
-
-def _close_unused(claims: Claims, file: LedgerFile, process: int) -> None:
-    """Close what a ledger had that is in use no more. The garbage collector calls it, in any thread at any moment.
-
-    That may be in a fork, in the thread that locked every file for it: such a file is closed already, and to wait for
-    its lock would be for ever. A forked child closes nothing of its parent's: the claims are the parent's own.
-    """
-    if process == os.getpid():
-        claims.close()
-        file.close(patience=0)

@@ -25,7 +25,7 @@ _AGAIN = "UPDATE accounts SET units = ?, payments = ?, latest = ? WHERE id = ?"
 _START = "INSERT INTO starts (account, span, number, units, payments) VALUES (?, ?, ?, ?, ?)"
 _IN_CURRENCY = "SELECT 1 FROM accounts WHERE purse = ? AND name = ? AND currency = ?"
 _HOSTS = "SELECT {} FROM accounts WHERE purse = ? AND kind = 'host' AND substr(name, ?) = ?"
-_NAMES = f"{_HOSTS.format('name')} AND currency = ?"
+_NAMES = _HOSTS.format("DISTINCT name")
 _SUMS = f"{_HOSTS.format('currency, sum(units), sum(payments), max(latest)')} GROUP BY currency"
 #: The sums of these hosts in each bucket, newest first. A host's bucket lasts until its next start, or until now.
 _BUCKETS = f"""
@@ -81,7 +81,15 @@ def counted_by(db: sqlite3.Connection, question: Spending) -> list[str]:
     purse, name, currency = question.purse, question.account, question.currency
     if db.execute(_IN_CURRENCY, (purse, name, currency)).fetchone() is not None:
         return [name]
-    return [host for (host,) in db.execute(_NAMES, (*_host_values(purse, name), currency))]
+    return hosts_of(db, purse, name)
+
+
+def hosts_of(db: sqlite3.Connection, purse: str, name: str) -> list[str]:
+    """Return the hosts from whose sums the account of a pattern would start."""
+    hosts = hosts_in(name)
+    if hosts is None or not hosts.startswith("*."):
+        return [] if hosts in (None, name) else [str(hosts)]
+    return [host for (host,) in db.execute(_NAMES, _host_values(purse, name))]
 
 
 def start_patterns_again(db: sqlite3.Connection) -> None:

@@ -81,6 +81,15 @@ class Sums:
         known = {account.name for account in self._accounts if account.currency == currency}
         return [name for name in names if name not in known]
 
+    def has_account(self, name: str) -> bool:
+        """Return True if this name has an account in any currency."""
+        return any(account.name == name for account in self._accounts)
+
+    def start_from(self, purse: str, name: str, hosts: Iterable[str]) -> None:
+        """Let a name that has no account yet stand for the sums of these hosts. Nothing is written."""
+        rows = [row for host in hosts for row in self._db.execute(_ACCOUNTS, (purse, host))]
+        self._accounts += [Account(*row)._replace(name=name) for row in rows]
+
     def add(self, purse: str, names: Iterable[str], currency: str, units: int) -> tuple[int, ...]:
         """Count one payment in the accounts of these names. Make those that are missing."""
         known = {account.name: account for account in self._accounts if account.currency == currency}

@@ -25,6 +25,17 @@ CREATE FUNCTION shown_allowance(a allowances, now bigint) RETURNS jsonb LANGUAGE
     WHERE c.purse = a.purse AND c.name = a.account))
 $$;
 
+-- The allowances of these accounts, each looked up by itself; without any, all of the purse.
+CREATE FUNCTION allowances_of(in_purse text, accounts text[]) RETURNS SETOF allowances LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  IF accounts = '{}' THEN
+    RETURN QUERY SELECT * FROM allowances WHERE purse = in_purse;
+  ELSE
+    RETURN QUERY SELECT found.* FROM unnest(accounts) each CROSS JOIN LATERAL (
+      SELECT * FROM allowances WHERE purse = in_purse AND account = each LIMIT 1) found;
+  END IF;
+END $$;
+
 CREATE FUNCTION open_allowance(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   a allowances;

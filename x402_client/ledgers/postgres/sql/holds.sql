@@ -1,4 +1,6 @@
 -- Holds: what a request meets, claims, and ends. Where a purse is locked, its rows are locked after it.
+-- A session plans each statement once, mostly while the tables are empty. Then an index of whole purses looks as good as
+-- one of single rows, so where both would serve, "(purse = ...) IS TRUE" is a condition that no index serves.
 
 -- A hold as callers see it, as text. The header is worth money: only the claiming attempt gets it.
 CREATE FUNCTION shown(h holds, whole boolean, standing text) RETURNS text
@@ -65,19 +67,24 @@ CREATE FUNCTION prune_past(clock bigint) RETURNS void LANGUAGE sql AS $$
   )
 $$;
 
--- Accounts of one request each, and those of forgotten allowances, count nothing once their longest window rolled away.
-CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql AS $$
+-- Accounts of one request each count nothing once their longest window rolled away. Each turn looks at some accounts, and
+-- the next turn goes on after them. A sort would read all of them.
+CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
 DECLARE
   longest bigint := (SELECT max(length) * 62 / 60 FROM windows);
+  looked bigint[];
   idle bigint[];
+  last text;
 BEGIN
-  SELECT array_agg(id) INTO idle FROM (
-    SELECT id FROM accounts WHERE purse = t.purse AND kind = 'request' AND latest < t.now - longest LIMIT 256) found;
+  SELECT array_agg(id), array_agg(id) FILTER (WHERE kind = 'request' AND latest < t.now - longest), max(name)
+    INTO looked, idle, last FROM (
+    SELECT id, name, kind, latest FROM accounts
+    WHERE purse = t.purse AND name >= (SELECT swept FROM purses WHERE purse = t.purse) ORDER BY name LIMIT 512) slice;
   DELETE FROM starts WHERE account = ANY(idle);
   DELETE FROM accounts WHERE id = ANY(idle);
-  DELETE FROM starts s USING windows w WHERE w.span = s.span AND w.length > 0
-    AND s.number < (t.now - w.length) / (w.length / 60) AND s.account IN (
-      SELECT id FROM accounts WHERE purse = t.purse AND id % 256 = t.seq / 256 % 256);
+  DELETE FROM starts s USING windows w WHERE s.account = ANY(looked) AND s.span = w.span AND w.length > 0
+    AND s.number < (t.now - w.length) / (w.length / 60);
+  UPDATE purses SET swept = CASE WHEN cardinality(looked) = 512 THEN last ELSE '' END WHERE purse = t.purse;
 END $$;
 
 -- "busy": its attempt lives. "free": it ended. "doubt": the server cannot tell yet.
@@ -98,17 +105,22 @@ BEGIN
   RETURN CASE WHEN proof >= t.since THEN 'busy' ELSE 'doubt' END;
 END $$;
 
--- Gives back the unsigned holds of programs whose lease ran out.
+-- Gives back the unsigned holds of programs whose lease ran out, and puts these to sleep: each is looked at once. One
+-- whose row is locked makes a step at this moment.
 CREATE FUNCTION reap(t turn) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
+  ended text;
   h holds;
 BEGIN
-  FOR h IN
-    SELECT held.* FROM holds held JOIN programs g ON g.purse = held.purse AND g.owner = held.owner
-    WHERE held.purse = t.purse AND held.state = 'reserved' AND g.lease_until <= t.clock AND held.owner <> t.owner
-    ORDER BY held.id FOR UPDATE OF held
+  FOR ended IN
+    SELECT owner FROM programs WHERE purse = t.purse AND asleep IS NULL AND lease_until <= t.clock AND owner <> t.owner
+    ORDER BY owner FOR UPDATE SKIP LOCKED
   LOOP
-    PERFORM drop_hold(h);
+    FOR h IN SELECT * FROM holds WHERE purse = t.purse AND owner = ended AND state = 'reserved' ORDER BY id FOR UPDATE
+    LOOP
+      PERFORM drop_hold(h);
+    END LOOP;
+    UPDATE programs SET asleep = lease_until WHERE purse = t.purse AND owner = ended;
   END LOOP;
 END $$;
 
@@ -175,15 +187,14 @@ DECLARE
   h holds;
 BEGIN
   IF how = 'busy' AND NOT is_keyed THEN RETURN NULL; END IF;
-  IF how = 'free' AND in_owner <> '' THEN
-    FOR h IN SELECT * FROM holds WHERE purse = t.purse AND purchase = name AND owner = in_owner AND state = 'reserved'
-      ORDER BY id FOR UPDATE
-    LOOP
-      PERFORM drop_hold(h);
-    END LOOP;
-  END IF;
-  SELECT * INTO h FROM holds WHERE purse = t.purse AND purchase = name AND owner = in_owner
-    AND (is_keyed OR (state = 'signed' AND pays(payer, asked))) ORDER BY created, id LIMIT 1 FOR UPDATE;
+  -- Unsigned holds of attempts that ended are given back on the way.
+  LOOP
+    SELECT * INTO h FROM holds WHERE purchase = name AND owner = in_owner AND (purse = t.purse) IS TRUE
+      AND (is_keyed OR (state = 'signed' AND pays(payer, asked)) OR (state = 'reserved' AND how = 'free'))
+      ORDER BY created, id LIMIT 1 FOR UPDATE;
+    EXIT WHEN h.id IS NULL OR h.state <> 'reserved' OR how <> 'free';
+    PERFORM drop_hold(h);
+  END LOOP;
   IF h.id IS NULL THEN RETURN NULL; END IF;
   IF is_keyed AND NOT asked -> 'requests' ? h.request THEN
     RETURN jsonb_build_array('foreign', t.seq, shown(h, false, NULL));
@@ -196,6 +207,22 @@ BEGIN
   RETURN jsonb_build_object('doubt', shown(h, false, NULL));
 END $$;
 
+-- Returns what the open hold under a key means for a request that does not claim it. NULL: nothing.
+CREATE FUNCTION look_at_key(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  h holds;
+  how text;
+BEGIN
+  FOR h IN SELECT * FROM holds WHERE purchase = asked -> 'purchases' ->> 0 AND (purse = t.purse) IS TRUE LOOP
+    how := standing(t, h.owner);
+    CONTINUE WHEN how = 'free' AND h.state = 'reserved';
+    IF NOT asked -> 'requests' ? h.request THEN RETURN jsonb_build_array('foreign', t.seq, shown(h, false, NULL)); END IF;
+    IF how <> 'free' THEN RETURN jsonb_build_array('busy', t.seq, shown(h, false, NULL)); END IF;
+    IF NOT pays(h.payer, asked) THEN RETURN jsonb_build_array('another', t.seq, shown(h, false, NULL)); END IF;
+  END LOOP;
+  RETURN NULL;
+END $$;
+
 -- Returns what stands in the way of a new hold, or the hold that is claimed. NULL: nothing.
 CREATE FUNCTION meet(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
@@ -205,11 +232,11 @@ DECLARE
   next_owner text := NULL;
   h holds;
 BEGIN
-  SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name;
+  SELECT owner INTO next_owner FROM holds WHERE purchase = name AND (purse = t.purse) IS TRUE ORDER BY owner LIMIT 1;
   IF next_owner IS NOT NULL THEN
     -- A command that is sent twice finds its own claim.
-    SELECT * INTO h FROM holds WHERE purse = t.purse AND purchase = name AND owner = t.owner AND claim = t.token;
-    IF h.id IS NOT NULL THEN RETURN take(t, h); END IF;
+    SELECT * INTO h FROM holds WHERE purse = t.purse AND owner = t.owner AND claim = t.token;
+    IF h.purchase = name THEN RETURN take(t, h); END IF;
     answer := CASE WHEN asked ->> 'keyed' = '1' THEN ended_before(t, asked) END;
     IF answer IS NOT NULL THEN RETURN answer; END IF;
   END IF;
@@ -217,7 +244,8 @@ BEGIN
     answer := meet_owner(t, asked, next_owner);
     EXIT WHEN jsonb_typeof(answer) = 'array';
     doubted := coalesce(answer ->> 'doubt', doubted);
-    SELECT min(owner) INTO next_owner FROM holds WHERE purse = t.purse AND purchase = name AND owner > next_owner;
+    SELECT owner INTO next_owner FROM holds
+      WHERE purchase = name AND owner > next_owner AND (purse = t.purse) IS TRUE ORDER BY owner LIMIT 1;
   END LOOP;
   IF jsonb_typeof(answer) = 'array' THEN RETURN answer; END IF;
   -- After the open holds: one that was delivered meanwhile is in one place or the other.

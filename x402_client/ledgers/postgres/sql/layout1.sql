@@ -10,7 +10,7 @@ CREATE SEQUENCE step_numbers;
 CREATE TABLE purses (
   purse text PRIMARY KEY, identity text NOT NULL, accepted bigint NOT NULL DEFAULT 0, opens bigint NOT NULL DEFAULT 0,
   older boolean NOT NULL DEFAULT false, forgets boolean NOT NULL DEFAULT false, doubted bigint NOT NULL DEFAULT 0,
-  pruned bigint NOT NULL DEFAULT 0
+  pruned bigint NOT NULL DEFAULT 0, swept text NOT NULL DEFAULT ''
 ) WITH (fillfactor = 50);
 -- Identities of lost purses that programs reported, and those whose loss was accepted.
 CREATE TABLE losses (
@@ -18,18 +18,21 @@ CREATE TABLE losses (
 );
 CREATE TABLE freezes (pattern text PRIMARY KEY);
 
--- Programs: the token that tells each from copies of its memory, and the end of its lease.
+-- Programs: the token that tells each from copies of its memory, and the end of its lease. One whose lease ran out is
+-- put to sleep by the next step that gives back what it had not signed. The lease is in no index: it changes each second.
 CREATE TABLE programs (
-  purse text NOT NULL, owner text NOT NULL, life text NOT NULL, lease_until bigint NOT NULL, PRIMARY KEY (purse, owner)
+  purse text NOT NULL, owner text NOT NULL, life text NOT NULL, lease_until bigint NOT NULL, asleep bigint,
+  PRIMARY KEY (purse, owner)
 ) WITH (fillfactor = 50);
+CREATE INDEX programs_asleep ON programs (purse, asleep);
 -- Steps that programs may have heard of. "seen" is the highest one that the program knew when it asked for this one.
 CREATE TABLE steps (
-  number bigint PRIMARY KEY, purse text NOT NULL, owner text NOT NULL, token text NOT NULL, seen bigint NOT NULL,
-  made bigint NOT NULL
+  purse text NOT NULL, owner text NOT NULL, number bigint NOT NULL, token text NOT NULL, seen bigint NOT NULL,
+  made bigint NOT NULL, PRIMARY KEY (purse, owner, number)
 );
-CREATE INDEX steps_of_owner ON steps (purse, owner, number);
 -- Claims that were given up while the command that takes them may still be under way.
 CREATE TABLE voids (token text PRIMARY KEY, until bigint NOT NULL);
+CREATE INDEX voids_by_end ON voids (until);
 
 -- Sums. "starts" has those of an account at the start of a bucket.
 CREATE TABLE accounts (
@@ -55,8 +58,8 @@ CREATE TABLE holds (
   doc text NOT NULL, path text, signed text, nonce text, last text, owner text NOT NULL, claim text NOT NULL,
   header text, accounts bigint[] NOT NULL
 ) WITH (fillfactor = 50);
--- An owner's claims on one purchase are found without a look at all that are in flight.
-CREATE INDEX holds_of_purchase ON holds (purse, purchase, owner, claim);
+-- The oldest hold of an owner is found without a look at all that are in flight, and so is one claim.
+CREATE INDEX holds_of_purchase ON holds (purchase, owner, created, id);
 CREATE INDEX holds_of_owner ON holds (purse, owner, claim);
 
 -- Resolved purchases. Those of "owed" can still take money: their ceiling counts until the chain tells.

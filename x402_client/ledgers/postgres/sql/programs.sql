@@ -21,12 +21,14 @@ DECLARE
   newest bigint;
 BEGIN
   IF known = 0 THEN RETURN 'fine'; END IF;
-  PERFORM FROM steps WHERE number = known AND purse = p.purse AND token = asked ->> 'heard';
+  PERFORM FROM steps WHERE purse = p.purse AND owner = asked ->> 'heard_as' AND number = known
+    AND token = asked ->> 'heard';
   IF FOUND THEN RETURN 'fine'; END IF;
   SELECT max(number) INTO newest FROM steps WHERE purse = p.purse AND owner = asked ->> 'owner';
   IF newest IS NULL THEN
     IF known > p.pruned THEN RETURN 'older'; END IF;
-    RETURN CASE WHEN asked ->> 'inherited' = '1' THEN 'fine' WHEN p.forgets THEN 'forgotten' ELSE 'older' END;
+    RETURN CASE WHEN asked ->> 'heard_as' <> asked ->> 'owner' THEN 'fine'
+                WHEN p.forgets THEN 'forgotten' ELSE 'older' END;
   END IF;
   RETURN CASE WHEN newest < known THEN 'older' ELSE 'twin' END;
 END $$;
@@ -106,32 +108,44 @@ BEGIN
   END IF;
   LOOP
     -- It waits for another step's exchange, and compares with the token that is there then.
-    UPDATE programs p SET life = CASE WHEN changes THEN asked ->> 'step' ELSE p.life END, lease_until = clock_now() + lease
-      WHERE p.purse = t.purse AND p.owner = t.owner AND (NOT changes OR is_alone(p.life, asked)) RETURNING life INTO kept;
+    UPDATE programs p SET life = CASE WHEN changes THEN asked ->> 'step' ELSE p.life END, lease_until = clock_now() + lease,
+      asleep = NULL WHERE p.purse = t.purse AND p.owner = t.owner AND (NOT changes OR is_alone(p.life, asked)) RETURNING life INTO kept;
     EXIT WHEN kept IS NOT NULL;
-    INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0) ON CONFLICT DO NOTHING;
+    INSERT INTO programs VALUES (t.purse, t.owner, asked -> 'lives' ->> 0, 0, NULL) ON CONFLICT DO NOTHING;
     EXIT WHEN NOT FOUND;
   END LOOP;
   RETURN kept;
 END $$;
 
--- Returns true if another program's lease ran out while it had unsigned holds.
-CREATE FUNCTION has_ended_owners(in_purse text, clock bigint) RETURNS boolean
+-- Returns true if another program's lease ran out, and it was not put to sleep yet: it may have unsigned holds.
+CREATE FUNCTION has_ended_owners(in_purse text, in_owner text, clock bigint) RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-  RETURN (
-  SELECT EXISTS (
-    SELECT FROM programs g JOIN holds h ON h.purse = g.purse AND h.owner = g.owner AND h.state = 'reserved'
-    WHERE g.purse = in_purse AND g.lease_until <= clock
-  )
+  RETURN EXISTS (
+    SELECT FROM programs WHERE purse = in_purse AND asleep IS NULL AND lease_until <= clock AND owner <> in_owner
   );
 END $$;
 
--- Steps that count lock their purse first. Then nothing else of it can be counted until they are written.
+-- Steps are kept for ten minutes, and what was silent for a month is forgotten.
+CREATE FUNCTION kept_since(clock bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT clock - 600000000';
+CREATE FUNCTION silent_since(clock bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT clock - 2592000000000';
+
+-- Returns true if a beat has something to delete. It notes in its purse what that was.
+CREATE FUNCTION has_old_steps(in_purse text, in_owner text, clock bigint) RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+  RETURN coalesce((SELECT made FROM steps WHERE purse = in_purse AND owner = in_owner ORDER BY number LIMIT 1), clock)
+      < kept_since(clock)
+    OR EXISTS (SELECT FROM programs WHERE purse = in_purse AND asleep < silent_since(clock));
+END $$;
+
+-- Steps that count or delete lock their purse first. Then nothing else of it can be counted until they are written, and
+-- none that has a lock of its own waits for that of the purse.
 CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT op IN ('reserve', 'claim', 'write_off', 'conclude', 'release', 'restore', 'open_allowance', 'mark_allowance',
                 'leave', 'join')
-    OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND has_ended_owners(in_purse, clock))
+    OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND (
+      has_ended_owners(in_purse, asked ->> 'owner', clock) OR has_old_steps(in_purse, asked ->> 'owner', clock)))
 $$;
 
 -- The ledger's time is the server's, but never before the latest payment of the purse.
@@ -148,7 +162,7 @@ CREATE FUNCTION enter(in_purse text, op text, asked jsonb, OUT t turn, OUT life 
   OUT made boolean, OUT locked boolean) LANGUAGE plpgsql AS $$
 DECLARE
   kept_purse record;
-  reads boolean := op IN ('spent', 'holds', 'history', 'owed', 'allowances') AND asked ->> 'rotates' = ''
+  reads boolean := op IN ('spent', 'holds', 'history', 'owed', 'allowances', 'check') AND asked ->> 'rotates' = ''
     AND asked ->> 'anew' = '' AND jsonb_array_length(asked -> 'gives') = 0;
   kept text;
   alone boolean;
@@ -176,7 +190,7 @@ BEGIN
   t.now := time_of(in_purse, t.clock);
   IF reads THEN RETURN; END IF;
   t.seq := nextval('step_numbers');
-  INSERT INTO steps VALUES (t.seq, in_purse, t.owner, asked ->> 'step', (asked ->> 'seen')::bigint, t.clock);
+  INSERT INTO steps VALUES (in_purse, t.owner, t.seq, asked ->> 'step', (asked ->> 'seen')::bigint, t.clock);
 END $$;
 
 -- The user accepts the loss. Each program that knew more first writes back what it remembers.
@@ -209,27 +223,35 @@ BEGIN
   RETURN '["ok", 0, "1"]';
 END $$;
 
+-- Deletes the oldest steps of a program that were made before a moment, up to the latest that it acknowledged. Returns
+-- the last of them. The loop ends at the first younger one: a busy program made thousands since that moment.
+CREATE FUNCTION drop_steps(t turn, before bigint) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+  acknowledged bigint := (SELECT max(seen) FROM (
+    SELECT seen FROM steps WHERE purse = t.purse AND owner = t.owner ORDER BY number DESC LIMIT 16) latest);
+  highest bigint;
+  s steps;
+BEGIN
+  FOR s IN SELECT * FROM steps WHERE purse = t.purse AND owner = t.owner AND number < acknowledged ORDER BY number LIMIT 1000
+  LOOP
+    EXIT WHEN s.made >= before;
+    highest := s.number;
+  END LOOP;
+  DELETE FROM steps WHERE purse = t.purse AND owner = t.owner AND number <= highest;
+  RETURN highest;
+END $$;
+
 -- Deletes what proves nothing any more, a little at a time: steps before the latest that their program acknowledged,
 -- and all of programs that were silent for a month.
 CREATE FUNCTION prune_programs(t turn) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  minutes CONSTANT bigint := 600000000;
-  month CONSTANT bigint := 2592000000000;
-  highest bigint;
-  silent text[];
+  highest bigint := drop_steps(t, kept_since(t.clock));
+  silent text[] := ARRAY(
+    SELECT owner FROM programs WHERE purse = t.purse AND asleep < silent_since(t.clock) ORDER BY asleep LIMIT 100
+    FOR UPDATE SKIP LOCKED);
 BEGIN
-  WITH old AS (
-    SELECT number FROM steps s WHERE s.purse = t.purse AND s.owner = t.owner AND s.made < t.clock - minutes
-      AND s.number < (SELECT max(seen) FROM (
-        SELECT seen FROM steps WHERE purse = t.purse AND owner = t.owner ORDER BY number DESC LIMIT 16) latest)
-    ORDER BY number LIMIT 1000 FOR UPDATE SKIP LOCKED
-  ), gone AS (DELETE FROM steps WHERE number IN (SELECT number FROM old) RETURNING number)
-  SELECT max(number) INTO highest FROM gone;
-  WITH old AS (
-    SELECT owner FROM programs WHERE purse = t.purse AND lease_until < t.clock - month LIMIT 100 FOR UPDATE SKIP LOCKED
-  ), gone AS (DELETE FROM programs WHERE purse = t.purse AND owner IN (SELECT owner FROM old) RETURNING owner)
-  SELECT array_agg(owner) INTO silent FROM gone;
-  IF silent IS NOT NULL THEN
+  IF silent <> '{}' THEN
+    DELETE FROM programs WHERE purse = t.purse AND owner = ANY(silent);
     WITH gone AS (DELETE FROM steps WHERE purse = t.purse AND owner = ANY(silent) RETURNING number)
     SELECT greatest(highest, max(number)) INTO highest FROM gone;
     UPDATE purses SET forgets = true WHERE purse = t.purse;
@@ -237,5 +259,9 @@ BEGIN
   IF highest IS NOT NULL THEN
     UPDATE purses SET pruned = greatest(pruned, highest) WHERE purse = t.purse;
   END IF;
-  DELETE FROM voids WHERE until < t.clock;
 END $$;
+
+CREATE FUNCTION prune_voids(t turn) RETURNS void LANGUAGE sql AS $$
+  DELETE FROM voids WHERE token = ANY(ARRAY(
+    SELECT token FROM voids WHERE until < t.clock ORDER BY until LIMIT 1000 FOR UPDATE SKIP LOCKED))
+$$;

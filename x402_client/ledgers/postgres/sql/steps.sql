@@ -46,8 +46,8 @@ END $$;
 CREATE FUNCTION used_in(t turn, path text[], asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE AS $$
 BEGIN
   RETURN (
-  SELECT coalesce(jsonb_agg(a.units::text ORDER BY p.place), '[]') FROM unnest(path) WITH ORDINALITY p (name, place)
-  JOIN accounts a ON a.purse = t.purse AND a.name = p.name AND a.currency = asked ->> 'currency'
+  SELECT coalesce(jsonb_agg(units::text ORDER BY array_position(path, name)), '[]')
+  FROM accounts_of(t.purse, path, asked ->> 'currency')
   );
 END $$;
 
@@ -62,11 +62,10 @@ BEGIN
   answer := coalesce(answer, allowance_refusal(t, path));
   IF answer IS NOT NULL THEN RETURN answer; END IF;
   names := names_of(t.purse, (asked -> 'row' ->> 'stems')::jsonb, asked -> 'covering');
-  PERFORM FROM accounts WHERE purse = t.purse AND name = ANY(names) AND currency = asked ->> 'currency'
-    AND units > (asked ->> 'headroom')::numeric;
+  PERFORM FROM accounts_of(t.purse, names, asked ->> 'currency') WHERE units > (asked ->> 'headroom')::numeric;
   IF FOUND THEN RETURN jsonb_build_array('large', t.seq); END IF;
   over := exceeded_by(t, asked);
-  IF over <> '[]' AND has_ended_owners(t.purse, t.clock) THEN
+  IF over <> '[]' AND has_ended_owners(t.purse, t.owner, t.clock) THEN
     PERFORM reap(t);
     over := exceeded_by(t, asked);
   END IF;
@@ -80,12 +79,28 @@ BEGIN
     ELSE stems_of(names, asked ->> 'currency') END, CASE WHEN path = '{}' THEN '[]' ELSE used_in(t, path, asked) END);
 END $$;
 
+-- What "reserve" would refuse. It reads alone: nothing is counted, claimed or given back.
+CREATE FUNCTION check_order(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+DECLARE
+  answer jsonb := frozen_for(t, asked);
+  over jsonb;
+BEGIN
+  IF answer IS NULL AND asked ->> 'keyed' = '1' THEN
+    -- In this order: a hold that is delivered meanwhile is in one place or the other.
+    answer := coalesce(look_at_key(t, asked), ended_before(t, asked));
+  END IF;
+  answer := coalesce(answer, allowance_refusal(t, texts(asked -> 'path')));
+  IF answer IS NOT NULL THEN RETURN answer; END IF;
+  over := exceeded_by(t, asked);
+  RETURN CASE WHEN over = '[]' THEN jsonb_build_array('ok', t.seq) ELSE jsonb_build_array('over', t.seq, over) END;
+END $$;
+
 CREATE FUNCTION record_signature(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   h holds;
   answer jsonb;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NULL OR h.owner <> t.owner THEN RETURN jsonb_build_array('gone', t.seq); END IF;
   IF h.state = 'signed' AND h.nonce = asked ->> 'nonce' THEN RETURN jsonb_build_array('ok', t.seq); END IF;
   IF h.state <> 'reserved' THEN RETURN jsonb_build_array('gone', t.seq); END IF;
@@ -100,7 +115,7 @@ CREATE FUNCTION release(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.state = 'reserved' AND h.owner = t.owner THEN PERFORM drop_hold(h); END IF;
   RETURN jsonb_build_array('ok', t.seq, coalesce(h.state, ''));
 END $$;
@@ -109,7 +124,7 @@ CREATE FUNCTION close(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NOT NULL THEN
     PERFORM resolve(h, 'delivered', asked ->> 'money', nullif(asked ->> 'receipt', ''),
       asked ->> 'owes' = '1' AND NOT h.charged, t.clock);
@@ -121,11 +136,12 @@ CREATE FUNCTION write_off(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.state IS DISTINCT FROM 'signed' OR standing(t, h.owner) <> 'free' THEN
     RETURN jsonb_build_array('not_open', t.seq);
   END IF;
-  RETURN jsonb_build_array('hold', t.seq, shown_past(resolve(h, 'written_off', 'spent', NULL, false, t.clock)));
+  RETURN jsonb_build_array('hold', t.seq, shown_past(
+    resolve(h, 'written_off', 'spent', NULL, asked ->> 'owes' = '1' AND NOT h.charged, t.clock)));
 END $$;
 
 -- "units" is what goes on counting of a ceiling, "before" what the caller knew as counted, "rest" what is given back.
@@ -133,8 +149,8 @@ CREATE FUNCTION conclude_owed(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsq
 DECLARE
   e past;
 BEGIN
-  SELECT * INTO e FROM past WHERE id = asked ->> 'id' AND purse = t.purse AND owed FOR UPDATE;
-  IF e.id IS NULL OR asked ->> 'units' = '' OR e.units::text <> asked ->> 'before' THEN
+  SELECT * INTO e FROM past WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
+  IF e.owed IS NOT TRUE OR asked ->> 'units' = '' OR e.units::text <> asked ->> 'before' THEN
     RETURN jsonb_build_array('ok', t.seq, '');
   END IF;
   PERFORM take_back(e.accounts, (asked ->> 'rest')::bigint, 0, e.created);
@@ -147,7 +163,7 @@ CREATE FUNCTION conclude(t turn, asked jsonb) RETURNS jsonb LANGUAGE plpgsql AS 
 DECLARE
   h holds;
 BEGIN
-  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND purse = t.purse FOR UPDATE;
+  SELECT * INTO h FROM holds WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE FOR UPDATE;
   IF h.id IS NULL THEN RETURN conclude_owed(t, asked); END IF;
   IF h.state <> 'signed' OR standing(t, h.owner) <> 'free' THEN RETURN jsonb_build_array('ok', t.seq, ''); END IF;
   IF asked ->> 'settled' = '' THEN
@@ -167,12 +183,15 @@ CREATE FUNCTION beat(t turn, asked jsonb, locked boolean) RETURNS jsonb LANGUAGE
 DECLARE
   p purses;
 BEGIN
-  IF locked THEN PERFORM reap(t); END IF;
-  PERFORM prune_programs(t);
+  IF locked THEN
+    PERFORM reap(t);
+    PERFORM prune_programs(t);
+  END IF;
+  PERFORM prune_voids(t);
   SELECT * INTO p FROM purses WHERE purse = t.purse;
   RETURN jsonb_build_array('ok', t.seq, CASE WHEN p.doubted > (asked ->> 'seen')::bigint THEN '1' ELSE '' END, (
     SELECT coalesce(jsonb_agg(known), '[]') FROM jsonb_array_elements_text(asked -> 'unresolved') known
-    WHERE NOT EXISTS (SELECT FROM holds WHERE id = known)));
+    WHERE (SELECT id FROM holds WHERE id = known) IS NULL));
 END $$;
 
 CREATE FUNCTION leave(t turn) RETURNS jsonb LANGUAGE plpgsql AS $$
@@ -183,7 +202,7 @@ BEGIN
   LOOP
     PERFORM drop_hold(h);
   END LOOP;
-  UPDATE programs SET lease_until = 0 WHERE purse = t.purse AND owner = t.owner;
+  UPDATE programs SET lease_until = 0, asleep = 0 WHERE purse = t.purse AND owner = t.owner;
   RETURN jsonb_build_array('ok', t.seq);
 END $$;
 
@@ -233,8 +252,8 @@ BEGIN
     WHEN 'history' THEN (SELECT jsonb_agg(shown_past(e) ORDER BY e.number DESC) FROM (
       SELECT * FROM past WHERE purse = t.purse ORDER BY number DESC LIMIT (asked ->> 'limit')::bigint) e)
     WHEN 'owed' THEN (SELECT jsonb_agg(shown_past(e) ORDER BY e.number) FROM past e WHERE e.purse = t.purse AND e.owed)
-    WHEN 'allowances' THEN (SELECT jsonb_agg(shown_allowance(a, t.now) ORDER BY a.number) FROM allowances a
-      WHERE a.purse = t.purse AND (asked -> 'accounts' = '[]' OR asked -> 'accounts' ? a.account))
+    WHEN 'allowances' THEN (SELECT jsonb_agg(shown_allowance(a, t.now) ORDER BY a.number)
+      FROM allowances_of(t.purse, texts(asked -> 'accounts')) a)
   END, '[]'))
   );
 END $$;
@@ -259,9 +278,10 @@ BEGIN
     WHEN 'write_off' THEN answer := write_off(t, asked);
     WHEN 'conclude' THEN answer := conclude(t, asked);
     WHEN 'note' THEN
-      UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND purse = t.purse;
+      UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE;
       answer := jsonb_build_array('ok', t.seq);
     WHEN 'spent' THEN answer := spent(t, asked);
+    WHEN 'check' THEN answer := check_order(t, asked);
     WHEN 'open_allowance' THEN answer := open_allowance(t, asked);
     WHEN 'mark_allowance' THEN answer := mark_allowance(t, asked);
     WHEN 'beat' THEN answer := beat(t, asked, e.locked);
@@ -283,7 +303,7 @@ END $$;
 -- "patience" the milliseconds that it waits for another's lock. A session plans each statement once, mostly while the
 -- tables are small: so it must not take them for small, and compiling such a plan is never worth it.
 CREATE FUNCTION step(in_purse text, op text, said text, written text, patience integer) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, {schema}, pg_temp
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, "{schema}", pg_temp
 SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET jit = off AS $$
 DECLARE
   asked jsonb := said::jsonb;

@@ -12,7 +12,7 @@ BEGIN
     RETURN QUERY SELECT id FROM accounts WHERE purse = in_purse AND kind = 'host'
       AND (in_currency = '#' OR currency = in_currency) AND covers(pattern, name);
   ELSE
-    RETURN QUERY SELECT id FROM accounts WHERE purse = in_purse AND kind = 'host' AND name = pattern
+    RETURN QUERY SELECT id FROM accounts WHERE purse = in_purse AND name = pattern
       AND (in_currency = '#' OR currency = in_currency);
   END IF;
 END $$;
@@ -65,8 +65,9 @@ BEGIN
     SELECT c.number, sum(c.more) AS more FROM (
       SELECT s.number, CASE WHEN in_payments THEN lead(s.payments, 1, a.payments) OVER later - s.payments
                             ELSE lead(s.units, 1, a.units) OVER later - s.units END AS more
-      FROM accounts a JOIN starts s ON s.account = a.id AND s.span = w.span
-      WHERE a.id = ANY(ids) AND s.number >= (now - w.length) / (w.length / 60)
+      FROM accounts a CROSS JOIN LATERAL (
+        SELECT * FROM starts WHERE account = a.id AND span = w.span AND number >= (now - w.length) / (w.length / 60) OFFSET 0
+      ) s WHERE a.id = ANY(ids)
       WINDOW later AS (PARTITION BY a.id ORDER BY s.number)
     ) c GROUP BY c.number ORDER BY c.number
   LOOP
@@ -139,23 +140,33 @@ BEGIN
         SELECT c.span, c.number, sum(c.units) AS units, sum(c.payments) AS payments FROM (
           SELECT s.span, s.number, lead(s.units, 1, h.units) OVER later - s.units AS units,
             lead(s.payments, 1, h.payments) OVER later - s.payments AS payments
-          FROM accounts h JOIN starts s ON s.account = h.id JOIN windows w ON w.span = s.span
-          WHERE h.id = ANY(each.ids) AND s.number >= (now - w.length) / (w.length / 60)
+          FROM accounts h CROSS JOIN windows w CROSS JOIN LATERAL (
+            SELECT * FROM starts
+            WHERE account = h.id AND span = w.span AND number >= (now - w.length) / (w.length / 60) OFFSET 0
+          ) s WHERE h.id = ANY(each.ids) AND w.length > 0
           WINDOW later AS (PARTITION BY h.id, s.span ORDER BY s.number)
         ) c GROUP BY c.span, c.number
       ) b WINDOW since AS (PARTITION BY b.span ORDER BY b.number DESC);
   END LOOP;
 END $$;
 
+-- The accounts of these names. Each is looked up by itself: a join may read all of the purse.
+CREATE FUNCTION accounts_of(in_purse text, names text[], in_currency text) RETURNS SETOF accounts LANGUAGE plpgsql STABLE
+AS $$
+BEGIN
+  RETURN QUERY SELECT found.* FROM unnest(names) each CROSS JOIN LATERAL (
+    SELECT * FROM accounts WHERE purse = in_purse AND name = each AND currency = in_currency LIMIT 1) found;
+END $$;
+
 -- The names in which a payment counts: those that its order names, and the patterns of other programs' policies.
 CREATE FUNCTION names_of(in_purse text, stems jsonb, covering jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
   named text[] := ARRAY(SELECT substr(stem, 3) FROM jsonb_array_elements_text(stems) stem WHERE left(stem, 2) = '#:');
+  others text[];
 BEGIN
-  RETURN named || ARRAY(
-    SELECT c ->> 0 FROM jsonb_array_elements(covering) c WHERE c ->> 2 = '' AND NOT (c ->> 0) = ANY(named)
-      AND EXISTS (SELECT FROM accounts a WHERE a.purse = in_purse AND a.name = c ->> 0)
-  );
+  others := ARRAY(SELECT c ->> 0 FROM jsonb_array_elements(covering) c WHERE c ->> 2 = '' AND NOT (c ->> 0) = ANY(named));
+  RETURN named || ARRAY(SELECT each FROM unnest(others) each CROSS JOIN LATERAL (
+    SELECT FROM accounts WHERE purse = in_purse AND name = each LIMIT 1) found);
 END $$;
 
 -- Opens the accounts that are missing. Returns all of them.
@@ -167,7 +178,7 @@ DECLARE
   pattern text;
   paid_in text := facts ->> 'currency';
 BEGIN
-  SELECT array_agg(id) INTO found FROM accounts WHERE purse = in_purse AND name = ANY(names) AND currency = paid_in;
+  SELECT array_agg(id) INTO found FROM accounts_of(in_purse, names, paid_in);
   IF cardinality(found) = cardinality(names) THEN RETURN found; END IF;
   FOREACH each IN ARRAY names LOOP
     SELECT c ->> 1 INTO pattern FROM jsonb_array_elements(facts -> 'covering') c WHERE c ->> 0 = each;
@@ -180,5 +191,5 @@ BEGIN
         WHEN each = facts ->> 'host' THEN 'host' WHEN left(each, 8) = 'request ' THEN 'request' ELSE 'allowance' END)
       ON CONFLICT DO NOTHING;
   END LOOP;
-  RETURN ARRAY(SELECT id FROM accounts WHERE purse = in_purse AND name = ANY(names) AND currency = paid_in);
+  RETURN ARRAY(SELECT id FROM accounts_of(in_purse, names, paid_in));
 END $$;
