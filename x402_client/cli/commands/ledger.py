@@ -395,4 +395,4 @@ app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
 app.command("write-off")(write_off)
 for act in (acts.freeze, acts.unfreeze, acts.accept, acts.migrate):
-    app.command()(act)
+    app.command(act.__name__)(act)
