@@ -37,7 +37,13 @@ def status(
     wallet: options.WalletAt = None,
     rpc: options.Rpc = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", help="How long the chains may take, all together.")
+        float,
+        typer.Option(
+            "--timeout",
+            metavar="SECONDS",
+            callback=options.seconds,
+            help="How long the chains may take, all together.",
+        ),
     ] = 5.0,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no chain: show no balances.")] = False,
     as_json: options.AsJson = False,
