@@ -155,7 +155,7 @@ def test_no_statement_reads_more_rows_after_ten_times_the_history(grown: tuple[R
         for key, read in many.found.items()
         if read.rows > 1.1 * (few.found[key].rows if key in few.found else 0) + 100
     }
-    assert not more
+    assert not more, str(more)
     assert many.rows < 1.1 * few.rows + 100, (few.rows, many.rows)
 
 
