@@ -56,7 +56,7 @@ OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet
     accounts TEXT NOT NULL)"""
 
 #: Since layout 7: the holds that nothing presents, and the names of the processes that have claims. An owner that dies
-#: writes nothing: see ``claimable``. And the resolved purchases that are or were open amounts: all others are no ceilings.
+#: writes nothing: see ``claimable``. And the resolved ceilings, among which the open amounts are.
 CLAIMS = (
     "CREATE INDEX claims ON holds (purchase, created) WHERE owner IS NULL",
     "CREATE TABLE owners (name TEXT PRIMARY KEY) WITHOUT ROWID",
