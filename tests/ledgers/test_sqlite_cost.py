@@ -100,8 +100,7 @@ LOOKS = {
 def test_a_look_reads_the_same_whatever_the_history(tmp_path: Path, asked: str) -> None:
     measured = Measured(tmp_path / "ledger.db")
     ledger, attempt = measured.ledger, Attempt()
-    for number in range(5):
-        measured.buy(1)
+    measured.age(1, 5)
     held: Any = ledger.reserve(order(purchase("x", key="paid")), attempt)
     ledger.close(ledger.record(held, signed("paid")), "spent", RECEIPT)
     ledger.record(ledger.reserve(order(purchase("x", key="open")), attempt), signed("open"))  # type: ignore[arg-type]
