@@ -57,7 +57,7 @@ class Busy:
     """A program that makes each step. One that plans anew connects again when the server has statistics."""
 
     def __init__(self, url: str, plans_anew: bool) -> None:
-        self.ledger, self.number, self.plans_anew = PostgresLedger(url, lease=30), 0, plans_anew
+        self.ledger, self.number, self.plans_anew = PostgresLedger(url, timeout=30, lease=30), 0, plans_anew
 
     def everything(self) -> None:
         for _ in range(4):
