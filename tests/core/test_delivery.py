@@ -366,3 +366,26 @@ def test_the_latest_interruptions_are_remembered(monkeypatch: pytest.MonkeyPatch
     assert "TimeoutError" in interruptions.remark(holds[2])
     assert "accept()" in interruptions.remark(holds[2])
     assert interruptions.remark(holds[1]) == ""
+
+
+@pytest.mark.parametrize("failure", [None, OSError("reset"), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_a_client_that_is_closed_ends_the_attempt_and_a_cancellation_writes_nothing(
+    failure: BaseException | None,
+) -> None:
+    """The rule: "Cancelling ends a claim without any I/O"."""
+    call, answer = called(), Scripted()
+    delivery = Delivery(call, outcome(), answer)
+    try:
+        if failure is not None:
+            raise failure
+        delivery.client_closed()
+    except BaseException:
+        delivery.client_closed()
+    assert not call.attempt.alive
+    written = [type(ask) for ask in answer.asked]
+    assert written == ([] if failure is not None and not isinstance(failure, Exception) else [asks.Note])
+    assert "its client was closed" in interruptions.remark(HOLD) or type(failure).__name__ in interruptions.remark(HOLD)
+    delivery.client_closed()
+    assert len(answer.asked) == len(written), "once"
+    delivery.done()
+    assert asks.Close in map(type, answer.asked), "what is in memory can be read"

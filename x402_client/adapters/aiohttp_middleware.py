@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import re
 import weakref
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter
+from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
 from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace, TraceConfig
@@ -33,6 +35,27 @@ if TYPE_CHECKING:
 
 #: The first aiohttp that unpacks a 402 piece by piece, and closes a connection whose Expect was refused.
 _OLDEST, _NEXT = (3, 14, 4), (4,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stranded:
+    """A question to the connector of a call: is it closed? Then its connections are, and no further one is opened.
+
+    Two of one connector are equal. So a ledger asks once for all of its calls.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    connector: weakref.ref[BaseConnector]
+
+    @classmethod
+    def of(cls, session: ClientSession) -> _Stranded | None:
+        """Return the question to a session's connector. Sessions may share one, and it is closed with its owner."""
+        connector = session.connector
+        return None if connector is None else cls(asyncio.get_running_loop(), weakref.ref(connector))
+
+    def __call__(self) -> bool:
+        connector = self.connector()
+        return connector is None or connector.closed or self.loop.is_closed()
 
 
 class _Call(Hops):
@@ -124,6 +147,7 @@ class Paying:
         response = await _first_leg(request, handler, call, body, leg)
         if not exchange.asks_to_pay(response.status, request.method, request.headers):
             return response
+        call.is_stranded = _Stranded.of(request.session)
         courier = AsyncCourier(self._buyer, request, handler, body, proxy_headers, leg)
         flow = exchange.pay(courier.request, call, mandate, courier.reply(response))
         return await exchange.arun(flow, courier)  # type: ignore[no-any-return]
@@ -146,6 +170,7 @@ class Paying:
             return None
         if request.proxy is not None and request.url.scheme != "https":
             return None  # behind a proxy, only the answer shows whether plain http ends on this machine
+        call.is_stranded = _Stranded.of(request.session)
         return self._exchange.pay_ahead(facts(request), call, mandate)
 
 

@@ -207,9 +207,12 @@ class AsyncAnswers:
 
 
 def _tie_to_loop(question: Any) -> None:
-    """Let an attempt be over once its event loop was closed: a call that was left in there never goes on."""
+    """Let an attempt be over once its event loop was closed: a call that was left in there never goes on.
+
+    A client that can see more has said so before.
+    """
     attempt = getattr(question, "attempt", None)
-    if attempt is not None:
+    if attempt is not None and attempt.is_stranded is None:
         with suppress(RuntimeError):  # another kind of loop, which ends its tasks before it goes
             attempt.is_stranded = asyncio.get_running_loop().is_closed
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core import Call, Flow, Freezes, Holds, LeftAlone, Past, Rules, SpentIn, known_purchase, order_of, paused
-from ..errors import OverLimit, PaymentOutcomeUnknown, PaymentRefused, X402Error
+from ..errors import ApprovalDenied, OverLimit, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import Exceeded, already_paid, another_wallet, check_frozen, check_key, over_limit
 from ..ledgers.windows import Window
 from ..model.allowances import allowance_name
@@ -50,7 +50,18 @@ def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
     until = yield from LeftAlone(call.origin)
-    return None if until is None else paused(call.origin, until)
+    return _not_approved(call, choice, rules) if until is None else paused(call.origin, until)
+
+
+def _not_approved(call: Call, choice: Offer, rules: Rules) -> ApprovalDenied | None:
+    """Return the refusal of an approver that has no person to ask now, if this price needs an approval."""
+    assert choice.price is not None
+    why = rules.cannot_ask() if rules.approve_all or rules.policy.needs_approval(choice.price) else ""
+    if not why:
+        return None
+    return ApprovalDenied(
+        f"{call.origin.host} asks {choice.price}, which a person has to approve, and {why}. Nothing was paid."
+    )
 
 
 def _check_key(purchase: Purchase, payments: Iterable[Hold]) -> None:
@@ -74,8 +85,9 @@ def _check_key(purchase: Purchase, payments: Iterable[Hold]) -> None:
 def _check_caps(order: Order, rules: Rules) -> Flow[None]:
     """Raise the refusal of a ledger that counts the order in each of its budgets."""
     now, exceeded, payments = time.time(), list[Exceeded](), tuple[Hold, ...]()
+    asks = rules.can_ask and not rules.cannot_ask()
     for cap in order.caps:
-        if allowance_name(cap.account) is not None or (is_request_account(cap.account) and rules.can_ask):
+        if allowance_name(cap.account) is not None or (is_request_account(cap.account) and asks):
             continue  # allowances were looked at before, and an approver is asked about the same request
         counted = None
         if cap.currency is not None:
@@ -91,7 +103,7 @@ def _check_caps(order: Order, rules: Rules) -> Flow[None]:
 def _exceeded(cap: Cap, counted: int | None, order: Order, payments: Iterable[Hold], now: float) -> Iterator[Exceeded]:
     """Give the budget if the order exceeds it. ``counted`` is None for a number of payments: they are counted here."""
     asked = 1 if counted is None else order.price.units
-    window = _window(cap, order.purchase, payments)
+    window = window_of(cap, payments, order.purchase.id)
     listed = window.roll(now)
     counted = listed if counted is None else counted
     over = counted + asked - cap.most
@@ -114,13 +126,13 @@ def _exceeded(cap: Cap, counted: int | None, order: Order, payments: Iterable[Ho
     yield Exceeded(cap, counted, fits_at)
 
 
-def _window(cap: Cap, purchase: Purchase, payments: Iterable[Hold]) -> Window:
-    """Return the payments that count in a cap's account, as a rolling window."""
+def window_of(cap: Cap, payments: Iterable[Hold], purchase: str = "") -> Window:
+    """Return the payments that count in a cap's account, as a rolling window. ``purchase`` names the request's."""
     window, is_request = Window(WINDOWS[cap.window]), is_request_account(cap.account)
     host = Pattern.parse(cap.account) if cap.account and not is_request else None
     for hold in sorted(payments, key=lambda hold: hold.created):
         counts = cap.currency is None or hold.price.currency == cap.currency
         counts = counts and (host is None or host.matches(hold.purchase.origin))
-        if counts and (not is_request or hold.purchase.id == purchase.id):
+        if counts and (not is_request or hold.purchase.id == purchase):
             window.add(1 if cap.currency is None else hold.price.units, hold.created)
     return window

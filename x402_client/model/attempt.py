@@ -10,11 +10,11 @@ class Attempt:
 
     __slots__ = ("__weakref__", "_ended", "_watchers", "is_stranded")
 
-    def __init__(self) -> None:
+    def __init__(self, is_stranded: Callable[[], bool] | None = None) -> None:
         self._ended = False
         self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
-        self.is_stranded: Callable[[], bool] | None = None
+        #: Returns True once the loop or the client of the call is gone: the call then never ends. None: not known.
+        self.is_stranded: Callable[[], bool] | None = is_stranded
 
     @property
     def alive(self) -> bool:

@@ -103,8 +103,7 @@ def lists(
     pay_to: frozenset[str] | None,
 ) -> Iterator[str]:
     """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
-    currencies = overall.currencies.union(*(rule.currencies for rule in hosts.values() if isinstance(rule, Limit)))
-    for currency in sorted(currencies - {token.currency for token in _known(vouched)}):
+    for currency in sorted(_named(overall, hosts) - {token.currency for token in _known(vouched)}):
         yield f"No known token counts in {currency}, so an amount in it limits nothing; Policy(tokens=...) adds one."
     if networks is None:
         return
@@ -117,6 +116,15 @@ def lists(
             yield f"assets names {listed}, and networks {named}, where there is none of them: nothing is paid."
     if pay_to and not any(_may_be_paid(one, network) for network in networks for one in pay_to):
         yield f"pay_to names no address that there could be on the networks named ({named}): nothing is paid."
+
+
+def known_currencies(overall: Limit, hosts: Mapping[Pattern, HostRule], vouched: tuple[Token, ...]) -> set[str]:
+    """Return the currencies that the known tokens count in, and those that a policy names."""
+    return _named(overall, hosts) | {token.currency for token in _known(vouched)}
+
+
+def _named(overall: Limit, hosts: Mapping[Pattern, HostRule]) -> set[str]:
+    return set(overall.currencies).union(*(rule.currencies for rule in hosts.values() if isinstance(rule, Limit)))
 
 
 def _may_be_paid(address: str, network: str) -> bool:

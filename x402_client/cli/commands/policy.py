@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from ...model.hosts import Pattern, server_named_like
 from ...model.networks import EVM_FAMILY, family_of, short_name
 from ...policy.limits import Limit
 from ...policy.oversights import oversights
@@ -97,7 +98,7 @@ def check(
     """
     policy = Policy.from_file(file)
     facts(rows_of(policy))
-    for remark in (*policy.remarks, *oversights(policy), *_unsigned(policy)) if not url else ():
+    for remark in (*policy.remarks, *oversights(policy), *_unsigned(policy), *_bare(policy)) if not url else ():
         say(in_own_words(remark), "yellow")
     if not url:
         return
@@ -115,6 +116,14 @@ def _unsigned(policy: Policy) -> Iterator[str]:
         if family_of(token.network) == EVM_FAMILY and not (token.name and token.version):
             called = token.symbol or token.address
             yield f"[[tokens]]: {called} has no name or no version of its EIP-712 domain, so it cannot be signed."
+
+
+def _bare(policy: Policy) -> Iterator[str]:
+    """Yield the entries of ``hosts`` by which an MCP server may be meant. They are for a host of that name."""
+    for pattern in policy.hosts:
+        server = server_named_like(pattern)
+        if server and Pattern(server) not in policy.hosts:
+            yield f'[hosts."{pattern}"] is for a host of that name. An MCP server of that name is "{server}" here.'
 
 
 def rows_of(policy: Policy) -> list[tuple[str, str]]:
