@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,12 +14,13 @@ import pytest
 
 import x402_client.aiohttp
 import x402_client.httpx
+from tests.ledgers.redis.server import Server as Redis
 from x402_client import Buyer
 
 from .aiohttp_driver import Aiohttp
 from .cash_register import Till
-from .checks import outcome, paid
-from .drivers import DRIVERS, Client, Driver, Httpx, Requests, only
+from .checks import new_buyer, outcome, paid
+from .drivers import DRIVERS, AsyncHttpx, Client, Driver, Httpx, Requests, only
 from .scripted_server import PATIENCE, Exchange, Server
 
 #: More than the buffers of two sockets and of any library here.
@@ -255,3 +257,33 @@ def test_an_answer_of_aiohttp_behind_a_paid_redirect_is_let_go_too(server: Serve
         del answer
 
     asyncio.run(made())
+
+
+@pytest.fixture(params=["a file", "a server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "a file":
+        yield str(tmp_path / "spend.db")
+        return
+    redis = Redis(tmp_path)
+    yield redis.url
+    redis.kill()
+
+
+@only(Httpx, AsyncHttpx, Aiohttp)
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "as in another program"])
+def test_every_ledger_hears_of_it(
+    shell: Driver, server: Server, till: Till, place: str, size: int, elsewhere: bool
+) -> None:
+    """Another buyer of the same ledger presents the payment, as it would in another program."""
+    url = server.on("/paid", till.sells(of_size(size)))
+    buyer = new_buyer(ledger=place, on_event=bool)
+    client = shell.client(buyer)
+    answer = shell.unread(client.native, url)
+    client.close()
+    assert_let_go(buyer, outcome(shell, answer))
+    other = new_buyer(ledger=place, on_event=bool) if elsewhere else buyer
+    assert len(shell.client(other).get(url).content) == size
+    assert len(set(till.nonces)) == 1
+    assert paid(other)
+    for one in {buyer, other}:
+        shell.call(one.aclose if shell.is_async else one.close)
