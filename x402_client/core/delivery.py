@@ -125,10 +125,10 @@ def as_answered(hold: Hold) -> Hold:
     A ledger hears of an answer when it ends. Until then it calls the payment "held".
     """
     known = _latest.get(_name(hold))
-    if known is None or hold.state != "signed" or known.outcome.money == hold.told.money:
+    if known is None or hold.state != "signed" or hold.money != "held":  # where it is not "held", a chain was asked
         return hold.told
-    if hold.last is not None and known.outcome.money != "spent":  # what a later answer said stands
-        return hold.told
+    if known.outcome.money == hold.told.money or (hold.last is not None and known.outcome.money != "spent"):
+        return hold.told  # what a later answer said stands
     status, said = (None, "") if hold.last is None else (hold.last.status, hold.last.said)
     receipt = known.outcome.receipt
     return with_last(hold, known.outcome.money, status, said, "" if receipt is None else receipt.transaction)
