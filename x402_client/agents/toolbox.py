@@ -57,12 +57,14 @@ _QUOTE = """Ask what a URL costs, without paying.
 
     Returns:
         The price as would_pay, or null where it is free or would not be paid, with the reasons. Where a person is asked
-        first, would_ask_for_approval is true.
+        first, would_ask_for_approval is true. An earlier payment that is open is unresolved_payment.
     """
-_BUDGET = """Say what was spent, what is left, and what one payment may cost.
+_BUDGET = """Say what was spent, what is left, what one payment may cost, and what is stopped.
 
     Returns:
-        The amounts by window of time: left, spent, and per_payment.
+        The amounts by window of time: left, spent, and per_payment. Where there are any: payments_left, the numbers of
+        payments; frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing
+        yet. To your user name such a payment by its "payment".
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.
 
