@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -287,3 +291,21 @@ def test_every_ledger_hears_of_it(
     assert paid(other)
     for one in {buyer, other}:
         shell.call(one.aclose if shell.is_async else one.close)
+
+
+@only(Httpx, AsyncHttpx, Aiohttp)
+def test_another_program_hears_of_it_at_once(
+    shell: Driver, server: Server, till: Till, size: int, tmp_path: Path
+) -> None:
+    url, place = server.on("/paid", till.sells(of_size(size))), str(tmp_path / "spend.db")
+    buyer = new_buyer(ledger=place, on_event=bool)
+    client = shell.client(buyer)
+    answer = shell.unread(client.native, url)
+    client.close()
+    seen: Any = {}
+    until = time.monotonic() + PATIENCE
+    while seen.get("state") != "unresolved" and time.monotonic() < until:
+        command = [sys.executable, "-m", "x402_client", "ledger", "holds", "--json", "--ledger", place]
+        [seen] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["holds"]
+    assert (seen["state"], seen["money"]) == ("unresolved", outcome(shell, answer).money)
+    buyer.close()

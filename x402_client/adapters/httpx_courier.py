@@ -20,7 +20,7 @@ from .cookies import cookie_header
 from .failures import hide_payment, links, timed_out
 from .httpx_bodies import Library, ReplayedBody, next_in_time, next_piece
 from .httpx_facts import facts
-from .httpx_open_answers import OpenAnswers
+from .open_answers import OpenAnswers
 from .refusals import raw_lines_about_refusal
 from .sockets import connects_straight, httpx_cut, httpx_leads_here
 

@@ -25,8 +25,8 @@ from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
-from .httpx_open_answers import OpenAnswers
 from .official_sdk import refuse_official
+from .open_answers import OpenAnswers
 from .quoting import finished_quote, quote_despite, quote_request
 from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows

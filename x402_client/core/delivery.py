@@ -217,7 +217,7 @@ class Delivery:
 
         Its rest may be in memory already. Reading that to its end resolves the purchase as ever.
         """
-        if self.over or self.left or self._resolution.resolved or not self.call.attempt.alive:
+        if self.over or self.left or self._resolution.resolved or self.call.attempt.ended:
             return
         cause = self._under_way()
         if cause is None:

@@ -21,6 +21,11 @@ class Attempt:
         """Return True until the attempt has ended or can no longer go on."""
         return not self._ended and (self.is_stranded is None or not self.is_stranded())
 
+    @property
+    def ended(self) -> bool:
+        """Return True once its end was told. One that is stranded never ends by itself."""
+        return self._ended
+
     def watch(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when the attempt ends.
 

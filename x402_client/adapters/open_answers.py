@@ -1,4 +1,4 @@
-"""The paid answers that came through one transport of httpx or httpx2, for the moment at which a client closes it."""
+"""The paid answers that came through one transport of httpx or connector of aiohttp, until a client closes it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet, WeakValueDictionary
 
 if TYPE_CHECKING:
-    from .httpx_bodies import Watched
+    from .aiohttp_content import Watched as AiohttpWatched
+    from .httpx_bodies import Watched as HttpxWatched
 
 
 class OpenAnswers:
@@ -24,7 +25,7 @@ class OpenAnswers:
     def __init__(self, transport: Any) -> None:
         self._transport = transport  # as long as it lives, its id is its own
         self._lock = threading.Lock()
-        self._answers: WeakSet[Watched] = WeakSet()
+        self._answers: WeakSet[HttpxWatched | AiohttpWatched] = WeakSet()
 
     @classmethod
     def of(cls, transport: Any) -> OpenAnswers:
@@ -35,7 +36,7 @@ class OpenAnswers:
                 found = _known[id(transport)] = cls(transport)
             return found
 
-    def add(self, answer: Watched) -> None:
+    def add(self, answer: HttpxWatched | AiohttpWatched) -> None:
         """Take an answer that is handed over."""
         with self._lock:
             self._answers.add(answer)
@@ -46,10 +47,14 @@ class OpenAnswers:
         try:
             yield
         finally:
-            with self._lock:
-                answers = list(self._answers)
-            for answer in answers:
-                answer.transport_closed()
+            self.closed()
+
+    def closed(self) -> None:
+        """Tell each answer that its connection may be closed now."""
+        with self._lock:
+            answers = list(self._answers)
+        for answer in answers:
+            answer.transport_closed()
 
 
 _lock = threading.Lock()
