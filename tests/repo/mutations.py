@@ -679,7 +679,7 @@ MUTATIONS = (
         "adapters/httpx_bodies.py",
         "            self._delivery.client_closed()",
         "            pass",
-        (f"{CLOSED}[httpx-small]", f"{CLOSED}[async-httpx-large]"),
+        (f"{CLOSED}[small-httpx]", f"{CLOSED}[large-async-httpx]"),
         unseen=NO_CLOSING,
     ),
     Mutation(
@@ -687,7 +687,8 @@ MUTATIONS = (
         "adapters/aiohttp_middleware.py",
         "        return connector is None or connector.closed or ",
         "        return connector is None or ",
-        (f"{CLOSED}[aiohttp-small]", f"{CLOSED}[aiohttp-large]"),
+        (f"{CLOSED}[small-aiohttp]", f"{CLOSED}[large-aiohttp]"),
+        (("adapters/aiohttp_middleware.py", "            if connector.closed:\n", "            if False:\n"),),
         unseen=NO_CLOSING,
     ),
     Mutation(
