@@ -265,6 +265,17 @@ def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict
     assert in_process(["ledger", "freeze", "http://a.example/"], given).code == 2
 
 
+@pytest.mark.parametrize(
+    ("host", "said"), [("reports", True), ("mcp:reports", False), ("a.example", False), ("*", False)]
+)
+def test_a_freeze_of_a_host_names_the_mcp_server_that_may_be_meant(used: dict[str, str], host: str, said: bool) -> None:
+    ran = in_process(["ledger", "freeze", host], used)
+    assert ran.code == 0
+    assert ("An MCP server of this name is mcp:reports: `x402 ledger freeze mcp:reports`." in ran.err) is said
+    assert in_process(["ledger", "freeze", "mcp:reports"], used).code == 0
+    assert "An MCP server" not in in_process(["ledger", "freeze", host], used).err, "it is frozen too"
+
+
 def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(used: dict[str, str]) -> None:
     given = used
     for host in ("*", "a.example"):

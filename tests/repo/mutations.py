@@ -88,6 +88,11 @@ def seed(theme: str, ledger: str, number: int) -> str:
 
 
 # Why the adversary machine cannot see a broken promise: it judges a few things, and its world is not everything.
+CLOSED = (
+    "tests/adapters/test_closed_clients.py"
+    "::test_an_answer_that_ended_with_its_client_is_presented_again_by_the_same_request"
+)
+NO_CLOSING = "The machine closes no client amid an answer."
 ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
 SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
 SETTINGS = "It is about settings that are refused while a buyer is built; the settings of its scripts are sound."
@@ -669,6 +674,23 @@ MUTATIONS = (
         "        interruptions.note(self._resolution.outcome.hold, failure)\n        self.dropped()",
         "        pass",
         (f"{CANCELLED}::test_interrupted_at_any_moment[memory-Httpx-KeyboardInterrupt]", seed("", "memory", 1)),
+    ),
+    Mutation(
+        "an answer outlives its client: httpx",
+        "adapters/httpx_bodies.py",
+        "            self._delivery.client_closed()",
+        "            pass",
+        (f"{CLOSED}[small-httpx]", f"{CLOSED}[large-async-httpx]"),
+        unseen=NO_CLOSING,
+    ),
+    Mutation(
+        "an answer outlives its client: aiohttp",
+        "adapters/aiohttp_middleware.py",
+        "        return connector is None or connector.closed or ",
+        "        return connector is None or ",
+        (f"{CLOSED}[small-aiohttp]", f"{CLOSED}[large-aiohttp]"),
+        (("adapters/aiohttp_middleware.py", "            if connector.closed:\n", "            if False:\n"),),
+        unseen=NO_CLOSING,
     ),
     Mutation(
         "a cancelled call keeps its claim",

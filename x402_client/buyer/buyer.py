@@ -205,6 +205,7 @@ class Buyer(PurseQuestions):
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,
             can_ask=getattr(self.services.approver, "can_ask", self.services.approver is not None),
+            cannot_ask=lambda: getattr(self.services.approver, "cannot_ask", ""),
             terms_age=settings.at_least_zero("terms_age", terms_age),
             settle_timeout=self.settle_timeout,
             repeat=repeat,

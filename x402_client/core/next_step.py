@@ -128,7 +128,7 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     }
     todo = _TODO[case].format_map(facts)
     if STEPS[case] != "nothing" and case != "in flight":
-        todo = f"{_led(hold, words.there)}{todo}"
+        todo = f"{_led(hold, words)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
     if words.unfreeze and case not in ("delivered", "written off", "released", "in flight"):
@@ -136,14 +136,15 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo)
 
 
-def _led(hold: Hold, there: str) -> str:
+def _led(hold: Hold, words: Words) -> str:
     """Return where an answer of the seller's led, and what to do about that; "" if none led anywhere."""
     place = place_led_to(hold)
     if not place:
         return ""
     query = " (with a query that is not kept)" if place.endswith("?...") else ""
     asked = "Ask there first, by itself: the content may be there, free."
-    return f"The seller's answer led to {place}{query}. {asked} {there} "
+    closed = f"If it is, {words.write_off} closes this payment, which stays counted as spent."
+    return f"The seller's answer led to {place}{query}. {asked} {closed} {words.there}Else: "
 
 
 def _paid(hold: Hold) -> str:

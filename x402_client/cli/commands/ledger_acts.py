@@ -11,7 +11,7 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import freeze_name, still_frozen
+from ...buyer.freezes import freeze_name, server_meant, still_frozen
 from ...buyer.ledger_calls import call_ledger
 from ...buyer.reconciled import Reconciled
 from ...buyer.settlement_reader import learn, to_ask
@@ -152,6 +152,10 @@ def freeze(
         found.ask("freeze", pattern)
         name, lifts, after = found.name, found.lift(pattern), found.frozen()
     say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
+    server = server_meant(pattern)
+    if server and server not in after:
+        said = f"That is a host. An MCP server of this name is {server}: `x402 ledger freeze {server}`."
+        say(with_options(said), "dim")
     if as_json:
         show_json({"ledger": name, "host": pattern, "frozen": list(after)})
 
