@@ -73,6 +73,8 @@ def _count_the_clocks() -> None:
     """
     time.time = itertools.count(1.8e9, 1e-4).__next__
     time.monotonic = itertools.count(1e6, 1e-4).__next__
+    ticks = itertools.count(1e6, 1e-4).__next__
+    time.clock_gettime = lambda clock: ticks()
 
 
 def main(colour: str, url: str, count: str, *cases: str) -> None:
