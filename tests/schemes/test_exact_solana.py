@@ -284,6 +284,7 @@ def test_a_hint_is_bounded_by_the_height_of_the_chain() -> None:
         assert one.evidence["last_valid_height"] is None
         assert 300 <= one.evidence["height_bound"] <= 310
         assert one.evidence["slot"] == 1
+        assert not one.evidence["no_end"]
 
 
 @pytest.mark.parametrize("answer", [error(-1, "no"), result(None), result({"value": {"blockhash": 1}}), None])
@@ -295,6 +296,7 @@ def test_a_hint_is_paid_without_an_endpoint_that_answers(answer: Answer | None) 
     for one in signed:
         assert str(decode(one).message.recent_blockhash) == HINT
         assert (one.evidence["last_valid_height"], one.evidence["height_bound"]) == (None, None)
+        assert one.evidence["no_end"]
     assert at.calls().count("getLatestBlockhash") <= 2, "in the way of one payment, and once more beside it"
 
 

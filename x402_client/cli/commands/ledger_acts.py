@@ -321,6 +321,11 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
+    if name == "unknown" and signed is not None and not signed.has_end:
+        return (
+            "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "
+            "its window lasts"
+        )
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
