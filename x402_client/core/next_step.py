@@ -166,11 +166,17 @@ def case_of(hold: Hold, expired: bool = False, just_expired: bool = False) -> Ca
     if hold.money == "spent":
         return "denied" if _is_denied(hold, expired) else "owed"
     if expired:
-        endless = hold.authorization is not None and not hold.authorization.has_end
-        return "no end" if endless else "just expired" if just_expired else "expired"
+        if not has_end(hold):
+            return "no end"
+        return "just expired" if just_expired else "expired"
     if hold.last is not None and hold.last.short:
         return "short"
     return "refused" if _status(hold) == 402 and hold.tries + 1 >= OFTEN_PRESENTED else "open"
+
+
+def has_end(hold: Hold) -> bool:
+    """Return False if no look at the chain can show that a payment settles no more. That it settled can be shown."""
+    return hold.authorization is None or not hold.authorization.evidence.get("no_end")
 
 
 def _is_denied(hold: Hold, expired: bool) -> bool:

@@ -101,8 +101,7 @@ class Authorization:
     expires: int
     header: tuple[str, str] = field(repr=False, compare=False)
     #: The facts by which a reader finds the payment on its chain. ``payment_id`` is in here where the seller promised
-    #: to recognise the same payment by it, ``no_end`` where no look at the chain can show that it settles no more.
-    #: Nothing in here can be spent.
+    #: to recognise the same payment by it. Nothing in here can be spent.
     evidence: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
     #: What was signed: "transfer" moves exactly the offer's amount, "ceiling" any part of it, once.
     kind: str = "transfer"
@@ -114,11 +113,6 @@ class Authorization:
     def __repr__(self) -> str:
         until = "for ever" if self.expires >= NEVER else f"until {_time(self.expires)}"
         return line(f"<Authorization {brief(self.nonce)} by {brief(self.payer)}, {words(self.kind, 20)}, good {until}>")
-
-    @property
-    def has_end(self) -> bool:
-        """Return False if no look at the chain can show that it settles no more. That it settled can be shown."""
-        return not self.evidence.get("no_end")
 
     @property
     def shown(self) -> Authorization:
