@@ -300,6 +300,17 @@ def test_a_hint_is_paid_without_an_endpoint_that_answers(answer: Answer | None) 
     assert at.calls().count("getLatestBlockhash") <= 2, "in the way of one payment, and once more beside it"
 
 
+def test_a_hint_is_paid_where_what_asks_the_chain_fails_in_a_way_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that mock HTTP raise an AssertionError for a question that they do not expect."""
+
+    def unexpected(*asked: Any, **more: Any) -> Any:
+        raise AssertionError
+
+    with bench() as at:
+        monkeypatch.setattr(at.chain.rpc, "call", unexpected)
+        assert at.sign(offer(recentBlockhash=HINT)).evidence["no_end"]
+
+
 def test_a_hint_that_is_the_latest_blockhash_has_its_height() -> None:
     with bench() as at:
         signed = at.sign(offer(recentBlockhash=BLOCKHASH))
