@@ -18,6 +18,7 @@ from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
+from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import MARGIN, Hold, moment
@@ -331,6 +332,11 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
+    if name == "unknown" and not has_end(hold):
+        return (
+            "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "
+            "its window lasts"
+        )
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
