@@ -84,7 +84,7 @@ ENDS = {
         "/fault/redirect-after-paying/weather",
         ("--yes",),
         8,
-        "/thanks. Ask there first, by itself, if that was not done: the content may be there, free.",
+        "/thanks. Ask there first, by itself: the content may be there, free. If it is, `x402 ledger write-off ",
         1,
     ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),

@@ -310,6 +310,7 @@ def test_sentences_are_counted_as_a_reader_would() -> None:
 
 #: Words that are the field's or ours, in the forms in which pages have them.
 HOUSE = {
+    "height": "heights?",
     "hold": r"holds?|held", "purse": "purses?", "present": "(re-)?present(s|ed|ing)?", "settle": "settle[sd]?|settling",
     "facilitator": "facilitators?", "EIP-3009": "EIP-3009", "private key": "private keys?", "quote": "quotes?",
     "offer": "offers?", "receipt": "receipts?", "authorization": "authorizations?", "allowance": "allowances?",

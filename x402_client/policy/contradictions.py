@@ -147,7 +147,7 @@ def lists(
     pay_to: frozenset[str] | None,
 ) -> Iterator[str]:
     """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
-    for currency in sorted(set(currencies) - {token.currency for token in _known(vouched)}):
+    for currency in sorted(set(currencies) - known_currencies(vouched)):
         yield f"No known token counts in {currency}, so an amount in it does nothing; Policy(tokens=...) adds one."
     if networks is None:
         return
@@ -174,6 +174,11 @@ def _without_token(networks: tuple[str, ...], vouched: tuple[Token, ...]) -> Ite
         if token.network not in networks:
             named = f"{token.symbol or token.address} on {short_name(token.network)}"
             yield f"tokens has {named}, and networks does not name that network: it is never paid with."
+
+
+def known_currencies(vouched: tuple[Token, ...]) -> set[str]:
+    """Return the currencies that the known tokens count in."""
+    return {token.currency for token in _known(vouched)}
 
 
 def _may_be_paid(address: str, network: str) -> bool:

@@ -11,13 +11,14 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import freeze_name, still_frozen
+from ...buyer.freezes import freeze_name, server_meant, still_frozen
 from ...buyer.ledger_calls import call_ledger
 from ...buyer.reconciled import Reconciled
 from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
+from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import MARGIN, Hold, moment
@@ -114,6 +115,10 @@ def freeze(
         found.ask("freeze", pattern)
         name, lifts, after = found.name, found.lift(pattern), found.frozen()
     say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
+    server = server_meant(pattern)
+    if server and server not in after:
+        said = f"That is a host. An MCP server of this name is {server}: `x402 ledger freeze {server}`."
+        say(with_options(said), "dim")
     if as_json:
         show_json({"ledger": name, "host": pattern, "frozen": list(after)})
 
@@ -289,6 +294,11 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
+    if name == "unknown" and not has_end(hold):
+        return (
+            "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "
+            "its window lasts"
+        )
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
