@@ -91,6 +91,8 @@ class Driver:
     #: Checks that are left out, and what the library cannot do for them.
     cannot: ClassVar[dict[str, str]] = {}
     errors: ClassVar[dict[str, Any]]
+    #: True if a client that is closed leaves the connections open whose answers were not read.
+    reads_on: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -302,6 +304,7 @@ class _Impatient(urllib3.HTTPConnectionPool):
 class Requests(Driver):
     name = "requests"
     shell = x402_client.requests
+    reads_on = True
     duplicates = False
     errors: ClassVar = {
         "connect": requests.ConnectionError,

@@ -89,9 +89,12 @@ class Exchange:
 
     def head(self, status: int, headers: Iterable[tuple[str, str]] = (), length: int | None = None) -> None:
         """The head of an answer; without a length, chunks follow."""
+        self.send(self._head(status, headers, length))
+
+    def _head(self, status: int, headers: Iterable[tuple[str, str]], length: int | None) -> bytes:
         framing = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
         lines = "".join(f"{name}: {value}\r\n" for name, value in (*headers, framing))
-        self.send(f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode("latin-1"))
+        return f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode("latin-1")
 
     def chunk(self, data: bytes) -> None:
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
@@ -108,6 +111,11 @@ class Exchange:
         self.read_body()
         self.head(status, headers, len(body))
         self.send(b"" if self.seen.method == "HEAD" else body)
+
+    def answer_in_one_piece(self, status: int, body: bytes, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """A whole answer, so small that the client has its body together with its head."""
+        self.read_body()
+        self.send(self._head(status, headers, len(body)) + body)
 
     def cut(self) -> None:
         """Tear the connection down, as a crash would."""

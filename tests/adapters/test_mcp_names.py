@@ -52,3 +52,15 @@ async def test_over_http_the_name_changes_nothing(mcp_sandbox: Sandbox) -> None:
     async with connected("mcp", shop_of(mcp_sandbox), "specification") as session:
         await wrap(session, buyer, NAME).call_tool("weather", BERN)
     assert buyer.history()[0].host == "127.0.0.1"
+
+
+async def test_a_freeze_by_the_bare_name_of_a_wrapped_server_says_that_it_is_paid_on(mcp_sandbox: Sandbox) -> None:
+    buyer = mcp_sandbox.buyer(Policy(per_day="1"))
+    async with over_memory(shop_of(mcp_sandbox)) as session:
+        paying = wrap(session, buyer, NAME)
+        with pytest.warns(UserWarning, match=r"MCP server of that name is 'mcp:reports', and goes on being paid"):
+            await buyer.afreeze(NAME)
+        await paying.call_tool("weather", BERN)
+        await buyer.afreeze(f"mcp:{NAME}")
+        with pytest.raises(errors.Frozen):
+            await paying.call_tool("weather", BERN)

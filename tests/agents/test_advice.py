@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import httpx
 import pytest
 
-from x402_client import Money, errors
+from tests.ledgers.redis.server import Server as Redis
+from tests.wire.terms import KEY
+from x402_client import Buyer, Money, Wallet, errors
 from x402_client import httpx as face
 from x402_client.agents import arguments, results, tools
 from x402_client.agents.advice import MOST_PRESENTED, Next, next_after, next_after_status
@@ -26,21 +29,8 @@ from x402_client.core.next_step import next_step
 from x402_client.errors import MoneyState, X402Error
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.ledgers.refusals import check_key
-from x402_client.ledgers.served.trust import TrustedServer
-from x402_client.ledgers.sqlite.errors import missing
-from x402_client.model.holds import Authorization, Hold, LastAnswer, Outcome
+from x402_client.model.holds import Attempt, Authorization, Hold, LastAnswer, Outcome
 from x402_client.sandbox import FAULTS, Sandbox
-
-
-def _no_purse(others: str) -> errors.LedgerUnavailable:
-    """Return what a server's ledger raises where a purse has to be there, and is not."""
-    server: Any = SimpleNamespace(where="Redis ledger at localhost", store=SimpleNamespace(beginning=""))
-    steps = TrustedServer._refuse_missing(server, "shop")
-    with pytest.raises(errors.LedgerUnavailable) as raised:
-        next(steps)
-        steps.send([others] if others else [])
-    return raised.value
-
 
 KINDS: list[type[X402Error]] = [
     kind for name in errors.__all__ if inspect.isclass(kind := getattr(errors, name)) and issubclass(kind, X402Error)
@@ -100,12 +90,30 @@ def test_a_payment_that_is_refused_time_and_again_is_repeated_at_a_time_and_not_
     assert "after that time" not in found["says"]
 
 
-@pytest.mark.parametrize("missing", [missing(Path("/x/spend.db")), _no_purse("bank"), _no_purse("")])
-def test_what_is_missing_is_said_to_a_model(missing: errors.LedgerUnavailable) -> None:
-    says = results.failed(missing)["says"]
-    assert says.startswith(f"{missing.args[0]}".partition(" none is made")[0] + " none is made.")
-    assert "must_exist" not in says
-    assert "Nothing is paid" in says
+@pytest.fixture(params=["a file", "a server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    if request.param == "a file":
+        yield str(tmp_path / "spend.db")
+        return
+    server = Redis(tmp_path)
+    yield server.url
+    server.kill()
+
+
+@pytest.mark.parametrize("others", [(), ("bank",), ("bank", "till")])
+def test_a_ledger_or_a_purse_that_has_to_be_there_is_missed_in_words_for_a_model(
+    place: str, others: tuple[str, ...]
+) -> None:
+    for purse in others:
+        with contextlib.closing(Buyer(Wallet(evm=KEY), ledger=place, purse=purse, on_event=bool)) as buyer:
+            buyer.ledger.reserve(order(purchase(purse=purse)), Attempt())
+    with pytest.raises(errors.LedgerUnavailable) as raised:
+        Buyer(Wallet(evm=KEY), ledger=place, purse="shop", must_exist=True, rpc={}).spent()
+    found = results.failed(raised.value)
+    assert (found["next"], found["money"]) == (PERSON, "untouched")
+    assert "must_exist" not in found["says"]
+    assert "Nothing is paid" in found["says"]
+    assert all(purse in found["says"] for purse in others)
 
 
 def test_a_pause_passes_by_itself_so_the_model_repeats_later() -> None:
@@ -316,6 +324,17 @@ def test_a_mistake_in_an_argument_is_one_whatever_caused_it() -> None:
     assert mistake.value.__context__ is not None
     found = results.failed(mistake.value)
     assert (found["error"], found["money"], found["next"]) == ("NotFetched", "untouched", STOP)
+
+
+@pytest.mark.parametrize("size", [10, 900, 1_000, 5_000])
+@pytest.mark.parametrize("tries", [0, MOST_PRESENTED])
+def test_what_a_person_needs_is_said_after_any_words_of_a_sellers(size: int, tries: int) -> None:
+    """The payment is named at the end, and is there however long the rest is."""
+    error = errors.PaidNotDelivered("x" * size + ". Nothing came.", hold=HOLD.but(id="abcdef012345", tries=tries))
+    found = results.failed(error)
+    assert (found["next"], found["money"]) == (PERSON, "spent")
+    assert found["says"].endswith("Tell the user: it is the payment abcdef012345 in the ledger.")
+    assert len(found["says"]) <= 1_000
 
 
 def test_what_an_error_says_is_bounded() -> None:

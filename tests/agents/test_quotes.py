@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from tests.adapters.scripted_server import Server
 from x402_client import Limit, Policy
+from x402_client.errors import AlreadyPaid, PaymentRefused
+from x402_client.ledgers.memory import MemoryLedger
 from x402_client.sandbox import Sandbox
 
 from .clients import Toolbox, toolbox
@@ -136,6 +138,37 @@ def _stop(stop: str, buyer: Any, allowance: Any, own: Any, seller: Sandbox) -> N
         own.paid_fetch(seller.sell("/other", "0.02"))
     elif stop != "nothing":
         buyer.freeze("127.0.0.1" if stop == "its host is frozen" else "*")
+
+
+class Asked(MemoryLedger):
+    """A ledger that cannot list what it has."""
+
+    def history(self, limit: int, purse: str = "default") -> NoReturn:
+        raise AssertionError("A quote read the whole history.")
+
+
+@pytest.mark.parametrize("cause", [cause for cause in REFUSALS if REFUSALS[cause][1] == "paid"])
+def test_what_would_be_refused_is_told_without_a_look_at_the_history(box: Toolbox, seller: Sandbox, cause: str) -> None:
+    settings, _, error = REFUSALS[cause]
+    buyer = seller.buyer(Policy(**{"per_request": "0.03", "per_day": "5", **settings}), ledger=Asked())
+    own, url = box.tools(buyer, hosts=HERE), seller.sell("/poem", "0.02")
+    assert own.paid_fetch(url)["ok"]
+    assert type(box.quote(url).refusal).__name__ == error
+
+
+def test_a_key_that_was_paid_is_told_without_a_look_at_the_history(box: Toolbox, seller: Sandbox) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), ledger=Asked())
+    own, url = box.tools(buyer, hosts=HERE), seller.sell("/poem", "0.02")
+    with buyer.purchase(key="k"):
+        assert own.paid_fetch(url)["ok"]
+        refusal = box.quote(url).refusal
+    assert isinstance(refusal, AlreadyPaid)
+    assert (refusal.money, refusal.hold and refusal.hold.purchase.keyed) == ("spent", True)
+    with buyer.purchase(key="k"):
+        other = box.quote(seller.sell("/other", "0.02")).refusal
+    assert type(other) is PaymentRefused
+    with buyer.purchase(key="another"):
+        assert box.quote(url).refusal is None
 
 
 def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(box: Toolbox, seller: Sandbox) -> None:

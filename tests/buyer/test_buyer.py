@@ -22,6 +22,7 @@ from x402_client import Buyer, Limit, Money, Policy, Token, Wallet, errors, even
 from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.httpx import AsyncPaymentTransport, PaymentTransport
 from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.ledgers.memory import MemoryLedger
 from x402_client.model.budgets import WINDOWS
 from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
@@ -304,3 +305,14 @@ def test_a_purse_that_is_new_beside_others_is_told_once(tmp_path: Path) -> None:
 def test_the_ledger_of_a_sandbox_that_has_ended_is_named_as_such() -> None:
     with pytest.raises(errors.LedgerUnavailable, match="that sandbox is not running any more"):
         Buyer(Wallet(evm=KEY), ledger="/tmp/x402-sandbox-gone/ledger.db")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_ledger_that_fails_at_its_close_is_told_as_any_failure_of_it(is_async: bool) -> None:
+    class Failing(MemoryLedger):
+        def close_ledger(self) -> None:
+            raise ValueError("odd")
+
+    buyer = Buyer(Wallet(evm=KEY), ledger=Failing())
+    with pytest.raises(errors.LedgerUnavailable, match="The ledger failed with ValueError: odd"):
+        anyio.run(buyer.aclose) if is_async else buyer.close()

@@ -185,10 +185,18 @@ def test_what_needs_a_chain_says_how_to_name_one() -> None:
         client.get("https://seller.example/")
 
 
-@pytest.mark.parametrize("wrong", ["", [], 0, "https://node.example"])
-def test_rpc_is_a_mapping(wrong: Any) -> None:
-    with pytest.raises(errors.ConfigurationError, match="rpc maps networks to URLs"):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "", [], 0, "https://node.example/hunter2", ["https://node.example/hunter2"], {5: "https://node.example/hunter2"},
+        {"https://node.example/hunter2": "base"}, {"node.example/hunter2": "base"}, {"base": "ftp://node.example/hunter2"},
+        {"base": ["https://node.example/hunter2", 3]},
+    ],
+)  # fmt: skip
+def test_rpc_is_a_mapping_of_networks_and_no_url_is_shown(wrong: Any) -> None:
+    with pytest.raises(errors.ConfigurationError, match="rpc maps networks to URLs") as raised:
         Buyer(Wallet(evm="11" * 32), ledger=":memory:", rpc=wrong)
+    assert "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

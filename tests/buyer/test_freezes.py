@@ -8,10 +8,11 @@ import anyio
 import pytest
 
 from tests.adapters.cash_register import KEY
-from x402_client import Buyer, Wallet, events
+from x402_client import Buyer, Limit, Policy, Wallet, events
 from x402_client.errors import Frozen
 from x402_client.ledgers import check_frozen
-from x402_client.model.holds import Purchase
+from x402_client.ledgers.conformance.fixtures import order, purchase
+from x402_client.model.holds import Attempt, Authorization, Purchase
 from x402_client.model.hosts import Origin
 
 
@@ -92,3 +93,27 @@ def test_what_is_frozen_is_listed_and_stops_what_it_names(host: str) -> None:
     with pytest.raises(Frozen):
         check_frozen(made.freezes(), Purchase("1", "1", False, "GET", f"{origin}/", origin))
     assert made.unfreeze(named) == made.freezes() == ()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("known_by", ["nothing", "the policy", "an open payment", "a payment"])
+@pytest.mark.parametrize("frozen", ["reports", "Reports", "mcp:reports", "*", "other", "reports:443"])
+def test_a_freeze_by_the_bare_name_of_a_server_says_that_the_server_goes_on(
+    frozen: str, known_by: str, asynchronous: bool
+) -> None:
+    """The bare name is that of a host, as good as any, so the freeze holds as it is written."""
+    hosts: dict[str, Limit | str] = {"mcp:reports": Limit(per_day="1")} if known_by == "the policy" else {}
+    told: list[events.Event] = []
+    made = Buyer(Wallet(evm=KEY), Policy(per_day="5", hosts=hosts), ledger=":memory:", on_event=told.append)
+    if "payment" in known_by:
+        attempt = Attempt()
+        hold: Any = made.ledger.reserve(order(purchase(host="mcp:reports")), attempt)
+        made.ledger.record(hold, Authorization("0x1", "0x2", 2**33, ("", "")))
+        if known_by == "a payment":
+            made.ledger.close(hold, "spent", None)
+        attempt.end()
+    anyio.run(made.afreeze, frozen) if asynchronous else made.freeze(frozen)
+    said = [str(event) for event in told if isinstance(event, events.Warned)]
+    meant = known_by != "nothing" and frozen.lower() == "reports"
+    assert ["MCP server of that name is 'mcp:reports'" in one for one in said] == [True] * meant
+    assert made.freezes() == (frozen.lower(),)

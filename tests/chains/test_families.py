@@ -126,6 +126,7 @@ class Settled:
     def call(self, method: str, *_: Any) -> Any:
         self.asked.append(method)
         said = {"eth_call": "0x" + "0" * 63 + "1", "getSignaturesForAddress": [], "getFirstAvailableBlock": 0}
+        said["isBlockhashValid"] = {"value": False}
         return said.get(method, 10**9)
 
 

@@ -37,6 +37,10 @@ SECRETS = {
     "a key where a payment is named": ["ledger", "show", KEY],
     "a purchase's key": ["ledger", "retry", "4f1c", "--key", f"0x{KEY}"],
     "a second one": ["ledger", "show", f"0x{KEY}", f"0x{KEY}"],
+    "a second one behind an option": ["ledger", "show", f"0x{KEY}", "--json", f"0x{KEY}"],
+    "a ledger, among several payments": ["ledger", "write-off", f"0x{KEY}", "--ledger", f"0x{KEY}"],
+    "behind a ledger, among several payments": ["ledger", "write-off", "4f1c", "--ledger", "4f1c2", f"0x{KEY}"],
+    "without 0x, among several payments": ["ledger", "write-off", f"0x{KEY}", KEY],
     "of another command": ["ledger", "freeze", f"0x{KEY}"],
 }
 
@@ -44,6 +48,7 @@ HARMLESS = {
     "a URL": ["get", f"https://x.example/tx/0x{KEY}"],
     "a nonce": ["ledger", "show", f"0x{KEY}"],
     "a transaction behind options": ["ledger", "write-off", "--yes", "--json", f"0x{KEY}"],
+    "several transactions": ["ledger", "write-off", f"0x{KEY}", "4f1c", f"0x{KEY}", "--yes", f"0x{KEY[::-1]}"],
     "a header": ["get", "https://x.example", "-H", f"X-Digest: {KEY}"],
     "an EVM address": ["get", "0x" + "4" * 40],
     "a Solana address": ["get", str(PAIR.pubkey())],

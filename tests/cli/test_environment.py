@@ -11,6 +11,7 @@ import pytest
 from x402_client import __version__
 from x402_client.cli.app import app
 from x402_client.cli.exits import MEANING, Code
+from x402_client.cli.tree import _IN_POLICY
 from x402_client.sandbox import Sandbox
 
 from .running import in_process, process
@@ -172,6 +173,25 @@ def test_a_word_that_is_no_command_is_told_what_may_be_meant() -> None:
         assert ran.code == 2
         assert f"Did you mean `x402 {meant}`?" in ran.err
     assert "Did you mean" not in in_process(["get"], {}).err
+
+
+@pytest.mark.parametrize("option", [option for options in _IN_POLICY for option in options])
+@pytest.mark.parametrize("command", [["get"], ["quote"], ["doctor"], ["mcp"]], ids=" ".join)
+def test_an_option_that_the_policy_has_is_told_to_stand_there(command: list[str], option: str) -> None:
+    [field] = [field for options, field in _IN_POLICY.items() if option in options]
+    for typed in ([option, "x"], [f"{option}=x"]):
+        ran = in_process([*command, *typed], {})
+        said = f"The policy says that, not an option: {field} in the file of --policy or X402_POLICY."
+        assert (ran.code, said in ran.err) == (2, True)
+
+
+def test_an_option_is_not_told_to_stand_in_the_policy_where_a_command_has_it_or_reads_none() -> None:
+    for typed in (
+        ["wallet", "balance", "--network"],
+        ["wallet", "balance", "--network=base", "-x"],
+        ["demo", "--network"],
+    ):
+        assert "The policy says that" not in in_process(typed, {}).err
 
 
 def test_a_setting_that_is_neither_yes_nor_no_is_told_what_to_write() -> None:

@@ -76,7 +76,7 @@ ENDS = {
     "a redirect that is not followed": (
         "/fault/redirect-before-paying/weather",
         ("--yes",),
-        0,
+        22,
         "/sound/weather; -L follows it. Nothing was paid.",
         0,
     ),
@@ -84,7 +84,7 @@ ENDS = {
         "/fault/redirect-after-paying/weather",
         ("--yes",),
         8,
-        "/thanks. Ask there first, by itself: the content may be there, free.",
+        "/thanks. Ask there first, by itself: the content may be there, free. If it is, `x402 ledger write-off ",
         1,
     ),
     "no amount": ("/weather", ("--max", "much"), 2, "'much' is not an amount of money", 0),
@@ -106,6 +106,21 @@ def test_every_end_has_its_exit_code(seller: Sandbox, given: dict[str, str], tmp
     assert said.replace("{missing}", missing) in ran.err.replace("\n", " ")
     assert ran.code == code, ran.err
     assert len(seller.settlements) == before + transfers
+
+
+@pytest.mark.parametrize("limit", ["per_day", "per_hour", "total"])
+@pytest.mark.parametrize("named", ["127.0.0.1", "127.0.0.1:PORT"])
+def test_what_is_left_is_what_the_host_s_own_entry_leaves(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, named: str, limit: str
+) -> None:
+    before, tokens, rest = Path(given["X402_POLICY"]).read_text("utf-8").partition("[[tokens]]")
+    host = named.replace("PORT", seller.url.rpartition(":")[2])
+    policy = tmp_path / "policy.toml"
+    policy.write_text(f'{before}[hosts."{host}"]\n{limit} = "0.01"\n\n{tokens}{rest}', "utf-8")
+    command = ["--policy", str(policy), f"{seller.url}/weather"]
+    window = {"total": "the total budget"}.get(limit, f"the {limit.removeprefix('per_')}'s budget")
+    assert f"0.01 USD of {window}" in in_process(["quote", *command], given).text
+    assert f"0.00 USD of {window}" in in_process(["get", "--yes", *command], given).err
 
 
 @pytest.mark.parametrize(
@@ -151,7 +166,7 @@ def test_the_same_command_presents_the_same_payment(seller: Sandbox, given: dict
 def test_json_says_where_a_redirect_leads(seller: Sandbox, given: dict[str, str]) -> None:
     ran = in_process(["get", f"{seller.url}/fault/redirect-before-paying/weather", "--yes", "--json"], given)
     said = json.loads(ran.err)
-    assert (ran.code, said["status"], said["location"]) == (0, 307, f"{seller.url}/sound/weather")
+    assert (ran.code, said["status"], said["location"]) == (22, 307, f"{seller.url}/sound/weather")
 
 
 def test_a_place_that_a_redirect_leads_to_is_shown_without_secrets() -> None:

@@ -265,6 +265,17 @@ def test_a_freeze_stops_payments_until_it_is_lifted(seller: Sandbox, given: dict
     assert in_process(["ledger", "freeze", "http://a.example/"], given).code == 2
 
 
+@pytest.mark.parametrize(
+    ("host", "said"), [("reports", True), ("mcp:reports", False), ("a.example", False), ("*", False)]
+)
+def test_a_freeze_of_a_host_names_the_mcp_server_that_may_be_meant(used: dict[str, str], host: str, said: bool) -> None:
+    ran = in_process(["ledger", "freeze", host], used)
+    assert ran.code == 0
+    assert ("An MCP server of this name is mcp:reports: `x402 ledger freeze mcp:reports`." in ran.err) is said
+    assert in_process(["ledger", "freeze", "mcp:reports"], used).code == 0
+    assert "An MCP server" not in in_process(["ledger", "freeze", host], used).err, "it is frozen too"
+
+
 def test_what_is_frozen_is_listed_and_lifting_tells_what_is_left(used: dict[str, str]) -> None:
     given = used
     for host in ("*", "a.example"):
@@ -374,6 +385,23 @@ def test_reconciling_tells_a_program_of_each_payment_what_holds_tells(lost: dict
         assert all(("is frozen" in row["advice"]) is frozen and row["step"] for row in rows)
 
 
+def test_several_are_written_off_at_once_or_none(seller: Sandbox, given: dict[str, str]) -> None:
+    for path in ("/weather", "/report"):
+        url = f"{seller.url}/fault/drop-before-settling{path}"
+        assert in_process(["get", url, "-X", "POST", "--yes"], given).code == 7
+    found = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
+    ids = [row["hold"] for row in found]
+    assert len(ids) == 2
+    refused = in_process(["ledger", "write-off", *ids, "zzzz", "--yes"], given)
+    assert (refused.code, refused.out, "Written off" in refused.err) == (2, b"", False)
+    assert "--yes writes them off" in in_process(["ledger", "write-off", *ids], given).err
+    typed = [ids[0][:9], found[1]["nonce"], ids[0]]
+    done = in_process(["ledger", "write-off", *typed, "--yes", "--json"], given)
+    told = [json.loads(line) for line in done.out.splitlines()]
+    assert (done.code, [(row["hold"], row["state"]) for row in told]) == (0, [(one, "written off") for one in ids])
+    assert in_process(["ledger", "write-off", *ids, "--yes"], given).code == 2
+
+
 def test_giving_up_what_can_still_settle_names_the_risk(used: dict[str, str]) -> None:
     ran = in_process(["ledger", "write-off", open_hold(used)["hold"], "--yes"], used)
     assert ran.code == 0
@@ -393,6 +421,15 @@ def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
     assert said.code == 7
     assert len(json.loads(said.out)["unknown"]) == 2
     assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]) == 2
+
+
+@pytest.mark.parametrize("expires", [1, int(time.time())])
+@pytest.mark.parametrize("no_end", [True, False])
+def test_reconciling_says_nothing_of_another_time_where_no_chain_can_tell(no_end: bool, expires: int) -> None:
+    signed = Authorization("0x1", "0x2", expires, ("", ""), {"no_end": no_end})
+    said = ledger_acts._said("unknown", hold(state="signed", money="held", authorization=signed))
+    assert ("as long as its window lasts" in said) is no_end
+    assert ("again" in said) is not no_end
 
 
 def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:

@@ -96,12 +96,16 @@ def test_a_host_pays_once_and_asks_a_person_above_the_threshold(
 def test_a_no_and_a_host_without_forms_pay_nothing(
     own: Sandbox, settings: dict[str, str], tmp_path: Path, protocol: str
 ) -> None:
-    call = ["paid_fetch", {"url": own.sell("/poem", "0.02", content="Roses.")}]
+    call: list[Any] = ["paid_fetch", {"url": own.sell("/poem", "0.02", content="Roses.")}]
     options = asking(settings, tmp_path)
     [no] = hosted(settings, [call], options, protocol=protocol, user="decline")["done"]
     assert (no["error"], no["next"]) == ("ApprovalDenied", "stop")
-    [nobody] = hosted(settings, [call], options, protocol=protocol)["done"]
+    quote = ["quote", call[1]]
+    quoted, nobody = hosted(settings, [quote, call], options, protocol=protocol)["done"]
     assert (nobody["error"], nobody["next"]) == ("ApprovalDenied", "ask a person")
+    assert (quoted["would_pay"], "this host cannot ask one" in quoted["reasons"][0]) == (None, True)
+    [asked] = hosted(settings, [quote], options, protocol=protocol, user="yes")["done"]
+    assert (asked["would_pay"], asked["would_ask_for_approval"]) == ("0.02 USD", True)
     assert "`x402 get`" in nobody["says"]
     assert own.settlements == []
 

@@ -75,7 +75,8 @@ def test_status_shows_what_another_program_left(seller: Sandbox, poor: dict[str,
     seller.approve(Wallet(evm=poor["X402_EVM_KEY"]), "0.02")
     [one] = json.loads(in_process(["status", "--json"], poor).out)["exposures"]
     assert (one["kind"], one["amount"], one["since"], one["until"]) == ("allowance", "20000", None, None)
-    assert "approved elsewhere" in one["why"]
+    assert "the sandbox approved it" in one["why"]
+    assert one["advice"].startswith("nothing; ")
     assert "Could be taken besides 0.02 USDC of 0x" in " ".join(in_process(["status"], poor).text.split())
 
 

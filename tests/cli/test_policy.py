@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from x402_client import Policy
 from x402_client.cli.own_words import in_own_words
 from x402_client.policy.policy import CAREFUL
@@ -95,6 +97,22 @@ def test_what_can_never_work_in_a_policy_is_told(tmp_path: Path) -> None:
     assert "only_listed_hosts pays no host that is not in hosts" in " ".join(checked.err.split())
     file.write_text('per_request = "1"\nper_day = "1"\napprove_above = "0.5"\n')
     assert in_process(["policy", "check", str(file)], {}).err == ""
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        (["reports"], True), (["reports", "mcp:reports"], False), (["mcp:reports"], False), (["localhost"], False),
+        (["reports:8080"], False), (["api.example.com"], False), (["*.example"], False), (["10.0.0.1"], False),
+    ],
+)  # fmt: skip
+def test_an_entry_by_which_an_mcp_server_may_be_meant_is_told(tmp_path: Path, hosts: list[str], said: bool) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text('per_day = "1"\n[hosts]\n' + "".join(f'"{host}" = "deny"\n' for host in hosts))
+    ran = in_process(["policy", "check", str(file)], {})
+    assert ran.code == 0
+    found = 'An MCP server of that name is "mcp:reports" here.' in " ".join(ran.err.split())
+    assert (found, ran.err == "") == (said, not said)
 
 
 def test_what_is_given_up_is_said(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ from .test_get import CONTENT
 from .test_ledger import hold
 
 
+@pytest.mark.parametrize("status", [200, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 500])
+def test_a_free_answer_went_well_unless_it_is_an_error_or_leads_elsewhere(status: int) -> None:
+    report = Report(CliRequest("GET", "http://x.example/", []), as_json=True)
+    report.answered(httpx.Response(status))
+    assert report.code() == (0 if status < 300 or status == 304 else 22)
+
+
 @pytest.mark.parametrize(
     ("status", "money", "code"),
     [

@@ -359,3 +359,13 @@ def test_a_sandboxs_keys_are_looked_up_on_no_other_network(given: dict[str, str]
     said = json.loads(in_process(["wallet", "balance", "--json"], given).out)
     assert {one["network"] for one in said} == {"eip155:402402402402", "solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1"}
     assert all(one["test_money"] for one in said)
+
+
+@pytest.mark.parametrize("broken", ["notes.txt", ".DS_Store", "empty/", "default/"])
+def test_what_is_no_wallet_hides_no_other(user: dict[str, str], broken: str) -> None:
+    assert in_process(["wallet", "new", "mine"], user).code == 0
+    stray = place(user, broken)
+    stray.mkdir() if broken.endswith("/") else stray.touch()
+    ran = in_process(["wallet", "show"], user)
+    assert (ran.code, ran.text.count("mine ")) == (0, 2), ran.err
+    assert bool(ran.err) is (broken != ".DS_Store")

@@ -23,13 +23,14 @@ from tests.adapters.scripted_server import Server
 from x402_client.adapters.httpx_bodies import Library
 from x402_client.adapters.requests_adapter import PaymentAdapter
 from x402_client.core import asks, interruptions
-from x402_client.core.delivery import Delivery, Resolution, delivers
+from x402_client.core.delivery import Delivery, Resolution, as_answered, delivers
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory, Terms
+from x402_client.core.last_answer import is_by_receipt
 from x402_client.core.next_step import next_step
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
-from x402_client.model.holds import Attempt, Busy, Hold, Outcome
+from x402_client.model.holds import Attempt, Busy, Hold, LastAnswer, Outcome
 from x402_client.model.offers import Quote, Receipt
 from x402_client.wire.tool_answers import MOST_BYTES, ToolAnswer
 
@@ -366,3 +367,46 @@ def test_the_latest_interruptions_are_remembered(monkeypatch: pytest.MonkeyPatch
     assert "TimeoutError" in interruptions.remark(holds[2])
     assert "accept()" in interruptions.remark(holds[2])
     assert interruptions.remark(holds[1]) == ""
+
+
+@pytest.mark.parametrize("in_ledger", ["held", "spent"])
+@pytest.mark.parametrize("told", [None, "unknown", "held", "spent"])
+@pytest.mark.parametrize("answered", ["unknown", "held", "spent"])
+def test_an_open_hold_says_of_the_money_what_its_outcome_says_unless_more_is_known(
+    in_ledger: Any, told: Any, answered: Any
+) -> None:
+    last = None if told is None else LastAnswer(told, 402, "no")
+    hold = HOLD.but(id="answered", money=in_ledger, last=last)
+    resolution = Resolution(called(), Outcome(answered, HOLD.but(id="answered"), HOLD.offer), Scripted())
+    shown = as_answered(hold).money
+    if in_ledger == "spent" or "spent" in (told, answered):
+        assert shown == "spent"
+    else:
+        assert shown == (answered if told is None else told)
+    assert (answered, in_ledger) != ("spent", "held") or told == "spent" or is_by_receipt(as_answered(hold))
+    del resolution
+    gc.collect()
+    assert as_answered(hold) == hold.told
+
+
+@pytest.mark.parametrize("failure", [None, OSError("reset"), KeyboardInterrupt(), asyncio.CancelledError()])
+def test_a_client_that_is_closed_ends_the_attempt_and_a_cancellation_writes_nothing(
+    failure: BaseException | None,
+) -> None:
+    """The rule: "Cancelling ends a claim without any I/O"."""
+    call, answer = called(), Scripted()
+    delivery = Delivery(call, outcome(), answer)
+    try:
+        if failure is not None:
+            raise failure
+        delivery.client_closed()
+    except BaseException:
+        delivery.client_closed()
+    assert not call.attempt.alive
+    written = [type(ask) for ask in answer.asked]
+    assert written == ([] if failure is not None and not isinstance(failure, Exception) else [asks.Note])
+    assert "its client was closed" in interruptions.remark(HOLD) or type(failure).__name__ in interruptions.remark(HOLD)
+    delivery.client_closed()
+    assert len(answer.asked) == len(written), "once"
+    delivery.done()
+    assert asks.Close in map(type, answer.asked), "what is in memory can be read"

@@ -45,6 +45,15 @@ def test_a_seller_says_that_a_payment_was_used_by_that_word_alone(
     assert ("The seller says that the payment was used" in advice.todo) is was_used
 
 
+@pytest.mark.parametrize("just", [True, False])
+@pytest.mark.parametrize(("no_end", "case"), [(True, "no end"), (False, "expired")])
+def test_what_has_no_end_that_a_chain_can_show_is_not_sent_to_wait_for_it(no_end: bool, case: str, just: bool) -> None:
+    signed = Authorization("0x1", "0x2", 1, ("PAYMENT-SIGNATURE", "eA=="), {"no_end": no_end})
+    found = next_step(HOLD.but(authorization=signed), expired=True, just_expired=just)
+    assert found.case == ("just expired" if just and not no_end else case)
+    assert ("never that it was not" in found.todo) is no_end
+
+
 def test_a_word_in_camel_case_is_one() -> None:
     assert next_step(spent_and_told("AuthorizationUsed")).case == "denied"
     assert next_step(spent_and_told("PaymentRefused")).case == "owed"

@@ -29,11 +29,12 @@ def brought_back(path: Path, layout: int) -> Path:
     elif layout >= 4:
         tables = {"accounts": ALLOWANCE, **dict.fromkeys(payments, (PATH,) if layout == 5 else (LAST, PATH))}
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("DROP INDEX claims")
+        db.execute("DROP INDEX ceilings")
+        db.execute("DROP TABLE owners")
         for table, columns in tables.items():
             for column in columns:
                 db.execute(f"ALTER TABLE {table} DROP COLUMN {column.split()[0]}")
-        db.execute("DROP INDEX claims")
-        db.execute("DROP TABLE owners")
         if layout < 4:
             db.execute("DROP TABLE owed")
             db.execute("DROP TABLE openings")

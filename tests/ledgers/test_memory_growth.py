@@ -11,6 +11,7 @@ import time
 import tracemalloc
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import cycle
 from typing import Any
@@ -172,6 +173,29 @@ def test_three_hundred_purses_or_allowances_cost_a_payment_what_one_does(of: Cal
         for _ in range(2 * 300):  # the first payments of an account open it, and prune others
             deliver(ledger, next(orders))
         taken.append(steps_of(lambda ledger=ledger, orders=orders: deliver(ledger, next(orders)), 600))  # type: ignore[misc]
+    assert taken[1] < 1.1 * taken[0], taken
+
+
+@pytest.mark.parametrize(
+    "caps", [(Cap("", "day", "USD", 1),), (Cap("", "hour", None, 1),), ()], ids=["sum", "number", ""]
+)
+@pytest.mark.parametrize("keyed", [False, True])
+def test_a_look_costs_the_same_whatever_the_history(caps: tuple[Cap, ...], keyed: bool) -> None:
+    ledger = Clocked()
+    asked = order("look", 1, caps)
+    asked = asked._replace(purchase=replace(asked.purchase, keyed=keyed))
+
+    def look() -> None:
+        with suppress(OverLimit):
+            ledger.check(asked)
+
+    taken = []
+    for many in (20, 2_000):
+        for number in range(many):
+            deliver(ledger, order(f"{many} {number}", 1))
+        held = [ledger.reserve(order(f"open {many} {number}", 1), Attempt()) for number in range(many // 10)]
+        assert len(held) == many // 10
+        taken.append(steps_of(look, 3))
     assert taken[1] < 1.1 * taken[0], taken
 
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from x402_client.errors import AlreadyPaid, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite import holds as sqlite_holds
 from x402_client.ledgers.sqlite.clock import LedgerClock
 from x402_client.model.budgets import WINDOWS
-from x402_client.model.holds import Attempt
+from x402_client.model.holds import CEILING, Attempt
 
 CAPS = [*(cap(10**15, window) for window in WINDOWS), cap(10**9, "day", currency=None)]
 
@@ -75,6 +81,89 @@ def test_history_costs_nothing(tmp_path: Path) -> None:
     assert measured.steps() < 1.1 * young
     assert measured.rows("past") < sqlite_holds.HISTORY + 600
     assert measured.rows("starts") <= 2 * 4 * 62
+    measured.ledger.close_ledger()
+
+
+#: What a quote asks: a price that fits, budgets that are exceeded, a number of payments, keys.
+LOOKS = {
+    "what fits": lambda: order(purchase("x"), *CAPS),
+    "an amount": lambda: order(purchase("x"), cap(1), cap(1, "total")),
+    "a number of payments": lambda: order(purchase("x"), cap(1, "month", currency=None)),
+    "a new pattern of one host": lambda: order(purchase("x"), cap(1, "day", "api.example.com:443")),
+    "a key that was paid": lambda: order(purchase("x", key="paid"), cap(1)),
+    "a new key": lambda: order(purchase("x", key="new"), *CAPS),
+    "a key that is open": lambda: order(purchase("x", key="open"), *CAPS),
+}
+
+
+@pytest.mark.parametrize("asked", LOOKS)
+def test_a_look_reads_the_same_whatever_the_history(tmp_path: Path, asked: str) -> None:
+    measured = Measured(tmp_path / "ledger.db")
+    ledger, attempt = measured.ledger, Attempt()
+    measured.age(1, 5)
+    held: Any = ledger.reserve(order(purchase("x", key="paid")), attempt)
+    ledger.close(ledger.record(held, signed("paid")), "spent", RECEIPT)
+    ledger.record(ledger.reserve(order(purchase("x", key="open")), attempt), signed("open"))  # type: ignore[arg-type]
+
+    def steps() -> int:
+        counted = [0]
+        db = ledger._file._connection
+        assert db is not None
+        db.set_progress_handler(lambda: counted.append(1) or 0, 1)
+        with suppress(OverLimit, AlreadyPaid):
+            ledger.check(LOOKS[asked]())
+        db.set_progress_handler(None, 1)
+        return len(counted)
+
+    few = min(steps() for _ in range(3))
+    db = ledger._file._connection
+    assert db is not None
+    ledger._file._checkpoints.wait(10)
+    many = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {})"
+    columns = ", ".join(sqlite_holds.COLUMNS)
+    for table, more, count in (("past", "receipt", 20_000), ("holds", "accounts", 2_000)):
+        kept = f"{columns}, {more}"
+        db.execute(
+            f"INSERT INTO {table} (id, {kept}) {many.format(count)} "
+            f"SELECT i, {kept} FROM n, (SELECT {columns}, '' AS {more} FROM past LIMIT 1)"
+        )
+    db.execute(
+        f"INSERT INTO accounts (purse, name, currency, units, payments, latest, kind) {many.format(500)} "
+        "SELECT 'default', 'allowance ' || i, 'USD', 1, 1, 0, 'allowance' FROM n"
+    )
+    assert min(steps() for _ in range(3)) < 1.1 * few
+    attempt.end()
+    ledger.close_ledger()
+
+
+def test_open_amounts_are_found_without_a_look_at_the_history(tmp_path: Path) -> None:
+    measured = Measured(tmp_path / "ledger.db")
+    for number in range(3):
+        attempt = Attempt()
+        held: Any = measured.ledger.reserve(order(purchase(f"{number}")), attempt)
+        made = replace(signed(f"{number}"), kind=CEILING, ceiling=10_000)
+        measured.ledger.close(measured.ledger.record(held, made), "spent", RECEIPT)
+        attempt.end()
+    measured.buy(1)
+    db = measured.ledger._file._connection
+    assert db is not None
+
+    def steps() -> int:
+        counted = [0]
+        db.set_progress_handler(lambda: counted.append(1) or 0, 1)
+        owed = measured.ledger.owed()
+        measured.ledger.conclude(owed[-1].but(charged=1), True)
+        db.set_progress_handler(None, 1)
+        return len(counted)
+
+    few = steps()
+    columns = ", ".join(("id", *sqlite_holds.COLUMNS, "receipt"))
+    db.execute(
+        f"INSERT INTO past ({columns}) "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) "
+        f"SELECT {columns} FROM n, (SELECT * FROM past ORDER BY number DESC LIMIT 1)"
+    )
+    assert steps() < 1.1 * few
     measured.ledger.close_ledger()
 
 

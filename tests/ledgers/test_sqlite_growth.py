@@ -190,6 +190,20 @@ def test_accounts_that_none_asks_for_any_more_are_let_go_of(used: Ledger, monkey
     assert used.rows("SELECT count(*) FROM starts WHERE account NOT IN (SELECT id FROM accounts)") == [(0,)]
 
 
+def test_accounts_of_one_request_each_do_not_pile_up(used: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their numbers are never given again, so most numbers are those of accounts that are gone."""
+    monkeypatch.setattr(sums, "PRUNED", 16)
+    monkeypatch.setattr(sqlite_holds, "_HISTORY_STEP", 4)
+    most = 0
+    for number in range(1_500):
+        used.buy("a.example", cap(9, "day", request_account(f"{number}"), None))
+        used.at += 86_400
+        if number >= 500:
+            [(left,)] = used.rows("SELECT count(*) FROM accounts WHERE kind = 'request'")
+            most = max(most, left)
+    assert most < 32 + 3 * 16, "those of a month, and what waits for its turn"
+
+
 def test_the_newest_account_stays_until_there_is_a_newer_one(used: Ledger) -> None:
     """Its number tells caches that an account was opened, and must not be given twice."""
     used.buy("a.example")

@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 
 from x402_client import Buyer, Limit, Policy, Token, Wallet, events
+from x402_client.chains.tokens import KNOWN
 from x402_client.model.budgets import BUDGET_WINDOWS
+from x402_client.model.networks import short_name
 from x402_client.policy.oversights import oversights
 
 KEY = "0x" + "46" * 32
+#: What is said of an amount above every per_request of one dollar.
+STOPPED = "no single payment can be that high, as per_request stops it at 1.00 USD."
 HOST, OTHER, WILD = "api.example.com", "b.example", "*.example.com"
 
 
@@ -27,7 +31,7 @@ def said(**keywords: Any) -> list[str]:
 def test_an_amount_of_one_payment_above_a_budget_is_told_for_every_window(name: str, window: str) -> None:
     [remark] = said(**{name: "2", window: "1"})
     assert remark.startswith(f"{name} is 2.00 USD, and the budget (")
-    assert "is 1.00 USD: no payment comes so far" in remark
+    assert "is 1.00 USD: no single payment can be that high, as that budget stops it at 1.00 USD." in remark
     assert said(**{name: "1", window: "1"}) == []
     assert said(**{name: "2 EUR", window: ["1", "9 EUR"]}) == []
 
@@ -53,9 +57,7 @@ def test_a_ceiling_above_a_budget_is_told_for_every_window(window: str) -> None:
 
 @pytest.mark.parametrize("name", ["approve_above", "accept_loss", "upto"])
 def test_an_amount_above_every_per_request_is_told(name: str) -> None:
-    assert said(per_request="1", **{name: "2"}) == [
-        f"{name} is 2.00 USD, and per_request is 1.00 USD: no payment comes so far."
-    ]
+    assert said(per_request="1", **{name: "2"}) == [f"{name} is 2.00 USD, and per_request is 1.00 USD: {STOPPED}"]
     [remark] = said(per_request="1", hosts={HOST: Limit(per_request="1.5")}, **{name: "2"})
     assert remark.startswith(f"{name} is 2.00 USD, and per_request is 1.50 USD")
     for silent in (
@@ -69,7 +71,7 @@ def test_an_amount_above_every_per_request_is_told(name: str) -> None:
 
 def test_a_host_s_ceiling_is_held_against_its_own_per_request() -> None:
     [remark] = said(per_request="9", hosts={HOST: Limit(upto="2", per_request="1")})
-    assert remark == f"hosts['{HOST}']: upto is 2.00 USD, and per_request is 1.00 USD: no payment comes so far."
+    assert remark == f"hosts['{HOST}']: upto is 2.00 USD, and per_request is 1.00 USD: {STOPPED}"
     assert said(per_request="1", hosts={HOST: Limit(upto="2"), WILD: Limit(per_request="3")}) == []
 
 
@@ -178,6 +180,11 @@ def test_recipients_of_no_network_are_told() -> None:
     assert said(per_day="1", pay_to=SOLANA_PAYEE) == []
 
 
+@pytest.mark.parametrize("network", sorted({token.network for token in KNOWN}))
+def test_nothing_is_said_of_a_network_with_a_known_token(network: str) -> None:
+    assert said(per_day="1", networks=[network]) == said(per_day="1", networks=[short_name(network)]) == []
+
+
 def test_a_currency_of_no_known_token_is_told() -> None:
     told = "No known token counts in GBP, so an amount in it does nothing; Policy(tokens=...) adds one."
     assert said(per_day="1 GBP") == said(per_day=["1", "1 GBP"]) == [told]
@@ -270,6 +277,7 @@ def test_of_a_policy_file_it_is_told_in_the_words_of_the_file(
 def test_it_is_an_event_and_a_line_in_the_log_and_no_python_warning(caplog: pytest.LogCaptureFixture) -> None:
     told: list[events.Event] = []
     Buyer(Wallet(evm=KEY), Policy(per_request="2", per_day="1"), ledger=":memory:", on_event=told.append)
-    assert ["no payment comes so far" in str(one) for one in told] == [True]
-    assert [one.levelname for one in caplog.records if "no payment comes so far" in one.message] == ["WARNING"]
+    assert ["no single payment can be that high" in str(one) for one in told] == [True]
+    logged = [one.levelname for one in caplog.records if "no single payment can be that high" in one.message]
+    assert logged == ["WARNING"]
     Buyer(Wallet(evm=KEY), Policy(per_request="2", per_day="1"), ledger=":memory:")

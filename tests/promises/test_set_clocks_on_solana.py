@@ -210,3 +210,6 @@ def test_what_can_never_land_is_given_back_if_it_was_bounded(own_world: World, d
         found = scene.buyer.reconcile()
         assert (len(found.released), len(found.unknown)) == ((0, 1) if dead else (1, 0))
         assert scene.buyer.spent(currency="USD (test)").units == (PRICE if dead else 0)
+        if dead:
+            with pytest.raises(errors.PaymentOutcomeUnknown, match="never that it was not"):
+                client.get("https://seller.example/goods")

@@ -16,6 +16,7 @@ import pytest
 
 from x402_client import Policy, errors
 from x402_client.core import ChainFamily, Courier, Ledger, LedgerExtras, Scheme, SettlementReader
+from x402_client.signers.play_keys import is_play_secret
 
 from .manual_pages import MANUAL, PAGES, ROOT, blocks, broken_links, named, programs, prose, run, sentences
 
@@ -35,6 +36,12 @@ PROSE = [page for page in PAGES if sentences(page.read_text("utf-8"))]
 
 
 # --- snippets
+
+
+def test_a_key_that_the_manual_shows_signs_for_no_real_network() -> None:
+    shown = re.findall(r'"0x" \+ "([0-9a-f]{2})" \* 32', "".join(page.read_text("utf-8") for page in PAGES))
+    assert len(shown) >= 4
+    assert all(is_play_secret(bytes.fromhex(byte * 32)) for byte in shown), shown
 
 
 @pytest.mark.slow
@@ -303,6 +310,7 @@ def test_sentences_are_counted_as_a_reader_would() -> None:
 
 #: Words that are the field's or ours, in the forms in which pages have them.
 HOUSE = {
+    "height": "heights?",
     "hold": r"holds?|held", "purse": "purses?", "present": "(re-)?present(s|ed|ing)?", "settle": "settle[sd]?|settling",
     "facilitator": "facilitators?", "EIP-3009": "EIP-3009", "private key": "private keys?", "quote": "quotes?",
     "offer": "offers?", "receipt": "receipts?", "authorization": "authorizations?", "allowance": "allowances?",

@@ -127,7 +127,7 @@ def test_its_first_program_survives_an_answer_that_was_free(
     names: dict[str, Any] = {}
     exec(compile(code, str(README), "exec"), names)
     names["client"].close()
-    assert "a gift'} free" in capsys.readouterr().out
+    assert "200 {'content': 'a gift'} not paid" in capsys.readouterr().out
     assert seller.settlements == []
 
 

@@ -189,7 +189,8 @@ def test_fastapi_answers_an_order_that_another_worker_bought_after_it_looked(
     assert len(seller.settlements) == 1
 
 
-def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
+def cron(home: dict[str, str], tmp_path: Path) -> Path:
+    """Write the recipe's script with its settings, and a command for it. Return the file of the settings."""
     [script] = write("recipes/cron.md", tmp_path)
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     programs = tmp_path / "bin"
@@ -200,7 +201,28 @@ def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
     ours = {name: home.pop(name) for name in list(home) if name.startswith("X402_")}
     settings = tmp_path / ".x402-settings"
     settings.write_text("".join(f"export {name}='{value}'\n" for name, value in ours.items()), "utf-8")
-    home |= {"REPORT_URL": f"{seller.url}/report", "PATH": f"{programs}:{home['PATH']}"}
+    home["PATH"] = f"{programs}:{home['PATH']}"
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "said"),
+    [("/fault/redirect-before-paying/report", 0, "Paid 0.05 USD"), ("/empty", 1, "the answer was empty")],
+)
+def test_cron_follows_a_redirect_and_keeps_no_empty_file(
+    seller: Sandbox, home: dict[str, str], tmp_path: Path, path: str, code: int, said: str
+) -> None:
+    seller.sell("/empty", "0.01", content="")
+    cron(home, tmp_path)
+    home["REPORT_URL"] = seller.url + path
+    assert said in ran(["sh", "-c", "./buy.sh 2>&1"], tmp_path, home, code=code)
+    reports = [one for one in (tmp_path / "reports").iterdir() if one.suffix == ".json"]
+    assert [one.stat().st_size > 0 for one in reports] == [True] * (code == 0)
+
+
+def test_cron(seller: Sandbox, home: dict[str, str], tmp_path: Path) -> None:
+    settings = cron(home, tmp_path)
+    home["REPORT_URL"] = f"{seller.url}/report"
     for _ in range(2):
         ran(["./buy.sh"], tmp_path, home)
     [report] = (tmp_path / "reports").iterdir()

@@ -284,6 +284,7 @@ def test_a_hint_is_bounded_by_the_height_of_the_chain() -> None:
         assert one.evidence["last_valid_height"] is None
         assert 300 <= one.evidence["height_bound"] <= 310
         assert one.evidence["slot"] == 1
+        assert not one.evidence["no_end"]
 
 
 @pytest.mark.parametrize("answer", [error(-1, "no"), result(None), result({"value": {"blockhash": 1}}), None])
@@ -295,7 +296,19 @@ def test_a_hint_is_paid_without_an_endpoint_that_answers(answer: Answer | None) 
     for one in signed:
         assert str(decode(one).message.recent_blockhash) == HINT
         assert (one.evidence["last_valid_height"], one.evidence["height_bound"]) == (None, None)
+        assert one.evidence["no_end"]
     assert at.calls().count("getLatestBlockhash") <= 2, "in the way of one payment, and once more beside it"
+
+
+def test_a_hint_is_paid_where_what_asks_the_chain_fails_in_a_way_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that mock HTTP raise an AssertionError for a question that they do not expect."""
+
+    def unexpected(*asked: Any, **more: Any) -> Any:
+        raise AssertionError
+
+    with bench() as at:
+        monkeypatch.setattr(at.chain.rpc, "call", unexpected)
+        assert at.sign(offer(recentBlockhash=HINT)).evidence["no_end"]
 
 
 def test_a_hint_that_is_the_latest_blockhash_has_its_height() -> None:

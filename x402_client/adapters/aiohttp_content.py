@@ -193,6 +193,10 @@ class Watched(StreamReader):
         else:
             self._delivery.closed()
 
+    def transport_closed(self) -> None:
+        """Note that its connector was closed."""
+        self._delivery.client_closed()
+
     def take_over(self, connection: Connection, upload: asyncio.Task[None] | None) -> None:
         """Keep the connection of a response that was dropped, as long as its content is read."""
         self._own(_left=(connection, upload))

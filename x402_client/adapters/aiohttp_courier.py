@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from aiohttp import (
     ClientConnectionError,
@@ -14,6 +14,7 @@ from aiohttp import (
     ClientRequest,
     ClientResponse,
     ClientResponseError,
+    ClientSession,
     ConnectionTimeoutError,
     ServerTimeoutError,
     SocketTimeoutError,
@@ -28,8 +29,9 @@ from ..guards.patience import Patience
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
-from .aiohttp_content import paid_class, part_from_connection, peek, replace_content, watch
+from .aiohttp_content import Watched, paid_class, part_from_connection, peek, replace_content, watch
 from .failures import links, timed_out
+from .open_answers import OpenAnswers
 from .own_errors import OwnErrors
 from .sockets import aiohttp_leads_here
 
@@ -169,7 +171,7 @@ class AsyncCourier:
         if reply.outcome is not None:
             response.x402 = reply.outcome  # type: ignore[attr-defined]
         if delivery is not None:
-            watch_or_deliver(response, delivery)
+            watch_or_deliver(response, delivery, self._native.session)
         return response
 
     async def in_time(self, coming: Awaitable[T]) -> T:
@@ -271,12 +273,15 @@ class _TraceWithoutPayment:
         await self._trace.send_request_headers(method, url, shown)
 
 
-def watch_or_deliver(response: ClientResponse, delivery: Delivery) -> None:
+def watch_or_deliver(response: ClientResponse, delivery: Delivery, session: ClientSession) -> None:
     """Watch what the caller does with the content of an answer. One without content is delivered now."""
     if response.content.at_eof():  # all answers without content share one stream in aiohttp
         delivery.done()
-    else:
-        watch(response, delivery)
+        return
+    watch(response, delivery)
+    connector = session.connector
+    if connector is not None:
+        OpenAnswers.of(connector).add(cast("Watched", response.content))
 
 
 def facts(native: ClientRequest) -> HttpRequest:

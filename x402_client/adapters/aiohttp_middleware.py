@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import io
 import re
 import weakref
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from aiohttp import ClientRequest, ClientResponse, ClientSession, MultipartWriter
+from aiohttp import BaseConnector, ClientRequest, ClientResponse, ClientSession, MultipartWriter
 from aiohttp.payload import AsyncIterablePayload, BytesIOPayload
 from aiohttp.streams import StreamReader
 from aiohttp.tracing import Trace, TraceConfig
@@ -27,12 +30,34 @@ from .aiohttp_content import paid_class
 from .aiohttp_courier import OWN_ERRORS, AsyncCourier, Handler, Leg, facts, watch_or_deliver
 from .exchange import Exchange
 from .hops import REDIRECTS, Hops
+from .open_answers import OpenAnswers
 
 if TYPE_CHECKING:
     from ..buyer.payers import Payer
 
 #: The first aiohttp that unpacks a 402 piece by piece, and closes a connection whose Expect was refused.
 _OLDEST, _NEXT = (3, 14, 4), (4,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stranded:
+    """A question to the connector of a call: is it closed? Then its connections are, and no further one is opened.
+
+    Two of one connector are equal. So a ledger asks once for all of its calls.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    connector: weakref.ref[BaseConnector]
+
+    @classmethod
+    def of(cls, session: ClientSession) -> _Stranded | None:
+        """Return the question to a session's connector. Sessions may share one, and it is closed with its owner."""
+        connector = session.connector
+        return None if connector is None else cls(asyncio.get_running_loop(), weakref.ref(connector))
+
+    def __call__(self) -> bool:
+        connector = self.connector()
+        return connector is None or connector.closed or self.loop.is_closed()
 
 
 class _Call(Hops):
@@ -89,6 +114,8 @@ class Paying:
     def __init__(self, buyer: Payer) -> None:
         self._exchange = Exchange(buyer, is_async=True, own_errors=OWN_ERRORS)
         self._buyer = self._exchange.buyer
+        #: Those of its session's connector, kept as long as the session.
+        self.open_answers: OpenAnswers | None = None
 
     async def __call__(self, request: ClientRequest, handler: Handler) -> ClientResponse:
         call, body = _Call.of_request(request), Body(request, self._buyer.bounds.kept_body)
@@ -108,7 +135,7 @@ class Paying:
             return response
         delivery = call.take_delivery()
         if delivery is not None and 200 <= response.status < 300:
-            await _arrive(response, delivery)
+            await _arrive(response, delivery, request.session)
         return response
 
     async def _answer(self, request: ClientRequest, handler: Handler, call: _Call, body: Body) -> ClientResponse:
@@ -124,6 +151,7 @@ class Paying:
         response = await _first_leg(request, handler, call, body, leg)
         if not exchange.asks_to_pay(response.status, request.method, request.headers):
             return response
+        call.is_stranded = _Stranded.of(request.session)
         courier = AsyncCourier(self._buyer, request, handler, body, proxy_headers, leg)
         flow = exchange.pay(courier.request, call, mandate, courier.reply(response))
         return await exchange.arun(flow, courier)  # type: ignore[no-any-return]
@@ -146,6 +174,7 @@ class Paying:
             return None
         if request.proxy is not None and request.url.scheme != "https":
             return None  # behind a proxy, only the answer shows whether plain http ends on this machine
+        call.is_stranded = _Stranded.of(request.session)
         return self._exchange.pay_ahead(facts(request), call, mandate)
 
 
@@ -164,10 +193,10 @@ async def _first_leg(request: ClientRequest, handler: Handler, call: _Call, body
         leg.over()
 
 
-async def _arrive(response: ClientResponse, delivery: Delivery) -> None:
+async def _arrive(response: ClientResponse, delivery: Delivery, session: ClientSession) -> None:
     """Watch the content that an earlier hop paid for."""
     try:
-        watch_or_deliver(response, delivery)
+        watch_or_deliver(response, delivery, session)
         if not delivery.over:
             await delivery.aarrived()
     except BaseException:
@@ -184,6 +213,30 @@ def put_in(session: ClientSession, buyer: Payer) -> None:
             paying._exchange.pays_too(one._exchange.payers, "session")
     others = (one for one in session._middlewares if not isinstance(one, Paying))
     session._middlewares = (*others, paying)
+    _hear_of_closing(session, paying)
+
+
+def _hear_of_closing(session: ClientSession, paying: Paying) -> None:
+    """Let the payments go of the answers that end with a session, as it is closed.
+
+    A ledger asks a connector that was closed in another way by itself, and then other programs hear of it later.
+    """
+    connector, found = session.connector, weakref.ref(session)
+    if connector is None:
+        return
+    paying.open_answers = answers = OpenAnswers.of(connector)
+
+    @functools.wraps(ClientSession.close)
+    async def close() -> None:
+        closing = found()
+        try:
+            if closing is not None:
+                await type(closing).close(closing)
+        finally:
+            if connector.closed:
+                answers.closed()
+
+    vars(session)["close"] = close  # aiohttp remarks on a name that is set
 
 
 def check_understood(session: ClientSession) -> None:

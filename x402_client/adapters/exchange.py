@@ -26,7 +26,7 @@ from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
 from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
-from ..model.holds import Outcome
+from ..model.holds import Attempt, Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
 from ..policy.allowances import AllowanceRules, joined
@@ -244,6 +244,7 @@ class Exchange:
             mandate=mandate,
             came_from=hops.came_from,
             body=None if first is None else first.body,
+            attempt=Attempt(hops.is_stranded),
             hop="" if former == identity else former,
             paid=hops.paid,
             memory=self.memory,

@@ -42,7 +42,9 @@ class Hops:
     It is kept in ``marks``, a dictionary of the request that survives the building of a redirect's request.
     """
 
-    __slots__ = ("_first", "_last", "_over", "below", "first", "outcome", "paid", "redirect_delivery", "started")
+    __slots__ = (
+        "_first", "_last", "_over", "below", "first", "is_stranded", "outcome", "paid", "redirect_delivery", "started",
+    )  # fmt: skip
 
     def __init__(self, request: Any = None) -> None:
         self._first: Callable[[], Any] = _nothing if request is None else weakref.ref(request)
@@ -58,6 +60,8 @@ class Hops:
         self.outcome: Outcome | None = None
         #: A paid redirect is delivered where it leads: by a later hop.
         self.redirect_delivery: Delivery | None = None
+        #: Returns True once its client is closed: then it brings nothing more. None: the client does not say.
+        self.is_stranded: Callable[[], bool] | None = None
         #: The payment for a call of a wrapped session of MCP, if this request carries one.
         self.below: PaymentBelow | None = None
 

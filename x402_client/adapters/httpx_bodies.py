@@ -13,6 +13,7 @@ from ..core.digests import NOTHING, BodyDigest, body_digest
 from ..guards.patience import Patience
 from .own_errors import OwnErrors
 from .replay import AsyncKeptStream, KeptStream, position, rewind, seekable
+from .sockets import httpx_is_connected
 
 
 class Library:
@@ -221,6 +222,12 @@ class Watched:
         """Note what it answers."""
         _latest[request.method, str(request.url)] = self
         return self
+
+    def transport_closed(self) -> None:
+        """Note that its client was closed. A transport of others may leave the connection as it is."""
+        response = self._response()
+        if response is None or not httpx_is_connected(response):
+            self._delivery.client_closed()
 
     def __iter__(self) -> Iterator[bytes]:
         self.idle = False

@@ -20,6 +20,7 @@ from .cookies import cookie_header
 from .failures import hide_payment, links, timed_out
 from .httpx_bodies import Library, ReplayedBody, next_in_time, next_piece
 from .httpx_facts import facts
+from .open_answers import OpenAnswers
 from .refusals import raw_lines_about_refusal
 from .sockets import connects_straight, httpx_cut, httpx_leads_here
 
@@ -254,6 +255,7 @@ class Courier(BaseCourier):
             delivery.done(getattr(response, "_content", b""))
         elif delivery is not None:
             response.stream = self.library.watched(response.stream, delivery, response).of(self.native)
+            OpenAnswers.of(self.inner).add(response.stream)
         return response
 
     def let_go(self, kept: Any = None) -> None:
@@ -361,6 +363,7 @@ class AsyncCourier(BaseCourier):
             delivery.done(getattr(response, "_content", b""))
         elif delivery is not None:
             response.stream = self.library.awatched(response.stream, delivery, response).of(self.native)
+            OpenAnswers.of(self.inner).add(response.stream)
         return response
 
     async def let_go(self, kept: Any = None) -> None:

@@ -26,6 +26,7 @@ from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
 from .official_sdk import refuse_official
+from .open_answers import OpenAnswers
 from .quoting import finished_quote, quote_despite, quote_request
 from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
@@ -55,6 +56,8 @@ class _Paying:
             inner = inner._inner
         refuse_official(inner)
         self._inner = inner
+        #: Kept here, so that it lives as long as this transport.
+        self._open_answers = OpenAnswers.of(inner)
         hide_payments()
 
     def _mandate(self, request: Any) -> Mandate:
@@ -152,7 +155,8 @@ class SyncPaying(_Paying):
         if response.is_closed:
             delivery.done()
             return
-        response.stream = self._library.watched(response.stream, delivery, response)
+        response.stream = watched = self._library.watched(response.stream, delivery, response)
+        self._open_answers.add(watched)
         try:
             delivery.arrived()
         except BaseException:
@@ -180,11 +184,13 @@ class SyncPaying(_Paying):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        self._inner.__exit__(exc_type, exc_value, traceback)
+        with self._open_answers.closing():
+            self._inner.__exit__(exc_type, exc_value, traceback)
 
     def close(self) -> None:
         """Close the transport underneath. The buyer stays open: other clients may share it."""
-        self._inner.close()
+        with self._open_answers.closing():
+            self._inner.close()
 
 
 class AsyncPaying(_Paying):
@@ -300,7 +306,8 @@ class AsyncPaying(_Paying):
         if response.is_closed:
             delivery.done()
             return
-        response.stream = self._library.awatched(response.stream, delivery, response)
+        response.stream = watched = self._library.awatched(response.stream, delivery, response)
+        self._open_answers.add(watched)
         try:
             await delivery.aarrived()
         except BaseException:
@@ -328,11 +335,13 @@ class AsyncPaying(_Paying):
         exc_value: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        await self._inner.__aexit__(exc_type, exc_value, traceback)
+        with self._open_answers.closing():
+            await self._inner.__aexit__(exc_type, exc_value, traceback)
 
     async def aclose(self) -> None:
         """Close the transport underneath. The buyer stays open: other clients may share it."""
-        await self._inner.aclose()
+        with self._open_answers.closing():
+            await self._inner.aclose()
 
 
 async def _closed(response: Any) -> None:

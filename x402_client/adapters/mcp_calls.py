@@ -274,6 +274,7 @@ def put_around(session: Any, buyer: Payer, name: str | None) -> None:
     method, base = _method_of(type(session)), cast("Hashable", type(session))
     paying = PaidCalls(buyer, server, vars(session).get(method))
     _check_named(paying.buyer.policy, server.origin)
+    paying.buyer.services.servers.add(server.origin.host)
     vars(session).pop(method, None)
     session.__class__ = _paying_class(base)
     setattr(session, _KEPT, paying)

@@ -29,6 +29,15 @@ def httpx_cut(response: Any) -> Callable[[], object]:
     return lambda: None if stream is None else shut(stream.get_extra_info("socket"))
 
 
+def httpx_is_connected(response: Any) -> bool:
+    """Return True if the connection of a response is seen to be open still."""
+    stream = response.extensions.get("network_stream")
+    try:
+        return stream is not None and stream.get_extra_info("socket").fileno() >= 0
+    except Exception:  # anyio has no socket to show once that is closed, and a stream of others may show anything
+        return False
+
+
 def requests_leads_here(response: Any, origin: Origin, straight: bool) -> bool:
     """Return True for requests as ``httpx_leads_here`` does."""
     sock = _socket_of(response.raw)

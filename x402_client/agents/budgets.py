@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..buyer.payers import path_of, root_of
 from ..buyer.scopes import allowances_around, mandate_around, under_allowances
 from ..buyer.settlement_reader import is_in_flight
 from ..errors import ConfigurationError
+from ..ledgers.windows import Window
 from ..model.budgets import ALLOWANCE, WINDOWS, left_in_words
 from ..model.money import Money
+from ..model.offers import words
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
+from .earlier import payment_facts
 from .hosts import NotFetched
 
 if TYPE_CHECKING:
     from ..buyer.allowance import AllowanceBalance
+    from ..buyer.buyer import Buyer
     from ..buyer.payers import Payer
+    from ..model.budgets import Cap
     from ..model.holds import Hold
 
+#: The most of a list that a model is given, and the most characters of a name in it.
+_LISTED, _NAME = 10, 100
 _FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
 
 
@@ -65,20 +74,37 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
         return None
 
 
+class _Known(NamedTuple):
+    """The facts of a report, as the ledger tells them."""
+
+    #: What was spent and what is left, by window.
+    spent: dict[str, Money]
+    left: dict[str, Money]
+    open: tuple[Hold, ...]
+    #: The latest resolved payments, as many as a limit on their number may count.
+    resolved: tuple[Hold, ...]
+    freezes: tuple[str, ...]
+    #: The balance of the allowance with the least left. None: there is no allowance.
+    allowance: AllowanceBalance | None
+
+
 def report(payer: Payer, currency: str) -> dict[str, Any]:
-    """Return the budgets for a model: what is spent and left, and what one payment may cost."""
+    """Return the budgets for a model: what is spent and left, what one payment may cost, and what is stopped."""
     root, own = root_of(payer), _tightest(one.balance(currency) for one in allowances_of(payer))
-    spent = {window: str(root.spent(None, window, currency)) for window in WINDOWS}
-    spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, _left(payer, None, currency), root.holds())
+    spent = {window: root.spent(None, window, currency) for window in WINDOWS}
+    left, most = _left(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
+    return _report(
+        payer, currency, _Known(spent, left, root.holds(), root.history(most) if most else (), root.freezes(), own)
+    )
 
 
 async def areport(payer: Payer, currency: str) -> dict[str, Any]:
     """Async twin of ``report``."""
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in allowances_of(payer)])
-    spent = {window: str(await root.aspent(None, window, currency)) for window in WINDOWS}
-    spent |= {} if own is None else {ALLOWANCE: str(own.spent)}
-    return _report(payer, currency, spent, await _aleft(payer, None, currency), await root.aholds())
+    spent = {window: await root.aspent(None, window, currency) for window in WINDOWS}
+    left, most = await _aleft(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
+    resolved = await root.ahistory(most) if most else ()
+    return _report(payer, currency, _Known(spent, left, await root.aholds(), resolved, await root.afreezes(), own))
 
 
 def allowances_of(payer: Payer) -> list[Any]:
@@ -114,21 +140,58 @@ def _sum(prices: Iterable[Money], currency: str) -> Money:
     return sum((price for price in prices if price.currency == currency), Money.of_units(0, currency))
 
 
-def _report(
-    payer: Payer, currency: str, spent: dict[str, str], remaining: dict[str, Money], holds: tuple[Hold, ...]
-) -> dict[str, Any]:
+def _report(payer: Payer, currency: str, known: _Known) -> dict[str, Any]:
     root = root_of(payer)
     around = under_allowances(mandate_around(root), root, path_of(payer))
     cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))
-    flying = [hold.price for hold in holds if is_in_flight(hold)]
+    flying = [hold.price for hold in known.open if is_in_flight(hold)]
     limits = [*per_request(around.allowances, currency), root.policy.overall.per_request(currency), cap]
     most = min((limit for limit in limits if limit is not None), default=None)
+    spent = known.spent if known.allowance is None else known.spent | {ALLOWANCE: known.allowance.spent}
+    unresolved = [hold for hold in known.open if hold.state == "signed" and not is_in_flight(hold)]
     return {
         "ok": True,
-        "left": {window: str(money) for window, money in remaining.items()},
-        "spent": {window: spent[window] for window in remaining or ("day",)},
+        "left": {window: str(money) for window, money in known.left.items()},
+        "spent": {window: str(spent[window]) for window in known.left or ("day",)},
         "per_payment": None if most is None else str(most),
-        "unresolved_payments": sum(hold.state == "signed" and not is_in_flight(hold) for hold in holds),
+        **_numbers_left(root, known),
+        **_stopped(root, known),
+        "unresolved_payments": len(unresolved),
+        **({"unresolved": list(map(payment_facts, unresolved[:_LISTED]))} if unresolved else {}),
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }
+
+
+def _counts(root: Buyer) -> list[Cap]:
+    """Return the limits of the policy on the number of payments to all hosts together."""
+    return [cap for cap in root.policy.overall.caps("", "USD") if cap.currency is None]
+
+
+def _numbers_left(root: Buyer, known: _Known) -> dict[str, Any]:
+    """Return how many payments are left, by window, where the policy limits their number."""
+    now, payments = time.time(), (*known.open, *known.resolved)
+    left = {cap.window: max(0, cap.most - _counted(cap, payments).roll(now)) for cap in _counts(root)}
+    return {"payments_left": left} if left else {}
+
+
+def _counted(cap: Cap, payments: Iterable[Hold]) -> Window:
+    """Return the payments that a limit on their number counts, as a rolling window."""
+    window = Window(WINDOWS[cap.window])
+    for hold in sorted(payments, key=attrgetter("created")):
+        window.add(1, hold.created)
+    return window
+
+
+def _stopped(root: Buyer, known: _Known) -> dict[str, Any]:
+    """Return what gets no new payment: frozen hosts, sellers that are paused, and an allowance that is not open."""
+    found: dict[str, Any] = {}
+    if known.freezes:
+        found["frozen"] = [words(name, _NAME) for name in known.freezes[:_LISTED]]
+    paused = root.services.breaker.paused()
+    if paused:
+        shown = sorted(paused.items(), key=itemgetter(1))[:_LISTED]
+        found["paused_until"] = {words(seller, _NAME): f"{until:%Y-%m-%d %H:%M:%S} UTC" for seller, until in shown}
+    if known.allowance is not None and known.allowance.state != "open":
+        found["allowance"] = known.allowance.state
+    return found

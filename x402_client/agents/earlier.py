@@ -15,6 +15,7 @@ from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..model.holds import Hold, Outcome, Purchase
+from ..model.offers import words
 from .advice import Next, next_after_break, next_after_status, next_for
 from .results import AGAIN, SAME_PAYMENT, Result, failure_of, led_to, over, unproven
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 AsSent: TypeAlias = "Callable[[Request], HttpRequest]"
 SAME_CALL = "Make the same call again later: it presents the same payment."
 _UNPAID = " Nothing was paid."
+#: The most characters of a host's name.
+_NAME = 100
 
 
 def told(
@@ -97,13 +100,21 @@ def among(
         return found
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
-        is_good = _by_itself(hold) == "repeat"
-        return found | {"reasons": [f"{_known(hold)} {again if is_good else then}"]}
+        reason = f"{_known(hold)} {again if _by_itself(hold) == 'repeat' else then}"
+        return found | {"reasons": [reason], "unresolved_payment": payment_facts(hold)}
     advice = _advice(hold, found)
     if advice == "repeat":
         then = again
     said = str(found["says"]).removesuffix(_UNPAID).replace(f"{_UNPAID} ", " ")
     return found | failure_of(found["error"], hold.money, f"{said} {_known(hold)} {then}", advice)
+
+
+def payment_facts(hold: Hold) -> dict[str, str]:
+    """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step."""
+    return {
+        "payment": hold.id, "host": words(hold.host, _NAME), "price": str(hold.price), "money": hold.money,
+        "next": _by_itself(hold),
+    }  # fmt: skip
 
 
 def _known(hold: Hold) -> str:

@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
-from ..buyer.payers import root_of
+from ..buyer.payers import path_of, root_of
 from ..discovery import Listing
 from ..errors import ConfigurationError
 from ..model.hosts import Origin
 from ..model.money import Amount, Money
 from ..model.offers import words
 from ..policy import checks
+from ..policy.allowances import per_request
 from ..receipts import outcome
 from . import arguments as reading
 from . import budgets, earlier, results
@@ -242,12 +243,12 @@ def _check_places(url: str, arguments: Sequence[Argument]) -> None:
 
 
 def _most(endpoint: _Endpoint, origin: Origin) -> Money | None:
-    """Return the most that one call may cost: the policy may allow less than ``max_usd``."""
-    most = endpoint.most
+    """Return the most that one call may cost: the policy or an allowance may allow less than ``max_usd``."""
+    most, payer = endpoint.most, endpoint.shop.buyer
     if most is None:
         return None
-    allowed = root_of(endpoint.shop.buyer).policy.per_request(origin, most.currency)
-    return most if allowed is None else min(most, allowed)
+    allowed = (root_of(payer).policy.per_request(origin, most.currency), *per_request(path_of(payer), most.currency))
+    return min([most, *(one for one in allowed if one is not None)])
 
 
 def _description(given: str | None, endpoint: _Endpoint, most: Money | None, listing: Listing | None) -> str:

@@ -19,14 +19,14 @@ from ..receipts import outcome
 from .advice import Next, is_worn_out, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
-from .saying import said_to_a_model, without_code
+from .saying import MOST_SAID, said_to_a_model, without_code
 
 Result = dict[str, Any]
 #: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
 _BEFORE_PAYING = frozenset({"TransportError", "RequestException", "ClientError"})
 #: Failures of no library's own. They may come from a hook, before or after a payment.
 _PASSING = frozenset({"TimeoutError", "ConnectionError"})
-_SAYS, _WORDS, _OFFERS = 1_000, 300, 10
+_WORDS, _OFFERS = 300, 10
 PRESENTED = "paid_fetch presents that payment again and pays nothing new."
 #: Said after a payment whose answer was lost. It holds while the payment is unresolved in the ledger.
 SAME_PAYMENT = "A payment for it was presented. Make the same call again: it presents the same payment."
@@ -177,11 +177,14 @@ def _after(paid: Outcome, advice: Next) -> str:
 
 def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result:
     """Return the result of a failure."""
-    return {"ok": False, "error": error, "money": money, "says": words(says, _SAYS), "next": advice}
+    return {"ok": False, "error": error, "money": money, "says": words(says, MOST_SAID), "next": advice}
 
 
-def quoted(quote: Quote, refusal: str) -> Result:
-    """Return the result of a question for the price. ``refusal`` is the reason against the place itself."""
+def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
+    """Return the result of a question for the price.
+
+    ``refusal`` is the reason against the place itself. ``asks``: an approver is asked before the choice is paid.
+    """
     if quote.status != 402:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
@@ -198,6 +201,7 @@ def quoted(quote: Quote, refusal: str) -> Result:
         "free": False,
         "would_pay": str(choice.price) if choice is not None else None,
         **({"would_sign_in_first": True} if signs else {}),
+        **({"would_ask_for_approval": True} if asks and choice is not None else {}),
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
         "reasons": [words(without_code(reason) or reason, _WORDS) for reason in reasons[:_OFFERS]],
         "seller_says": words(quote.description or quote.error, _WORDS),

@@ -16,8 +16,11 @@ from ..buyer.environment import NO_WALLET
 from ..core.next_step import AFTER_THAT_TIME
 from ..errors import X402Error
 from ..model.money import Money
+from ..model.offers import words
 from .advice import Next, is_worn_out
 
+#: The most characters of what a model is told.
+MOST_SAID = 1_000
 _CLAUSE = re.compile(r"(?<=[.;!?])\s+")
 _REPEAT = "Make the same request again"
 #: A call, an argument, a member of something of ours, a command.
@@ -53,7 +56,9 @@ def said_to_a_model(error: X402Error, advice: Next) -> str:
         return _NO_WALLET
     found = _with_a_time(_found(error), error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
-    return " ".join(part for part in (found, _to_do(error, advice, found)) if part)
+    to_do = _to_do(error, advice, found)
+    # What to do comes last, and has to be there: it names the payment. A seller's words can be long.
+    return " ".join(part for part in (words(found, MOST_SAID - len(to_do) - 1), to_do) if part)
 
 
 def _with_a_time(said: str, error: X402Error) -> str:

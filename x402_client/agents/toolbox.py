@@ -13,7 +13,7 @@ from ..discovery import FACILITATORS
 from ..errors import ConfigurationError, HostNotAllowed
 from ..model.keyword_hints import hints
 from ..model.money import currency_code
-from ..model.offers import words
+from ..model.offers import Quote, words
 from ..policy.policy import admit
 from ..receipts import outcome
 from . import arguments, budgets, earlier, results
@@ -57,12 +57,15 @@ _QUOTE = """Ask what a URL costs, without paying.
         body: The text that would be sent, for POST, PUT and PATCH.
 
     Returns:
-        The price as would_pay, or null where it is free or would not be paid, with the reasons.
+        The price as would_pay, or null where it is free or would not be paid, with the reasons. Where a person is asked
+        first, would_ask_for_approval is true. An earlier payment that is open is unresolved_payment.
     """
-_BUDGET = """Say what was spent, what is left, and what one payment may cost.
+_BUDGET = """Say what was spent, what is left, what one payment may cost, and what is stopped.
 
     Returns:
-        The amounts by window of time: left, spent, and per_payment.
+        The amounts by window of time: left, spent, and per_payment. Where there are any: payments_left, the numbers of
+        payments; frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing
+        yet. To your user name such a payment by its "payment".
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.
 
@@ -229,6 +232,11 @@ class Shop:
             hosts=None if self.hosts.patterns is None else [str(one) for one in self.hosts.patterns],
         )  # fmt: skip
 
+    def asks(self, quote: Quote) -> bool:
+        """Return True if an approver is asked before the choice of a quote is paid."""
+        price = None if quote.choice is None else quote.choice.price
+        return price is not None and (self.root.rules.approve_all or self.root.policy.needs_approval(price))
+
     def refusal(self, url: str) -> str:
         """Return why the policy pays nothing at a URL's host, or ""."""
         try:
@@ -262,7 +270,7 @@ def _sync_tools(shop: Shop) -> Tools:
             with quote_request() as pending:
                 answer = shop.ask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, shop.refusal(answer.url))
+            found = results.quoted(quoted, shop.refusal(answer.url), shop.asks(quoted))
         except Exception as failure:
             found = results.failed(failure)
         return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
@@ -310,7 +318,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             with quote_request() as pending:
                 answer = await shop.aask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, shop.refusal(answer.url))
+            found = results.quoted(quoted, shop.refusal(answer.url), shop.asks(quoted))
         except Exception as failure:
             found = results.failed(failure)
         return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)

@@ -203,9 +203,13 @@ class AsyncAnswers:
 
 
 def _tie_to_loop(question: Any) -> None:
-    """Let an attempt be over once its event loop was closed: a call that was left in there never goes on."""
+    """Let an attempt be over once its event loop was closed: a call that was left in there never goes on.
+
+    A client that can see more has said so before.
+    """
     attempt, loop = getattr(question, "attempt", None), running_loop()
-    if attempt is not None and loop is not None:  # another kind of loop ends its tasks before it goes
+    # Another kind of loop ends its tasks before it goes.
+    if attempt is not None and attempt.is_stranded is None and loop is not None:
         attempt.is_stranded = loop.is_closed
 
 

@@ -63,6 +63,13 @@ class Breaker:
             record = self._sellers.get(str(origin))
             return moment(record.until) if record is not None and record.until > self._clock() else None
 
+    def paused(self) -> dict[str, datetime]:
+        """Return the sellers that get no new payment at this moment, each with the time until which."""
+        with self._lock:
+            now = self._clock()
+            found = {seller: moment(one.until) for seller, one in self._sellers.items() if one.until > now}
+        return {seller: until for seller, until in found.items() if until is not None}
+
     def _failed(self, hold: Hold) -> None:
         if self._after is None:
             return

@@ -10,6 +10,7 @@ from ..model.budgets import WINDOWS, Cap
 from ..model.holds import Spending
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money, currency_code
+from ..policy.oversights import currencies
 from ..policy.policy import Policy
 
 
@@ -26,6 +27,26 @@ def question(host: str | None, window: str, currency: str, purse: str) -> Spendi
 def counted(asked: Spending, ledger: Any) -> Any:
     """Ask a ledger."""
     return ledger.spent(asked)
+
+
+def in_total(asked: Spending) -> Spending | None:
+    """Return the question for all that was ever spent, if a zero may come of a currency that does not exist.
+
+    ``asked`` found nothing spent. None: dollars, and those of test networks, need no look.
+    """
+    return None if asked.currency.startswith("USD") else Spending("", "total", asked.currency, asked.purse)
+
+
+def check_currency(currency: str, policy: Policy) -> None:
+    """Refuse a currency in which nothing was ever spent, if no token that is known and no limit has it."""
+    known = currencies(policy)
+    plain = currency.partition(" ")[0]
+    if not {currency, plain, f"{plain} (test)"} & known:
+        there = ", ".join(sorted(one for one in known if " " not in one))
+        raise ConfigurationError(
+            f"No token that is known counts in {currency}, no limit names it, and nothing was ever spent in it. There "
+            f"is {there}; a token counts in the currency that it is worth, so USDC in USD."
+        )
 
 
 class Remaining:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Never, Self, cast, overload
 
 from ..chains.rpc import Endpoints
 from ..chains.settlement import ChainReader
+from ..core.drive import is_coming
 from ..core.ports import Approver, AsyncCourier, Courier, Ledger, Scheme
 from ..core.rules import Rules
 from ..errors import ConfigurationError
@@ -30,7 +30,7 @@ from .allowance import Allowance
 from .answers import Answers, AsyncAnswers, ledger_answers
 from .breaker import Breaker
 from .ends import ends_writer
-from .ledger_calls import call_ledger
+from .ledger_calls import await_ledger, call_ledger, guarded
 from .ledger_notices import Notices
 from .open_amounts import OpenAmounts
 from .opening import Opening, aforget_left_behind, forget_left_behind
@@ -205,6 +205,7 @@ class Buyer(PurseQuestions):
             on_refusal=on_refusal,
             approve_all=self.services.approver is not None and self.policy.approve_above is None,
             can_ask=getattr(self.services.approver, "can_ask", self.services.approver is not None),
+            cannot_ask=lambda: getattr(self.services.approver, "cannot_ask", ""),
             terms_age=settings.at_least_zero("terms_age", terms_age),
             settle_timeout=self.settle_timeout,
             repeat=repeat,
@@ -316,9 +317,9 @@ class Buyer(PurseQuestions):
         await self.services.ends.aflush()
         await aforget_left_behind(self.services)
         for close in closers_of(self.ledger):
-            closed = close()
-            if inspect.isawaitable(closed):
-                await closed
+            closed = guarded(close)
+            if is_coming(closed):
+                await await_ledger(closed)
 
     def __repr__(self) -> str:
         if not hasattr(self, "policy"):

@@ -26,6 +26,7 @@ from ..model.exposures import Exposure
 from ..model.holds import Attempt, Hold, moment, payer_name
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, family_of, short_name
+from ..model.sandbox_settings import PLAY_NETWORK
 from ..policy.policy import Policy
 from . import past
 from .ledger_calls import acall_ledger, call_ledger
@@ -216,7 +217,10 @@ def _permit(place: _Place, hold: Hold) -> Exposure:
 def _allowance(place: _Place, known: _Known, have: int | None) -> Exposure:
     token, since = place.token, moment(known.since)
     where = short_name(token.network)
-    if since is None:
+    if since is None and token.network == PLAY_NETWORK:
+        why = "the sandbox approved it, so that payments by Permit2 can be tried; its money is invented"
+        todo = "nothing; a payment by Permit2 uses it, and it ends with the sandbox"
+    elif since is None:
         why = (
             "it was approved elsewhere, by you or by another program; any signature of this key for Permit2 can take it"
         )

@@ -17,7 +17,7 @@ from ..core import (
     paused,
     tell_unresolved,
 )
-from ..errors import AlreadyPaid, PaymentOutcomeUnknown, PaymentRefused, X402Error
+from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
 from ..model.budgets import Cap, is_request_account
@@ -74,7 +74,18 @@ def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
     until = yield from LeftAlone(call.origin)
-    return None if until is None else paused(call.origin, until)
+    return _not_approved(call, choice, rules) if until is None else paused(call.origin, until)
+
+
+def _not_approved(call: Call, choice: Offer, rules: Rules) -> ApprovalDenied | None:
+    """Return the refusal of an approver that has no person to ask now, if this price needs an approval."""
+    assert choice.price is not None
+    why = rules.cannot_ask() if rules.approve_all or rules.policy.needs_approval(choice.price) else ""
+    if not why:
+        return None
+    return ApprovalDenied(
+        f"{call.origin.host} asks {choice.price}, which a person has to approve, and {why}. Nothing was paid."
+    )
 
 
 def _refuses(cap: Cap, rules: Rules) -> bool:
@@ -82,7 +93,8 @@ def _refuses(cap: Cap, rules: Rules) -> bool:
 
     Allowances were looked at before, and an approver is asked about the same request.
     """
-    return allowance_name(cap.account) is None and not (is_request_account(cap.account) and rules.can_ask)
+    asks = rules.can_ask and not rules.cannot_ask()
+    return allowance_name(cap.account) is None and not (is_request_account(cap.account) and asks)
 
 
 def _in_flight(busy: Busy) -> PaymentOutcomeUnknown:

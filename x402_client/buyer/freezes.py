@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..events import Warned
-from ..model.hosts import Pattern
+from ..model.hosts import Pattern, server_named_like
 from .services import Services
 
 
@@ -17,6 +17,26 @@ def freeze_name(host: str) -> str:
 def still_frozen(named: str, freezes: Iterable[str]) -> tuple[str, ...]:
     """Return the freezes that stop some payment to what ``named`` covers."""
     return tuple(found for found in freezes if "*" in (found, named) or _overlap(found, named))
+
+
+def server_meant(named: str) -> str:
+    """Return the MCP server that may be meant by what is frozen. "": none."""
+    return "" if named == "*" else server_named_like(Pattern.parse(named))
+
+
+def tell_server_goes_on(services: Services, named: str, payees: Iterable[str]) -> None:
+    """Tell that a freeze stops a host, where an MCP server is known that goes by the same name.
+
+    A session of it was wrapped, or it is among the ``payees``: the policy has a rule for it, or the purse a payment.
+    """
+    server = server_meant(named)
+    if server in services.servers or server in payees:
+        problem = (
+            f"Frozen is a host by the name of {named!r}. The MCP server of that name is {server!r}, and goes on being "
+            f"paid: freeze({server!r}) stops it"
+        )
+        services.tell(Warned("", "", problem))
+        services.show(f"{problem}.", stacklevel=3)
 
 
 def tell_unfrozen(services: Services, named: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:

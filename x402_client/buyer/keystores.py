@@ -11,6 +11,8 @@ from .environment import WALLET_VARIABLE, has_keys, variable
 
 #: The name of the wallet that pays if none is named.
 DEFAULT = "default"
+#: The most bytes of a file's name.
+_LONGEST = 255
 
 
 def wallets_directory() -> Path:
@@ -31,8 +33,8 @@ def directory(name: str) -> Path:
     Args:
         name: A plain word.
     """
-    if not name or name != os.path.basename(name) or name.startswith("."):
-        raise ConfigurationError(f"A wallet's name is a plain word, not {name!r}.")
+    if not name or name != os.path.basename(name) or name.startswith(".") or len(os.fsencode(name)) > _LONGEST:
+        raise ConfigurationError(f"A wallet's name is a plain word, not {name[:60]!r}.")
     return wallets_directory() / name
 
 

@@ -49,6 +49,8 @@ class OpenAmounts:
     def _start_anew(self) -> None:
         self._changed = threading.Condition(threading.RLock())
         self._watched: list[_Watched] = []
+        #: The one that is looked at now. None: there is none, or it was forgotten meanwhile.
+        self._looked_at: _Watched | None = None
         self._thread: threading.Thread | None = None
 
     def watch(self, outcome: Outcome, tell: Callable[[Event], object], unresolved: bool = False) -> None:
@@ -64,6 +66,8 @@ class OpenAmounts:
         times = _soon() if unresolved else _times(hold.authorization.expires, soon=named)
         with self._changed:
             self._watched = [one for one in self._watched if one.hold.id != hold.id]
+            if self._looked_at is not None and self._looked_at.hold.id == hold.id:
+                self._looked_at = None
             self._watched.append(_Watched(hold.but(receipt=outcome.receipt), charge, tell, next(times), times))
             self._changed.notify_all()
         self._start()
@@ -72,6 +76,7 @@ class OpenAmounts:
         """Forget what is watched. The ledger keeps it: ``reconcile`` asks about it."""
         with self._changed:
             self._watched.clear()
+            self._looked_at = None
             self._changed.notify_all()
 
     def _start(self) -> None:
@@ -89,8 +94,8 @@ class OpenAmounts:
             if self._look(watched):
                 continue
             watched.at = next(watched.later, 0.0)
-            if watched.at:
-                with self._changed:
+            with self._changed:
+                if watched.at and self._looked_at is watched:
                     self._watched.append(watched)
 
     def _next(self) -> _Watched | None:
@@ -101,6 +106,7 @@ class OpenAmounts:
                 rest = first.at - time.time()
                 if rest <= 0:
                     self._watched.remove(first)
+                    self._looked_at = first
                     return first
                 self._changed.wait(rest)
             self._thread = None

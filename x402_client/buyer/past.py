@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 
+from ..core.delivery import as_answered
 from ..core.next_step import case_of, next_step
 from ..errors import ConfigurationError, PaymentRefused
 from ..ledgers.extras import ALL_PAYMENTS
@@ -81,8 +82,8 @@ async def ahistory(services: Services, limit: int, account: str | None = None) -
 
 
 def under(account: str, holds: Iterable[Hold]) -> tuple[Hold, ...]:
-    """Return the open purchases that count in an allowance, each with the money that the last error told."""
-    return tuple(hold.told for hold in holds if account in hold.path)
+    """Return the open purchases that count in an allowance, each with the money that its call told."""
+    return tuple(as_answered(hold) for hold in holds if account in hold.path)
 
 
 def _of(account: str | None, holds: tuple[Hold, ...]) -> tuple[Hold, ...]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from ..chains.rpc import Endpoints
-from ..core.delivery import NO_COURIER
+from ..core.delivery import NO_COURIER, as_answered
 from ..core.drive import arun, run
 from ..core.ports import Ledger
 from ..core.reclaim import reclaim
-from ..errors import ConfigurationError, PaymentRefused
+from ..errors import ConfigurationError, PaymentRefused, X402Error
 from ..events import WrittenOff
 from ..ledgers.extras import owed_in
 from ..model.exposures import Exposure
@@ -20,8 +22,8 @@ from ..model.money import Money
 from ..policy.policy import Policy
 from . import past
 from .answers import Answers, AsyncAnswers
-from .budget_questions import Remaining, counted, question
-from .freezes import freeze_name, tell_unfrozen
+from .budget_questions import Remaining, check_currency, counted, in_total, question
+from .freezes import freeze_name, server_meant, tell_server_goes_on, tell_unfrozen
 from .ledger_calls import acall_ledger, call_ledger
 from .reconciled import Reconciled, not_asked
 from .services import Services
@@ -51,12 +53,20 @@ class PurseQuestions:
             currency: The currency. Test money is asked for by its name, ``"USD (test)"``. Default: ``"USD"``.
         """
         asked = question(host, window, currency, self.purse)
-        return Money.of_units(call_ledger(self.ledger, partial(counted, asked)), asked.currency)
+        spent = call_ledger(self.ledger, partial(counted, asked))
+        ever = None if spent else in_total(asked)
+        if ever is not None and not call_ledger(self.ledger, partial(counted, ever)):
+            check_currency(asked.currency, self.policy)
+        return Money.of_units(spent, asked.currency)
 
     async def aspent(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money:
         """Async twin of ``spent``."""
         asked = question(host, window, currency, self.purse)
-        return Money.of_units(await acall_ledger(self.ledger, partial(counted, asked)), asked.currency)
+        spent = await acall_ledger(self.ledger, partial(counted, asked))
+        ever = None if spent else in_total(asked)
+        if ever is not None and not await acall_ledger(self.ledger, partial(counted, ever)):
+            check_currency(asked.currency, self.policy)
+        return Money.of_units(spent, asked.currency)
 
     @hints
     def remaining(self, host: str | None = None, window: str = "day", currency: str = "USD") -> Money | None:
@@ -80,13 +90,13 @@ class PurseQuestions:
     def holds(self) -> tuple[Hold, ...]:
         """Return the purchases that are not resolved: reserved, in flight, or without a usable answer.
 
-        The ``money`` of each is what the last error about it said; ``last`` has the seller's answer.
+        The ``money`` of each is what its outcome or the last error about it said; ``last`` has the seller's answer.
         """
-        return tuple(hold.told for hold in past.open_holds(self.services))
+        return tuple(map(as_answered, past.open_holds(self.services)))
 
     async def aholds(self) -> tuple[Hold, ...]:
         """Async twin of ``holds``."""
-        return tuple(hold.told for hold in await past.aopen_holds(self.services))
+        return tuple(map(as_answered, await past.aopen_holds(self.services)))
 
     @hints
     def history(self, limit: int = 100) -> tuple[Hold, ...]:
@@ -167,11 +177,23 @@ class PurseQuestions:
         Args:
             host: A host, a pattern like ``*.example.com``, or ``*``. Default: ``*``, which is every host.
         """
-        call_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
+        named = freeze_name(host)
+        call_ledger(self.ledger, lambda ledger: ledger.freeze(named))
+        if server_meant(named):
+            with suppress(X402Error):  # the freeze holds
+                tell_server_goes_on(self.services, named, self._payees((*self.holds(), *self.history())))
 
     async def afreeze(self, host: str = "*") -> None:
         """Async twin of ``freeze``."""
-        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(freeze_name(host)))
+        named = freeze_name(host)
+        await acall_ledger(self.ledger, lambda ledger: ledger.freeze(named))
+        if server_meant(named):
+            with suppress(X402Error):
+                tell_server_goes_on(self.services, named, self._payees((*await self.aholds(), *await self.ahistory())))
+
+    def _payees(self, payments: Iterable[Hold]) -> set[str]:
+        """Return the hosts that were paid or that the policy has rules for."""
+        return {*map(str, self.policy.hosts), *(hold.host for hold in payments)}
 
     def unfreeze(self, host: str = "*") -> tuple[str, ...]:
         """Lift one freeze, by the name it was set under, and return the freezes that still stop payments there.

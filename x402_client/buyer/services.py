@@ -53,6 +53,9 @@ class Services:
     #: The accounts of allowances without a name whose objects are gone: the next one that is opened has them dropped.
     left_behind: deque[str] = field(default_factory=deque)
 
+    #: The MCP servers without an address whose sessions were wrapped, as policies name them.
+    servers: set[str] = field(default_factory=set)
+
     def tell(self, event: events.Event) -> None:
         """Write an event to the log, and hand it to the listener. A listener that fails is logged."""
         said = f"{event}{_FIRST_USE}" if isinstance(event, events.LedgerStarted) else event

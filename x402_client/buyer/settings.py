@@ -148,10 +148,13 @@ def endpoints(
     given: Mapping[str, str | Iterable[str]], http_hosts: Iterable[Pattern] = ()
 ) -> dict[str, tuple[str, ...]]:
     """Return the endpoints of each network. Those over plain http are on this machine, or among ``http_hosts``."""
-    if not isinstance(given, Mapping):
-        raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}, not {given!r}.')
+    if not isinstance(given, Mapping):  # it is not shown: a URL may hold a key
+        kind = type(given).__name__
+        raise ConfigurationError(f'rpc maps networks to URLs, like {{"base": "https://..."}}; it is no {kind}.')
     found: dict[str, tuple[str, ...]] = {}
     for name, urls in given.items():
+        if isinstance(name, str) and "/" in name:
+            raise ConfigurationError('rpc maps networks to URLs, like {"base": "https://..."}, and one name is a URL.')
         problem = network_problem(name) if isinstance(name, str) else None
         if problem is not None:
             raise ConfigurationError(f"rpc: {problem}")

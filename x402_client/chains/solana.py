@@ -18,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
-from ..errors import ChainUnavailable, X402Error
+from ..errors import ChainUnavailable
 from ..guards.forks import in_each_child
 from ..guards.steady_clock import steady
 from .rpc import Rpc
@@ -117,7 +117,7 @@ class SolanaChain:
     def fetch_tip(self) -> None:
         """Ask how far the chain is. Payments that ask at the same time share one answer; without one they go on."""
         if self.needs_tip():
-            with contextlib.suppress(X402Error):
+            with contextlib.suppress(Exception):  # of any kind: where HTTP is mocked, what is not expected is another
                 self._shared("tip", self._fetch_tip)
 
     def bounded(self, hint: Blockhash) -> Blockhash:
@@ -160,7 +160,7 @@ class SolanaChain:
     def _fetch_tip(self) -> Blockhash:
         try:
             return self._fetch_blockhash(_TIP_PATIENCE, once=True)
-        except X402Error:
+        except Exception:
             self._in_vain_until = steady() + _TIP_REST
             self._renew()  # with more patience, and nothing waits for it
             raise
@@ -203,7 +203,7 @@ class SolanaChain:
         # A failure here does no harm: a payment that finds no usable blockhash asks itself, and says what failed.
         try:
             self._shared("blockhash", self._fetch_blockhash)
-        except X402Error:
+        except Exception:
             self._in_vain_until = steady() + _TIP_REST
         finally:
             self._renewing = False

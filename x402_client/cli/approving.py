@@ -10,6 +10,7 @@ from ..model.sandbox_settings import NOT_READ, is_unread
 from ..model.signing import Approval
 from . import wallets
 from .buying import left
+from .earlier import origin_of
 from .exits import Code
 from .money_labels import PAID_FIRST, network_name
 from .own_words import in_own_words
@@ -65,7 +66,7 @@ class Approving:
         assert self._buyer is not None
         offer = approval.offer
         token = offer.token.symbol if offer.token else words(offer.asset, 60)
-        after = left(self._buyer, approval.host, approval.price.currency)
+        after = left(self._buyer, origin_of(approval.url), approval.price.currency)
         cost = f"up to {approval.price}" if offer.is_ceiling else f"{approval.price}"
         rows = [
             ("price", f"{cost}, in {token} on {network_name(offer.network, approval.price)}"),

@@ -11,6 +11,7 @@ from ..signers.mistaken_keys import EXTENDED, HEX_KEY, MNEMONIC_LENGTHS, NUMBERS
 #: The commands of ``x402 ledger`` that take the name of a payment, and their options that take nothing.
 _ABOUT_ONE_PAYMENT = {"show", "retry", "write-off"}
 _FLAGS = {"--json", "-y", "--yes", "-L", "--location"}
+_ID = re.compile(r"[0-9a-fA-F]{4,32}", re.ASCII)
 _NONCE = re.compile(r"0[xX][0-9a-fA-F]{64}", re.ASCII)
 #: 32 bytes take 44 letters and 64 take 88, or fewer if the first bytes are zero.
 _BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]{32,88}", re.ASCII)
@@ -35,7 +36,7 @@ def _found(arguments: list[str]) -> str | None:
     in_wallet = "wallet" in [given for given in arguments if not given.startswith("-")][:1]
     names_payment = _names_payment(arguments)
     for position, given in enumerate(arguments, start=1):
-        if position == names_payment:
+        if position in names_payment:
             continue
         for text in {given, given.partition("=")[2]}:
             what = _kind(text.strip().strip("'\""), in_wallet)
@@ -46,16 +47,20 @@ def _found(arguments: list[str]) -> str | None:
     return None
 
 
-def _names_payment(arguments: list[str]) -> int:
-    """Return the place of a nonce or a transaction that names a payment; 0 if there is none.
+def _names_payment(arguments: list[str]) -> set[int]:
+    """Return the places of nonces and transactions that name a payment: one, or a row of them to be written off.
 
     A key looks like one: 0x and 64 hex digits. Only the place tells them apart.
     """
     if arguments[:1] != ["ledger"] or arguments[1:2] == [] or arguments[1] not in _ABOUT_ONE_PAYMENT:
-        return 0
-    allowed = _FLAGS | _ABOUT_ONE_PAYMENT
-    places = (place for place, (before, _) in enumerate(pairwise(arguments), start=2) if before in allowed)
-    return next((place for place in places if _NONCE.fullmatch(arguments[place - 1])), 0)
+        return set()
+    before_one, found, several = _FLAGS | _ABOUT_ONE_PAYMENT, set[int](), arguments[1] == "write-off"
+    for place, (before, given) in enumerate(pairwise(arguments), start=2):
+        if before in before_one and _NONCE.fullmatch(given) and (several or not found):
+            found.add(place)
+        if before in before_one and several and (place in found or _ID.fullmatch(given)):
+            before_one = {*before_one, given}
+    return found
 
 
 def _kind(text: str, in_wallet: bool) -> str | None:

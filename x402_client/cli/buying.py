@@ -20,6 +20,7 @@ from ..ledgers.extras import purses_of
 from ..ledgers.urls import SERVERS, check_is_file, check_is_path, refusal, scheme_of
 from ..model.allowances import allowance_account, called
 from ..model.budgets import WINDOWS
+from ..model.hosts import Origin, Pattern
 from ..model.money import Money
 from ..model.offers import words
 from ..model.sandbox_settings import ended_sandbox
@@ -251,9 +252,10 @@ def _ledger_path(path: Path) -> Path:
     return path
 
 
-def left(buyer: Buyer, host: str, currency: str) -> dict[str, Money]:
-    """Return the money that each window of the policy still allows at a host."""
-    found = ((window, buyer.remaining(host, window, currency)) for window in WINDOWS)
+def left(buyer: Buyer, payee: Origin, currency: str) -> dict[str, Money]:
+    """Return the money that each window of the policy still allows there, by the entries with its port, too."""
+    place = str(Pattern(payee.host, payee.port))
+    found = ((window, buyer.remaining(place, window, currency)) for window in WINDOWS)
     return {window: money for window, money in found if money is not None}
 
 

@@ -52,7 +52,7 @@ def wallets(incomplete: str) -> list[Word]:
     def found() -> Iterator[Word]:
         from .wallets import wallets_directory
 
-        for directory in sorted(wallets_directory().iterdir()):
+        for directory in sorted(one for one in wallets_directory().iterdir() if one.is_dir()):
             yield directory.name, "wallet"
 
     return _or_nothing(found, incomplete)

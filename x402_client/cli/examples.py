@@ -128,7 +128,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "ledger write-off": (
         ("ledger write-off 4f1c", "Give a purchase up, after a question."),
-        ("ledger write-off 4f1c --yes", "Give it up in a script."),
+        ("ledger write-off 4f1c 9a02 --yes", "Give two up, in a script."),
     ),
     "ledger export": (
         ("ledger export --csv -o payments.csv", "Write every payment for a spreadsheet."),

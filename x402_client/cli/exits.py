@@ -42,7 +42,7 @@ MEANING = {
     Code.UNDELIVERED: "paid, and not delivered",
     Code.ALREADY_PAID: "this --key was paid before; nothing was sent",
     Code.UNREACHABLE: "not paid: no connection to the server",
-    Code.HTTP: "not paid: the server answered 400 or more",
+    Code.HTTP: "not paid: the server answered 400 or more, or led elsewhere",
     Code.INTERRUPTED: "interrupted with Ctrl-C",
     Code.PIPE: "the reader of our output went away",
 }

@@ -9,6 +9,8 @@ import typer
 
 from . import completion
 
+#: The most seconds that are waited for: a day.
+_LONGEST = 86_400
 #: typer reads these at run time. Not every version knows the form with a bar.
 MaybePath = Optional[Path]  # noqa: UP045
 MaybeText = Optional[str]  # noqa: UP045
@@ -111,9 +113,18 @@ Headers = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option("-H", "--header", metavar="NAME: VALUE", help="A header of the request. May be repeated."),
 ]
+
+
+def seconds(value: float) -> float:
+    """Return a time to wait. One that no client can wait is refused."""
+    if not 0 < value <= _LONGEST:
+        raise typer.BadParameter(f"{value:g} is no number of seconds above 0, and up to {_LONGEST}.")
+    return value
+
+
 Timeout = Annotated[
     float,
-    typer.Option("--timeout", metavar="SECONDS", callback=a_quantity, help="How long the server may stay silent."),
+    typer.Option("--timeout", metavar="SECONDS", callback=seconds, help="How long the server may stay silent."),
 ]
 #: For commands that pay: the answer to a payment has the time of ``Buyer(settle_timeout=...)`` at least.
 PayingTimeout = Annotated[
@@ -121,7 +132,7 @@ PayingTimeout = Annotated[
     typer.Option(
         "--timeout",
         metavar="SECONDS",
-        callback=a_quantity,
+        callback=seconds,
         help="How long the server may stay silent. Once a payment left, that is 60 at least: it has to be settled.",
     ),
 ]
@@ -149,6 +160,15 @@ HoldId = Annotated[
         metavar="HOLD",
         show_default=False,
         help="Its id, or how it begins: what `x402 ledger list` shows is enough.",
+        autocompletion=completion.holds,
+    ),
+]
+HoldIds = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="HOLD...",
+        show_default=False,
+        help="Their ids, or how each begins: what `x402 ledger list` shows is enough.",
         autocompletion=completion.holds,
     ),
 ]

@@ -140,7 +140,8 @@ class Report:
         """Return the exit code of the answer."""
         status = self.status or 0
         if self.outcome is None or self.outcome.money == "untouched":
-            return Code.OK if status < 400 else Code.HTTP
+            # A redirect that nothing followed brought no content. A 304 is what a conditional request asked for.
+            return Code.OK if status < 300 or status == 304 else Code.HTTP
         if status < 300:
             return Code.OK
         return Code.UNDELIVERED if self.outcome.money == "spent" else Code.UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,10 @@ from ..model.offers import words
 from .exits import Code
 from .running import Stop
 
+#: A method, or the name of a header, by the grammar of HTTP.
+_TOKEN = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+", re.ASCII)
+#: Headers that say where a body ends. A wrong one would break the request off amid a payment.
+_FRAMING = ("content-length", "transfer-encoding")
 _KEPT = 1024 * 1024
 _CHUNK = 64 * 1024
 #: The most characters that are shown of what is no URL.
@@ -59,7 +64,7 @@ def cli_request(
     if content is not None and not any(name.lower() == "content-type" for name, _ in listed):
         listed.append(("Content-Type", _kind(content)))
     try:
-        yield CliRequest((method or ("GET" if content is None else "POST")).upper(), whole_url(url), listed, content)
+        yield CliRequest(_method(method, content is not None), whole_url(url), listed, content)
     finally:
         if content is not None and not isinstance(content, bytes):
             content.close()
@@ -110,10 +115,19 @@ def named(failure: Exception) -> str:
     return f"{type(failure).__name__}: {failure}" if str(failure) else type(failure).__name__
 
 
+def _method(given: str | None, has_body: bool) -> str:
+    named = given or ("POST" if has_body else "GET")
+    if not _TOKEN.fullmatch(named):
+        raise Stop(Code.USAGE, f"-X takes a method, like GET, not {named[:_SHOWN]!r}.")
+    return named.upper()
+
+
 def _header(line: str) -> tuple[str, str]:
     name, colon, value = line.partition(":")
-    if not colon or not name.strip() or not name.strip().isascii() or set(line) & set("\r\n\0"):
-        raise Stop(Code.USAGE, 'A header is written like -H "Name: value".')
+    if not colon or not _TOKEN.fullmatch(name.strip()) or not line.isascii() or set(line) & set("\r\n\0"):
+        raise Stop(Code.USAGE, 'A header is written like -H "Name: value", in letters of ASCII.')
+    if name.strip().lower() in _FRAMING:
+        raise Stop(Code.USAGE, f"{name.strip()} is written by x402 itself: leave that -H out.")
     return name.strip(), value.strip()
 
 

@@ -91,10 +91,15 @@ def _ended(work: Callable[[], T], interrupted: str) -> T:
         leave(Code.PIPE)
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
-    except Exception as fault:
-        if logging.getLogger("x402_client").isEnabledFor(logging.INFO):
-            traceback.print_exc()
-        leave(Code.WRONG, f"This is a fault of x402 itself: {type(fault).__name__}: {fault} (-v shows where)")
+    except Exception as failure:
+        leave(Code.WRONG, fault(failure))
+
+
+def fault(failure: Exception) -> str:
+    """Return what is said of a fault of our own. With -v its traceback is shown."""
+    if logging.getLogger("x402_client").isEnabledFor(logging.INFO):
+        traceback.print_exception(failure)
+    return f"This is a fault of x402 itself: {type(failure).__name__}: {failure} (-v shows where)"
 
 
 def in_commands(error: errors.X402Error, said: str = "", more: str = "") -> str:

@@ -14,6 +14,12 @@ from .examples import help_lines
 
 #: What people type for commands of ours.
 _MEANT = {"pay": "get", "buy": "get", "fetch": "get", "curl": "get", "balance": "wallet balance", "init": "policy init"}
+#: Options that people type for what the policy says, and what to write there.
+_IN_POLICY = {
+    ("--network", "--networks", "--chain"): 'networks = ["base"]',
+    ("--asset", "--token", "--currency"): 'assets = ["USDC"]',
+    ("--pay-to", "--recipient"): 'pay_to = ["0x..."]',
+}
 _VERBOSE = ("-v", "-vv", "--verbose")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
@@ -50,6 +56,17 @@ def command_meant(root: Any, arguments: Sequence[str]) -> str:
     """Return the command that may be meant by a first word that is none; "" if it is one, or near none."""
     word = next((one for one in arguments if one[:1] != "-"), "")
     return "" if not word or word in root.commands else _MEANT.get(word) or near(word, root.commands) or ""
+
+
+def option_meant(root: Any, arguments: Sequence[str]) -> str:
+    """Return what stands in the policy in place of an option that a command does not have; "" if none was typed."""
+    command = root
+    for word in arguments:
+        command = getattr(command, "commands", {}).get(word, command)
+    known = _options_of(command)
+    typed = {one.partition("=")[0] for one in arguments}.difference(known)
+    fields = [field for names, field in _IN_POLICY.items() if typed.intersection(names)]
+    return fields[0] if fields and "--policy" in known else ""
 
 
 def option_behind(root: Any, arguments: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import WeakSet, WeakValueDictionary, ref
 
 from .. import events
 from ..errors import X402Error
@@ -17,7 +17,7 @@ from .amounts import asked_of
 from .asks import Ask, Claim, Close, LookLater, Tell
 from .call import Call, Ending
 from .drive import Flow, arun, run
-from .last_answer import note_break, note_tool_error
+from .last_answer import note_break, note_closing, note_tool_error, with_last
 
 #: A delivery only speaks to the ledger and the log.
 NO_COURIER: Any = None
@@ -57,9 +57,9 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
         yield from LookLater(outcome)
 
 
-def _broken(outcome: Outcome, failure: Exception) -> Flow[None]:
-    """Keep what is known of a payment whose answer broke off, and look later at what was taken of a ceiling."""
-    yield from note_break(outcome, failure)
+def _left(outcome: Outcome, kept: Flow[None]) -> Flow[None]:
+    """Keep what is known of a payment whose answer was left, and look later at what was taken of a ceiling."""
+    yield from kept
     if outcome.looked is not None and outcome.looked.on_chain is None:
         yield from LookLater(outcome, unresolved=True)
 
@@ -70,10 +70,11 @@ class Resolution:
     An outcome may be kept long after its answer is gone. So it holds this alone, which keeps no claim alive.
     """
 
-    __slots__ = ("_answer", "_call", "delivery", "outcome", "resolved")
+    __slots__ = ("__weakref__", "_answer", "_call", "delivery", "outcome", "resolved")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
         self._call = call.ending
+        _latest[_name(outcome.hold)] = self
         #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
         self._answer = answer
         self.outcome: Outcome = outcome
@@ -112,6 +113,30 @@ class Resolution:
     async def arun(self, flow: Flow[None]) -> None:
         """Run a flow that may wait."""
         await arun(flow, self._answer)
+
+
+#: The end of each purchase that was answered in this process, while its outcome lives.
+_latest: WeakValueDictionary[tuple[str, str], Resolution] = WeakValueDictionary()
+
+
+def as_answered(hold: Hold) -> Hold:
+    """Return an open hold with the ``money`` that the outcome of its answer told, if one lives here, or the last error.
+
+    A ledger hears of an answer when it ends. Until then it calls the payment "held".
+    """
+    known = _latest.get(_name(hold))
+    if known is None or hold.state != "signed" or hold.money != "held":  # where it is not "held", a chain was asked
+        return hold.told
+    if known.outcome.money == hold.told.money or (hold.last is not None and known.outcome.money != "spent"):
+        return hold.told  # what a later answer said stands
+    status, said = (None, "") if hold.last is None else (hold.last.status, hold.last.said)
+    receipt = known.outcome.receipt
+    return with_last(hold, known.outcome.money, status, said, "" if receipt is None else receipt.transaction)
+
+
+def _name(hold: Hold) -> tuple[str, str]:
+    # Ids are one ledger's own: with the purchase they are told apart.
+    return hold.id, hold.purchase.id
 
 
 def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
@@ -187,6 +212,22 @@ class Delivery:
             self.over = True
             self.call.attempt.end()
 
+    def client_closed(self) -> None:
+        """Let the same request present the payment: the client was closed before the end of the answer was read.
+
+        Its rest may be in memory already. Reading that to its end resolves the purchase as ever.
+        """
+        if self.over or self.left or self._resolution.resolved or self.call.attempt.ended:
+            return
+        cause = self._under_way()
+        if cause is None:
+            interruptions.note_closing(self._resolution.outcome.hold)
+        else:
+            interruptions.note(self._resolution.outcome.hold, cause)
+        if cause is None or isinstance(cause, Exception):  # the rule: "Cancelling ends a claim without any I/O"
+            self._resolution.run(_left(self._resolution.outcome, note_closing(self._resolution.outcome)))
+        self.call.attempt.end()
+
     def not_taken(self, failure: BaseException | None = None) -> None:
         """Leave the purchase unresolved: the session above did not give the answer to its caller.
 
@@ -205,7 +246,7 @@ class Delivery:
         if isinstance(failure, Exception):
             tell_of_the_money(failure, self.outcome)
             if not self._resolution.resolved:
-                self._resolution.run(_broken(self._resolution.outcome, failure))
+                self._resolution.run(_left(self._resolution.outcome, note_break(self._resolution.outcome, failure)))
         interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 
@@ -228,7 +269,7 @@ class Delivery:
         if self.over or self._resolution.resolved:
             return
         self._is_handed_over()
-        hold, self.call.attempt = self._resolution.outcome.hold, Attempt()
+        hold, self.call.attempt = self._resolution.outcome.hold, Attempt(self.call.attempt.is_stranded)
         try:
             found = yield from Claim(hold.purchase, self.call.attempt)
         except X402Error:

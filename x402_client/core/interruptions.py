@@ -13,7 +13,16 @@ _interrupted: OrderedDict[tuple[str, str], str] = OrderedDict()
 
 def note(hold: Hold, failure: BaseException) -> None:
     """Remember what was raised before the end of an answer."""
-    _interrupted[_key(hold)] = type(failure).__name__
+    _keep(hold, f"because of {type(failure).__name__}")
+
+
+def note_closing(hold: Hold) -> None:
+    """Remember that a client was closed before the end of an answer."""
+    _keep(hold, "because its client was closed")
+
+
+def _keep(hold: Hold, why: str) -> None:
+    _interrupted[_key(hold)] = why
     if len(_interrupted) > _MOST:
         _interrupted.popitem(last=False)
 
@@ -25,11 +34,11 @@ def forget(hold: Hold) -> None:
 
 def remark(hold: Hold) -> str:
     """Return a sentence for an error's message about this hold. "" if no answer was cut short."""
-    name = _interrupted.get(_key(hold))
-    if name is None:
+    why = _interrupted.get(_key(hold))
+    if why is None:
         return ""
     return (
-        f" An earlier answer to this payment was left before its end because of {name}, so it counts as not delivered; "
+        f" An earlier answer to this payment was left before its end {why}, so it counts as not delivered; "
         "a caller who has all that is needed says so with outcome(response).accept()."
     )
 

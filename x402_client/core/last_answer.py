@@ -126,6 +126,11 @@ def note_tool_error(outcome: Outcome) -> Flow[None]:
     yield from _note_now(outcome, 200, "the answer has no result of the tool")
 
 
+def note_closing(outcome: Outcome) -> Flow[None]:
+    """Keep what is known of a payment whose client was closed before its answer was read. Nothing is awaited for it."""
+    yield from _note_now(outcome, None, "the client was closed before the answer was read")
+
+
 def _note_now(outcome: Outcome, status: int | None, said: str) -> Flow[None]:
     told = with_last(outcome.hold, outcome.money, status, said, _in(outcome))
     assert told.last is not None

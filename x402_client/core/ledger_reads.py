@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class CheckOrder(Ask["Busy | None"]):
-    """Whether the ledger would refuse an order at this moment. It raises what ``reserve`` would raise."""
+    """The order whose refusal is raised if the ledger would refuse it at this moment; Busy if its key is in use."""
 
     __slots__ = ("order",)
 

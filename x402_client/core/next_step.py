@@ -14,7 +14,7 @@ from .last_answer import is_by_receipt, place_led_to
 #: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
 Case = Literal[
     "delivered", "written off", "released", "in flight",
-    "open", "short", "refused", "owed", "denied", "just expired", "expired",
+    "open", "short", "refused", "owed", "denied", "just expired", "expired", "no end",
 ]  # fmt: skip
 #: What to do, in a word: for programs, and for tests that compare what two places say.
 Step = Literal["nothing", "wait", "repeat", "fund", "ask the seller", "ask the chain", "unfreeze"]
@@ -31,6 +31,7 @@ STEPS: Mapping[Case, Step] = {
     "denied": "ask the seller",
     "just expired": "wait",
     "expired": "ask the chain",
+    "no end": "ask the chain",
 }
 
 
@@ -80,6 +81,9 @@ _TODO: Mapping[Case, str] = {
     "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
     "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
     f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
+    "no end": "No endpoint of {network} answered as it was signed. So the chain can show that it was paid, and never "
+    "that it was not: it counts as long as its window lasts. {reconcile} asks, or look the payment up: {nonce}. "
+    f"{_OVER}",
 }
 
 
@@ -125,7 +129,7 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     }
     todo = _TODO[case].format_map(facts)
     if STEPS[case] != "nothing" and case != "in flight":
-        todo = f"{_led(hold, words.there)}{todo}"
+        todo = f"{_led(hold, words)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
     step = STEPS[case]
@@ -135,14 +139,15 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo, step)
 
 
-def _led(hold: Hold, there: str) -> str:
+def _led(hold: Hold, words: Words) -> str:
     """Return where an answer of the seller's led, and what to do about that; "" if none led anywhere."""
     place = place_led_to(hold)
     if not place:
         return ""
     query = " (with a query that is not kept)" if place.endswith("?...") else ""
     asked = "Ask there first, by itself: the content may be there, free."
-    return f"The seller's answer led to {place}{query}. {asked} {there} "
+    closed = f"If it is, {words.write_off} closes this payment, which stays counted as spent."
+    return f"The seller's answer led to {place}{query}. {asked} {closed} {words.there}Else: "
 
 
 def _paid(hold: Hold) -> str:
@@ -164,10 +169,17 @@ def case_of(hold: Hold, expired: bool = False, just_expired: bool = False) -> Ca
     if hold.money == "spent":
         return "denied" if _is_denied(hold, expired) else "owed"
     if expired:
+        if not has_end(hold):
+            return "no end"
         return "just expired" if just_expired else "expired"
     if hold.last is not None and hold.last.short:
         return "short"
     return "refused" if _status(hold) == 402 and hold.tries + 1 >= OFTEN_PRESENTED else "open"
+
+
+def has_end(hold: Hold) -> bool:
+    """Return False if no look at the chain can show that a payment settles no more. That it settled can be shown."""
+    return hold.authorization is None or not hold.authorization.evidence.get("no_end")
 
 
 def _is_denied(hold: Hold, expired: bool) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MoneyState, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected
 from ..model.holds import MARGIN, Hold, moment
+from ..model.networks import short_name
 from . import interruptions
 from .amounts import asked_of, taken
 from .last_answer import named, with_last
@@ -107,8 +108,9 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     stays = "" if just else "It stays counted. "
     return PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
-        f"brought {_brought(call, tries)} now. We could not find out on {hold.offer.network} if it settled. "
-        f"{stays}{advice} Policy(accept_loss=...) gives small amounts up by itself.{interruptions.remark(hold)}",
+        f"brought {_brought(call, tries)} now. We could not find out on {short_name(hold.offer.network)} if it "
+        f"settled. {stays}{advice} Policy(accept_loss=...) gives small amounts up by itself."
+        f"{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -124,7 +126,7 @@ def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
     paid = asked_of(hold) if hold.charge is None else f"at most {hold.charge}"
     return PaidNotDelivered(
-        f"{hold.offer.network} shows that {paid} was paid to {hold.purchase.origin}, and the same request "
+        f"{short_name(hold.offer.network)} shows that {paid} was paid to {hold.purchase.origin}, and the same request "
         f"brought {_brought(call, tries)}.{too} {advice.todo}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,

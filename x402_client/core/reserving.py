@@ -63,7 +63,7 @@ def reserve(call: Call, quote: Quote, offer: Offer, rules: Rules) -> Flow[Hold |
     try:
         hold = yield from _taken(call, purchase, offer, rules)
     except SameRequest as refusal:
-        if not rules.can_ask:
+        if not rules.can_ask or rules.cannot_ask():
             raise
         call.repeats, call.signed = _why(refusal, rules), None
         hold = yield from _taken(call, purchase, offer, rules)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -31,6 +31,8 @@ class Rules:
     approve_all: bool = False
     #: True if there is an approver to ask.
     can_ask: bool = False
+    #: Returns why that one can ask no person now, as the end of a sentence. "": it can.
+    cannot_ask: Callable[[], str] = str
     #: Terms older than this many seconds are looked at again before they are signed.
     terms_age: float = 30.0
     #: Seconds that the answer to a payment may take at least. None: as long as the client says.

@@ -10,16 +10,21 @@ class Attempt:
 
     __slots__ = ("__weakref__", "_ended", "_watchers", "is_stranded")
 
-    def __init__(self) -> None:
+    def __init__(self, is_stranded: Callable[[], bool] | None = None) -> None:
         self._ended = False
         self._watchers: tuple[Callable[[], object], ...] = ()
-        #: Returns True once the loop or thread of the call is gone: the call then never ends. None: not known.
-        self.is_stranded: Callable[[], bool] | None = None
+        #: Returns True once the loop or the client of the call is gone: the call then never ends. None: not known.
+        self.is_stranded: Callable[[], bool] | None = is_stranded
 
     @property
     def alive(self) -> bool:
         """Return True until the attempt has ended or can no longer go on."""
         return not self._ended and (self.is_stranded is None or not self.is_stranded())
+
+    @property
+    def ended(self) -> bool:
+        """Return True once its end was told. One that is stranded never ends by itself."""
+        return self._ended
 
     def watch(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` when the attempt ends.

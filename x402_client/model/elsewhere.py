@@ -1,6 +1,8 @@
-"""Says where a name is that was looked for in ``x402_client`` itself: most are in a module of their own."""
+"""Says where a name is that was looked for in ``x402_client`` itself, or a fact that was asked of an outcome."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NoReturn
 
 from .. import errors
 
@@ -35,3 +37,23 @@ def where(name: str) -> str:
     if name in _NO_CLIENT:
         return "there is no client of its own: wrap yours, as in `x402_client.httpx.wrap(httpx.Client(), buyer)`."
     return ""
+
+
+#: The parts of an outcome, which have most of its facts.
+_PARTS = ("hold", "offer", "receipt")
+
+
+class InParts:
+    """Base of an outcome. A fact that one of its parts has, and it has not, is named with that part."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say where a fact stands. It is called for no name that is here."""
+            if name[:1] != "_" and name not in _PARTS:
+                for part in _PARTS:
+                    if hasattr(getattr(self, part), name):
+                        raise AttributeError(f"an outcome has no {name!r}; did you mean .{part}.{name}?")
+            raise AttributeError(f"an outcome has no {name!r}", name=name, obj=self)

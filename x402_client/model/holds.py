@@ -12,6 +12,7 @@ from ..errors import MoneyState
 from .allowances import allowance_name, called
 from .attempt import Attempt as Attempt
 from .budgets import Cap
+from .elsewhere import InParts
 from .hosts import Origin
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
@@ -285,7 +286,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Outcome:
+class Outcome(InParts):
     """The outcome that a paid response carries: what happened to the money, and the seller's receipt.
 
     Attributes:

@@ -168,6 +168,16 @@ class Pattern(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+def server_named_like(pattern: Pattern) -> str:
+    """Return the MCP server that goes by the same name as a host: ``mcp:reports`` for ``reports``. "": none can.
+
+    A name without a dot is a good one for a host too, of a network at home or in a cluster.
+    """
+    server = f"{MCP}:{pattern.host}"
+    alike = pattern.port is None and pattern.host != "localhost" and _MCP_NAME.fullmatch(server)
+    return server if alike else ""
+
+
 _NOT_A_NAME = (
     "{!r} is not a name for an MCP server; write a letter and then letters, digits, - and _, 63 at most, like "
     '"reports". In a policy it stands as "mcp:reports".'

@@ -29,7 +29,11 @@ NOT_READ = (
 
 #: The beginning of the name of the directory that they are in. It goes when the sandbox ends.
 DIRECTORY = "x402-sandbox-"
-_VARIABLES = ("X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "X402_RPC", "X402_FACILITATOR")
+#: The variables that its settings write. Those that are empty there took the place of the user's own, too.
+_VARIABLES = (
+    "X402_EVM_KEY", "X402_SOLANA_KEY", "X402_POLICY", "X402_LEDGER", "X402_RPC", "X402_FACILITATOR",
+    "X402_WALLET", "X402_PURSE", "X402_MUST_EXIST",
+)  # fmt: skip
 
 
 def is_unread(offers: Iterable[Offer], tokens: Iterable[Token]) -> bool:
@@ -60,6 +64,6 @@ def ended_sandbox(missing: str) -> str:
         return ""
     return (
         f"{missing} is not there: it was a file of a sandbox, and that sandbox is not running any more. Start "
-        "`x402 sandbox` again and read the settings that it names, or forget the old ones: "
-        f"`unset {' '.join(_VARIABLES)}`."
+        "`x402 sandbox` again and read the settings that it names, or forget the old ones: open a new terminal, which "
+        f"has your own again, or `unset {' '.join(_VARIABLES)}`."
     )

@@ -73,7 +73,8 @@ def _out_of_reach(name: str, limit: Limit, *budgets: Limit) -> Iterator[str]:
         least = min(caps, key=lambda cap: cap.most, default=None)
         if most is not None and least is not None and most.units > least.most:
             budget = Money.of_units(least.most, currency)
-            yield f"{name} is {most}, and the budget ({least.window}) is {budget}: no payment comes so far."
+            told = f"{name} is {most}, and the budget ({least.window}) is {budget}"
+            yield f"{told}: no single payment can be that high, as that budget stops it at {budget}."
 
 
 def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable[Limit]) -> Iterator[str]:
@@ -82,7 +83,8 @@ def _above_each_payment(name: str, limit: Limit, overall: Limit, rules: Iterable
         amount, most = _of_one(name, limit, currency), overall.per_request(currency)
         caps = [cap for rule in rules if (cap := rule.per_request(currency)) is not None]
         if amount is not None and most is not None and amount > (top := max([most, *caps])):
-            yield f"{name} is {amount}, and per_request is {top}: no payment comes so far."
+            told = f"{name} is {amount}, and per_request is {top}"
+            yield f"{told}: no single payment can be that high, as per_request stops it at {top}."
 
 
 def _never_full(limit: Limit) -> Iterator[str]:
@@ -145,7 +147,7 @@ def lists(
     pay_to: frozenset[str] | None,
 ) -> Iterator[str]:
     """Yield currencies that no known token counts in, and assets and recipients that are on none of the networks."""
-    for currency in sorted(set(currencies) - {token.currency for token in _known(vouched)}):
+    for currency in sorted(set(currencies) - known_currencies(vouched)):
         yield f"No known token counts in {currency}, so an amount in it does nothing; Policy(tokens=...) adds one."
     if networks is None:
         return
@@ -172,6 +174,11 @@ def _without_token(networks: tuple[str, ...], vouched: tuple[Token, ...]) -> Ite
         if token.network not in networks:
             named = f"{token.symbol or token.address} on {short_name(token.network)}"
             yield f"tokens has {named}, and networks does not name that network: it is never paid with."
+
+
+def known_currencies(vouched: tuple[Token, ...]) -> set[str]:
+    """Return the currencies that the known tokens count in."""
+    return {token.currency for token in _known(vouched)}
 
 
 def _may_be_paid(address: str, network: str) -> bool:

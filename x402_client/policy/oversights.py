@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from ..model.money import Money
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
-from .contradictions import contradictions, lists, nothing_paid
+from .contradictions import contradictions, known_currencies, lists, nothing_paid
 from .limits import Limit
 from .policy import Policy
 from .toml_words import in_words
@@ -24,10 +24,7 @@ def _oversights(policy: Policy) -> Iterator[str]:
     if not policy.allow_zero:
         yield from nothing_paid(policy.overall, hosts)
     yield from contradictions(policy.overall, hosts, policy.only_listed_hosts, thresholds)
-    rules = (rule for rule in hosts.values() if isinstance(rule, Limit))
-    amounts = (policy.overall, *rules, *thresholds.values())
-    currencies = frozenset[str]().union(*(limit.currencies | _of_ceilings(limit) for limit in amounts))
-    yield from lists(currencies, policy.tokens, policy.networks, policy.assets, policy.pay_to)
+    yield from lists(_named(policy), policy.tokens, policy.networks, policy.assets, policy.pay_to)
 
 
 def _thresholds(policy: Policy) -> dict[str, Limit]:
@@ -53,3 +50,14 @@ def without_key(policy: Policy, families: Collection[str]) -> str:
     has = " and ".join(_FAMILIES.get(family, family) for family in families)
     networks = ", ".join(map(short_name, named))
     return f"networks names {networks}, and the wallet has a key for {has} alone: nothing is paid."
+
+
+def currencies(policy: Policy) -> set[str]:
+    """Return the currencies in which a payment can be made under a policy, or that it names."""
+    return known_currencies(policy.tokens) | _named(policy)
+
+
+def _named(policy: Policy) -> set[str]:
+    rules = (rule for rule in policy.hosts.values() if isinstance(rule, Limit))
+    amounts = (policy.overall, *rules, *_thresholds(policy).values())
+    return set[str]().union(*(limit.currencies | _of_ceilings(limit) for limit in amounts))

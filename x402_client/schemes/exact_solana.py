@@ -264,6 +264,8 @@ def _signed(offer: Offer, layout: Layout, unsigned: bytes, signature: bytes, blo
         "last_valid_height": blockhash.last_valid_height,
         "height_bound": blockhash.height_bound,
         "slot": blockhash.slot,
+        # No endpoint answered: it is not known until which height the seller's blockhash is valid.
+        "no_end": blockhash.last_valid_height is None and blockhash.height_bound is None,
     }
     return Signed(
         {"transaction": _transaction(unsigned, signature)},

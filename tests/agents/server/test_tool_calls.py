@@ -172,6 +172,29 @@ def test_a_host_that_cannot_ask_is_told_to_ask_a_person(seller: Sandbox) -> None
     assert seller.settlements == []
 
 
+@pytest.mark.parametrize("can_ask", [False, True])
+@pytest.mark.parametrize("price", ["0.01", "0.02"])
+@pytest.mark.parametrize("bought", [False, True])
+def test_a_quote_says_what_the_call_will_meet(seller: Sandbox, can_ask: bool, price: str, bought: bool) -> None:
+    """Above the threshold, and for the same request once more, a person is asked, if there is a way to."""
+    url = seller.sell("/poem", price)
+    policy = Policy(per_request="0.10", per_day="5", approve_above="0.015", same_request="1/hour")
+
+    async def calls() -> tuple[Any, Any]:
+        async with served(seller, policy) as made:
+            if bought:
+                await made.call("paid_fetch", {"url": url}, Person(YES))
+            host = Person(YES, can_ask=can_ask)
+            return await made.call("quote", {"url": url}, host), await made.call("paid_fetch", {"url": url}, host)
+
+    quoted, fetched = run(calls)
+    assert (quoted["would_pay"] is not None) == fetched["ok"] == (can_ask or (price == "0.01" and not bought))
+    assert ("would_ask_for_approval" in quoted) == (can_ask and price == "0.02")
+    if not fetched["ok"]:
+        why = quoted["reasons"][0].removeprefix("It would be refused now: ")
+        assert why.partition(".  ")[0][:40] == fetched["says"][:40], "the refusal itself says the same"
+
+
 def test_an_answer_that_does_not_come_and_a_host_that_fails_are_no_yes(seller: Sandbox) -> None:
     silent = fetched(seller, Person(None), seconds=0.05)
     assert (silent["error"], silent["money"], silent["next"]) == ("ApprovalDenied", "untouched", "ask a person")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from x402_client.errors import OverLimit
+from x402_client.errors import AlreadyPaid, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, cap, order, purchase, signed
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.model.allowances import AllowanceTerms, allowance_account
@@ -57,7 +57,7 @@ class Busy:
     """A program that makes each step. One that plans anew connects again when the server has statistics."""
 
     def __init__(self, url: str, plans_anew: bool) -> None:
-        self.ledger, self.number, self.plans_anew = PostgresLedger(url, lease=30), 0, plans_anew
+        self.ledger, self.number, self.plans_anew = PostgresLedger(url, timeout=30, lease=30), 0, plans_anew
 
     def everything(self) -> None:
         for _ in range(4):
@@ -112,9 +112,10 @@ class Busy:
                 self.ledger.reserve(order(purchase("more"), *caps), Attempt())
 
     def looks(self) -> None:
-        for key in (None, "k"):
-            with suppress(OverLimit):
-                self.ledger.check(order(purchase("look", key=key), cap(1), cap(1, "hour", currency=None)))
+        for key in (None, "new", "key 1"):
+            for caps in ((cap(1), cap(1, "hour", currency=None)), _CAPS):
+                with suppress(OverLimit, AlreadyPaid):
+                    self.ledger.check(order(purchase("2", key=key), *caps))
         for account in ("", "api.example.com", "nobody.example.com"):
             self.ledger.spent(Spending(account, "day", "USD"))
 
@@ -155,7 +156,7 @@ def test_no_statement_reads_more_rows_after_ten_times_the_history(grown: tuple[R
         for key, read in many.found.items()
         if read.rows > 1.1 * (few.found[key].rows if key in few.found else 0) + 100
     }
-    assert not more
+    assert not more, str(more)
     assert many.rows < 1.1 * few.rows + 100, (few.rows, many.rows)
 
 
@@ -189,11 +190,13 @@ def test_pruning_reads_what_it_deletes(busy: tuple[Server, Busy], grown: object)
     for each in found.found.values():
         for table in read:
             read[table] += each.rows if table in each.how and "WHERE token = t.token" not in each.statement else 0
+    detail = [(each.how, each.rows, each.statement[:90]) for each in found.found.values() if each.rows > 50]
     assert read["voids"] <= 2 * 1_000
-    assert read["programs_asleep"] <= 100 + 10
-    assert read["past"] <= 2 * 300
+    assert read["programs_asleep"] <= 100 + 10, detail
+    assert read["past"] <= 2 * 300, detail
     assert server.do("SELECT count(*) FROM x402.voids WHERE until = 1") == [(0,)]
-    assert server.do("SELECT count(*) FROM x402.programs WHERE asleep = 1") == [(400,)], "a hundred each time"
+    [(left,)] = server.do("SELECT count(*) FROM x402.programs WHERE asleep = 1")
+    assert left in (400, 300), "a hundred each time; a heart may beat meanwhile"
 
 
 def test_the_oldest_of_many_identical_purchases_is_found_by_one_look(busy: tuple[Server, Busy], grown: object) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
+from x402_client.errors import AlreadyPaid, Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
 from x402_client.ledgers.redis import RedisLedger, script
 from x402_client.ledgers.served import protocol as redis_script
@@ -130,6 +130,29 @@ def test_a_step_costs_the_same_whatever_the_history(server: Server, ledger: Redi
     for number in range(300):
         buy(ledger, f"{number}")
     assert commands() <= before + 40
+
+
+def test_a_look_costs_the_same_whatever_the_history(server: Server, ledger: RedisLedger) -> None:
+    """Also where a budget is exceeded, a number of payments is limited and a key is named. It reads no list."""
+
+    def commands() -> dict[str, int]:
+        server.do("CONFIG", "RESETSTAT")
+        for asked in (
+            order(purchase("a"), cap(1), cap(1, "hour", currency=None)),
+            order(purchase("0", key="k"), cap(1)),
+        ):
+            with pytest.raises((OverLimit, AlreadyPaid)):
+                ledger.check(asked)
+        return {name: count for name, count in server.calls().items() if name not in ("hget", "hincrby", "hdel")}
+
+    for number in range(3):
+        buy(ledger, f"{number}", key="k" if number == 0 else None)
+    before = commands()
+    for number in range(300):
+        buy(ledger, f"a{number}")
+    after = commands()
+    assert sum(after.values()) <= sum(before.values()) + 2
+    assert not {"lrange", "smembers", "keys", "scan"} & set(after)
 
 
 def test_nothing_worth_money_is_left(server: Server, ledger: RedisLedger) -> None:

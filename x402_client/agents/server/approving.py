@@ -45,11 +45,16 @@ class Call:
         self._news: anyio.Event = anyio.Event()
         self._thread = threading.get_ident()
 
+    @property
+    def can_ask(self) -> bool:
+        """Return True if the host can ask its user."""
+        return self._host.can_ask
+
     async def approve(self, question: Question) -> bool:
         """Return True if the user agrees to a payment."""
         if self.agreed == question.terms:
             return True
-        if not self._host.can_ask:
+        if not self.can_ask:
             self.refusal = questions.cannot_ask(question)
             return False
         if self._host.asks_between:
@@ -110,6 +115,12 @@ class PersonApprover:
             cannot_pay: A reason why it cannot pay, so that no person is asked. Default: it can.
         """
         self._buyer, self._cannot_pay = buyer, cannot_pay
+
+    @property
+    def cannot_ask(self) -> str:
+        """Return why the host of the call under way can ask no person. "": it can, or there is no call."""
+        call = current.get()
+        return questions.CANNOT_ASK if call is not None and not call.can_ask else ""
 
     async def __call__(self, approval: Approval, /) -> bool:
         call = current.get()

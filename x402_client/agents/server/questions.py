@@ -117,12 +117,15 @@ def no_answer(question: Question) -> NoApproval:
     )
 
 
+#: Why no person is asked by a host without forms.
+CANNOT_ASK = "this host cannot ask one: it does not support elicitation"
+
+
 def cannot_ask(question: Question) -> NoApproval:
     """Return the reason where the host has no way to ask."""
     return NoApproval(
-        f"{question.host} asks {question.price}, which a person has to approve, and this host cannot ask one: it does "
-        "not support elicitation. Nothing was paid. Your user can pay with `x402 get`, or change approve_above in the "
-        "policy.",
+        f"{question.host} asks {question.price}, which a person has to approve, and {CANNOT_ASK}. Nothing was paid. "
+        "Your user can pay with `x402 get`, or change approve_above in the policy.",
         "ask a person",
     )
 

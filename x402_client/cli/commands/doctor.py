@@ -59,6 +59,8 @@ from .quote import QuoteReport, is_play_money
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
+#: The most looks at accounts for the offers of one 402.
+_LOOKS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +219,7 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         payable.note("sandbox", in_own_words(NOT_READ))
     elif found.no_wallet:
         payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
-    funds = {offer.position: _funds(offer, buyer) for offer in quote.offers if _is_ours(offer, buyer, found)}
+    funds = _all_funds(quote, buyer, found)
     for offer in quote.offers:
         chosen = quote.choice is not None and offer.position == quote.choice.position
         known = funds.get(offer.position, _Funds())
@@ -282,6 +284,29 @@ def _verdict(offer: Offer, chosen: bool, known: _Funds, obstacle: str) -> str:
     if obstacle:
         return f"would be chosen; {obstacle}"
     return "would be paid" if known.suffices(offer) else "would be chosen, and its payment would fail: see below"
+
+
+def _all_funds(quote: Quote, buyer: Buyer, found: wallets.Found) -> dict[int, _Funds]:
+    """Look at the accounts of the offers, by their places: at those of the choice first.
+
+    Offers alike are one look, and a chain that did not answer is not asked again: a 402 may have a thousand offers.
+    """
+    looked: dict[tuple[object, ...], _Funds] = {}
+    silent: dict[str, _Funds] = {}
+    funds: dict[int, _Funds] = {}
+    for offer in sorted(quote.offers, key=lambda one: quote.choice is None or one.position != quote.choice.position):
+        if not _is_ours(offer, buyer, found):
+            continue
+        seller = offer.pay_to if family_of(offer.network) == SOLANA_FAMILY else ""
+        place = (offer.network, offer.asset, seller, offer.by_permit2, *sorted(offer.sponsoring))
+        known = silent.get(offer.network) or looked.get(place)
+        if known is None and len(looked) < _LOOKS:
+            known = looked[place] = _funds(offer, buyer)
+            if known.unknown:
+                silent[offer.network] = known
+        if known is not None:
+            funds[offer.position] = known
+    return funds
 
 
 def _funds(offer: Offer, buyer: Buyer) -> _Funds:

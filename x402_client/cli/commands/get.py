@@ -24,7 +24,7 @@ from ..buying import Choices, amount, buying, check_spelling, left, payer_of
 from ..exits import Code, code_of, table
 from ..reporting import SAME_COMMAND, Report, Watching
 from ..requests_made import CliRequest, cli_request, named, no_answer
-from ..running import NOTHING_PAID, Stop, command, in_commands, leave
+from ..running import NOTHING_PAID, Stop, command, fault, in_commands, leave
 from ..screen import swallow_pipe
 from ..too_expensive import with_cure
 from ..vocabulary import advice, shown_by
@@ -116,10 +116,10 @@ class _Fetch:
             self._end(Code.PIPE, "")
         except KeyboardInterrupt:
             self._end(Code.INTERRUPTED, self._interrupted())
-        except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
+        except Exception as failure:
             self._failed(failure)
         else:
-            self._end(code, "" if code is Code.OK and not self.report.leads_to else self.report.trouble())
+            self._end(code, "" if code is Code.OK else self.report.trouble())
 
     def _exchange(self, stack: ExitStack, buyer: Buyer, sink: IO[bytes], follow: bool, timeout: float) -> Code:
         payer = payer_of(buyer, self.choices)
@@ -133,7 +133,7 @@ class _Fetch:
         paid = self.report.outcome
         if paid is not None and paid.money != "untouched":
             with suppress(X402Error):  # it was paid for: a ledger that fails now must not hide that
-                self.report.left = left(buyer, paid.hold.host, paid.hold.price.currency)
+                self.report.left = left(buyer, paid.hold.purchase.origin, paid.hold.price.currency)
         return self.report.code()
 
     def _look_up(self, buyer: Buyer, kind: type[BaseException] | None, failure: BaseException | None, _: Any) -> None:
@@ -157,6 +157,9 @@ class _Fetch:
             self._end(self.approving.code or code_of(ours), self._explained(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"{file_trouble(failure)}{_claim_advice(presented)}")
+        if not isinstance(failure, httpx.HTTPError):
+            paid = _claim_advice(presented) or " Nothing was paid."
+            self._end(Code.WRONG, f"{fault(failure)}.{paid}")
         if presented is not None:
             self._end(Code.UNKNOWN, f"The answer broke off ({named(failure)}).{_claim_advice(presented)}")
         self._end(Code.UNREACHABLE, f"{no_answer(self.report.host, failure)} Nothing was paid.")

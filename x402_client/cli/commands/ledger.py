@@ -30,6 +30,7 @@ from ..vocabulary import advice, advised, answer_of, is_test, price_of, short_id
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
 from .ledger_retry import retry
+from .ledger_write_off import write_off
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
 Days = Annotated[
@@ -392,8 +393,6 @@ app.command("allowances")(allowed.allowances)
 app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
-app.command("write-off")(acts.write_off)
-app.command("freeze")(acts.freeze)
-app.command("unfreeze")(acts.unfreeze)
-app.command("accept")(acts.accept)
-app.command("migrate")(acts.migrate)
+app.command("write-off")(write_off)
+for act in (acts.freeze, acts.unfreeze, acts.accept, acts.migrate):
+    app.command(act.__name__)(act)

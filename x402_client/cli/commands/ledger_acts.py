@@ -11,13 +11,14 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import freeze_name, still_frozen
+from ...buyer.freezes import freeze_name, server_meant, still_frozen
 from ...buyer.ledger_calls import call_ledger
 from ...buyer.reconciled import Reconciled
 from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
+from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
 from ...model.holds import MARGIN, Hold, moment
@@ -30,7 +31,7 @@ from ..in_use import with_options
 from ..open_ledger import acting, lift, stops
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, advised, is_expired, price_of, state_of
+from ..vocabulary import advice, advised, price_of, state_of
 from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
@@ -44,7 +45,6 @@ Frozen_ = Annotated[
 ]
 
 
-_KEPT = "Nothing was written off."
 _NOT_ACCEPTED = "Nothing was accepted."
 
 
@@ -83,43 +83,6 @@ def reconcile(
     _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], lifts, as_json)
 
 
-@command
-def write_off(
-    hold: options.HoldId,
-    yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-    as_json: options.AsJson = False,
-) -> None:
-    """Give an unresolved purchase up: it counts as spent, and the same request buys anew."""
-    with acting(ledger, purse, "nothing was written off") as found:
-        one = found.find(hold)
-        if state_of(one) not in ("unresolved", "lost"):
-            said = advice(one, found.lifts(one))
-            raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
-        say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
-        if not yes:
-            if not interactive():
-                raise Stop(Code.USAGE, "There is no terminal to ask on; --yes writes it off without asking.")
-            with before(_KEPT):
-                if not confirmed("Write it off? It counts as spent then, and the same request pays again."):
-                    raise Stop(Code.REFUSED, _KEPT)
-        written: Hold = call_ledger(found.port, lambda port: port.write_off(one))
-        name = found.name
-    say(f"Written off in {name}: {price_of(one)}. It counts as spent.")
-    if as_json:
-        show_json(exporting.row(written))
-
-
-def _risk(hold: Hold) -> str:
-    """Return what may happen to the money of a purchase that is given up."""
-    if hold.told.money == "spent":
-        return ""
-    if not is_expired(hold):
-        return " It can still settle after it is written off: the next same request may then be the second one paid."
-    return " The chain was not asked whether it settled; `x402 ledger reconcile` asks."
-
-
 Allowance_ = Annotated[
     options.MaybeText,
     typer.Option(
@@ -152,6 +115,10 @@ def freeze(
         found.ask("freeze", pattern)
         name, lifts, after = found.name, found.lift(pattern), found.frozen()
     say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
+    server = server_meant(pattern)
+    if server and server not in after:
+        said = f"That is a host. An MCP server of this name is {server}: `x402 ledger freeze {server}`."
+        say(with_options(said), "dim")
     if as_json:
         show_json({"ledger": name, "host": pattern, "frozen": list(after)})
 
@@ -327,6 +294,11 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
+    if name == "unknown" and not has_end(hold):
+        return (
+            "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "
+            "its window lasts"
+        )
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (

@@ -12,7 +12,7 @@ import typer
 from ...buyer.buyer import Buyer
 from ...buyer.wallet import Wallet
 from ...core import is_key_of, is_request_of
-from ...errors import NoAcceptableOffer, SigningError, X402Error, find
+from ...errors import NoAcceptableOffer, SigningError, find
 from ...events import Concluded, Event
 from ...httpx import wrap
 from ...model.holds import Hold
@@ -24,7 +24,7 @@ from ..exits import Code, code_of
 from ..open_ledger import OpenLedger, acting
 from ..reporting import Report, Watching
 from ..requests_made import CliRequest, cli_request
-from ..running import Stop, command, in_commands, leave
+from ..running import Stop, command, fault, in_commands, leave
 from ..screen import say, swallow_pipe
 from ..vocabulary import advice, is_tool_call, price_of, state_of
 
@@ -146,7 +146,7 @@ class _Retry:
             self._end(Code.PIPE, "")
         except KeyboardInterrupt:
             self._end(Code.INTERRUPTED, f"Interrupted. Nothing new was paid. {self._stays()}")
-        except (X402Error, httpx.HTTPError, Stop, OSError) as failure:
+        except Exception as failure:
             self._failed(failure)
         else:
             self._end(*self._answered())
@@ -201,6 +201,8 @@ class _Retry:
             self._end(code_of(ours), in_commands(ours))
         if isinstance(failure, OSError):
             self._end(Code.WRONG, f"{file_trouble(failure)} {self._stays()}")
+        if not isinstance(failure, httpx.HTTPError):
+            self._end(Code.WRONG, f"{fault(failure)}. Nothing new was paid. {self._stays()}")
         said = words(f"{type(failure).__name__}: {failure}", 300)
         code = Code.UNREACHABLE if self.watching.presented is None else Code.UNKNOWN
         self._end(code, f"{self.report.host} did not answer ({said}). Nothing new was paid. {self._stays()}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...errors import ConfigurationError
+from ...model.hosts import Pattern, server_named_like
 from ...model.networks import EVM_FAMILY, family_of
 from ...policy.oversights import oversights, without_key
 from ...policy.policy import Policy
@@ -103,7 +104,10 @@ def check(
     told and taken as written. With a URL, exits with 3 where nothing would be paid.
     """
     policy = Policy.from_file(file)
-    remarks = [in_own_words(remark) for remark in (*policy.remarks, *oversights(policy), *_unpayable(policy, wallet))]
+    remarks = [
+        in_own_words(remark)
+        for remark in (*policy.remarks, *oversights(policy), *_unpayable(policy, wallet), *_bare(policy))
+    ]
     if not as_json:
         facts(rows_of(policy))
         for remark in remarks if not url else ():  # else the buyer that asks tells them
@@ -136,3 +140,11 @@ def _unpayable(policy: Policy, wallet: str | None) -> Iterator[str]:
         with suppress(ConfigurationError):  # a wallet that cannot be read says nothing of the policy
             lacking = without_key(policy, wallets.find(wallet).wallet.addresses)
             yield from [lacking] if lacking else []
+
+
+def _bare(policy: Policy) -> Iterator[str]:
+    """Yield the entries of ``hosts`` by which an MCP server may be meant. They are for a host of that name."""
+    for pattern in policy.hosts:
+        server = server_named_like(pattern)
+        if server and Pattern(server) not in policy.hosts:
+            yield f'[hosts."{pattern}"] is for a host of that name. An MCP server of that name is "{server}" here.'

@@ -144,9 +144,9 @@ class QuoteReport:
         self.quote, self.found, self.looked, self._choices = quote, found, looked, choices
         #: Where the answer leads, if it is a redirect that was not followed.
         self.leads_to = ""
-        url, choice = httpx.URL(quote.url), quote.choice
-        self.left: dict[str, Money] = left(buyer, url.host, choice.price.currency) if choice and choice.price else {}
-        self.frozen: tuple[str, ...] = stops(looked.frozen, origin_of(quote.url))
+        payee, choice = origin_of(quote.url), quote.choice
+        self.left: dict[str, Money] = left(buyer, payee, choice.price.currency) if choice and choice.price else {}
+        self.frozen: tuple[str, ...] = stops(looked.frozen, payee)
         self._policy, self._is_contract = buyer.policy, isinstance(buyer.wallet.evm, ContractSigner)
         #: True if it is a sandbox's, whose settings were not read here.
         self.unread: bool = is_unread(quote.offers, buyer.policy.tokens)
@@ -159,7 +159,7 @@ class QuoteReport:
         self.presents: Hold | None = self._unresolved()
         #: Payments that other calls of the same request are making at this moment.
         self.same: list[Hold] = [hold for hold in self.holds if hold.id in quote.in_flight]
-        self.refusal: str = "" if quote.status != 402 else self._refusal(url.host)
+        self.refusal: str = "" if quote.status != 402 else self._refusal(httpx.URL(quote.url).host)
         if self.refusal and self.code is Code.OK:
             self.code = Code.REFUSED
         elif quote.status != 402 and quote.status >= 400:

@@ -42,7 +42,7 @@ def status(
         typer.Option(
             "--timeout",
             metavar="SECONDS",
-            callback=options.a_quantity,
+            callback=options.seconds,
             help="How long the chains may take, all together.",
         ),
     ] = 5.0,

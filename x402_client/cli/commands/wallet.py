@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ...buyer.environment import has_keys
 from ...buyer.wallet import Wallet
 from ...errors import ConfigurationError
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY
@@ -29,6 +30,7 @@ from ...signers.mistaken_keys import solana_mistake
 from ...signers.play_keys import is_well_known
 from .. import completion, funding, options, wallets
 from ..exits import Code
+from ..own_words import in_own_words
 from ..running import Stop, before, command
 from ..screen import interactive, put, say, show, show_json, table, waiting
 
@@ -301,16 +303,16 @@ def _found(named: str | None) -> list[tuple[str, str, str]]:
     """Return source, kind and address of every key: of one wallet, or of all there are."""
     if named is not None:
         return _listed(wallets.find(named))
-    rows = []
-    environment = wallets.find(None)
-    if not environment.no_wallet and not environment.stores:
-        rows += _listed(environment)
+    rows = _listed(wallets.find(None)) if has_keys() else []
     try:
-        directories = sorted(wallets.wallets_directory().iterdir())
+        directories = sorted(one for one in wallets.wallets_directory().iterdir() if one.name[:1] != ".")
     except (OSError, ConfigurationError):
         directories = []
     for directory in directories:
-        rows += [(directory.name, store.family, store.address) for store in read(directory)]
+        try:
+            rows += [(directory.name, store.family, store.address) for store in read(directory)]
+        except ConfigurationError as problem:  # one that cannot be read hides no other
+            say(in_own_words(str(problem.args[0])), "yellow")
     return rows
 
 

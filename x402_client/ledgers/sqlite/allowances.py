@@ -95,11 +95,10 @@ def prune(db: sqlite3.Connection, turn: int) -> None:
     The rule: "an ended or closed name stays taken as long as keys do". So only those without a name of the user's go.
     """
     now, most = db.execute("SELECT at, (SELECT max(id) FROM accounts) FROM meta").fetchone()
-    first = turn % ((most or 0) // sums.PRUNED + 1) * sums.PRUNED
-    span = (first, first + sums.PRUNED - 1)
-    for purse, account in db.execute(_OVER, (*span, now - _LONGEST, _UNNAMED)).fetchall():
-        _forget(db, purse, account)
-    db.execute(_IDLE, (*span, most, now - _LONGEST))
+    for span in sums.looked_at(db, turn):
+        for purse, account in db.execute(_OVER, (*span, now - _LONGEST, _UNNAMED)).fetchall():
+            _forget(db, purse, account)
+        db.execute(_IDLE, (*span, most, now - _LONGEST))
 
 
 def _forget(db: sqlite3.Connection, purse: str, account: str) -> None:

@@ -15,9 +15,9 @@ _KEEP = """
     SELECT id, purse, wallet, ?, kind, ceiling, proof, nonce, expires, evidence, currency, units, created, accounts
     FROM holds WHERE id = ? AND kind = ?
 """
-_OF = f"{holds.PAST} WHERE purse = ? AND id IN (SELECT id FROM owed WHERE purse = ?)"  # noqa: S608 - constants
-#: The latest first: an open amount is mostly among these, and the table has no index by id.
-_PLACE = "SELECT number FROM past WHERE id = ? ORDER BY number DESC LIMIT 1"
+#: The condition is that of the index ``ceilings``: the table has no other one by id.
+_OF = f"{holds.PAST} WHERE purse = ? AND kind = 'ceiling' AND id IN (SELECT id FROM owed WHERE purse = ?)"  # noqa: S608
+_PLACE = "SELECT number FROM past WHERE kind = 'ceiling' AND id = ? ORDER BY number DESC LIMIT 1"
 
 
 def keep(db: sqlite3.Connection, number: int, network: str) -> None:

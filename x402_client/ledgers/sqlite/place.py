@@ -49,7 +49,10 @@ def absolute(path: str | os.PathLike[str]) -> Path:
         check_is_path(path)
         if isinstance(path, (str, bytes)):
             check_is_file(path)
-        return Path(os.fsdecode(path)).expanduser().resolve()
+        found = Path(os.fsdecode(path)).expanduser().resolve()
+        if not found.name:
+            raise ValueError("it is the root directory")
+        return found
     except (OSError, RuntimeError, ValueError) as failure:
         raise LedgerUnavailable(f"The ledger's path cannot be used: {failure}. Name another one.") from failure
     finally:

@@ -56,10 +56,11 @@ OWED = """CREATE TABLE owed (id INTEGER PRIMARY KEY, purse TEXT NOT NULL, wallet
     accounts TEXT NOT NULL)"""
 
 #: Since layout 7: the holds that nothing presents, and the names of the processes that have claims. An owner that dies
-#: writes nothing: see ``claimable``.
+#: writes nothing: see ``claimable``. And the resolved ceilings, among which the open amounts are.
 CLAIMS = (
     "CREATE INDEX claims ON holds (purchase, created) WHERE owner IS NULL",
     "CREATE TABLE owners (name TEXT PRIMARY KEY) WITHOUT ROWID",
+    "CREATE INDEX ceilings ON past (id) WHERE kind = 'ceiling'",
 )
 
 #: The windows that the file counts. Their ``number`` is the ``span`` of ``starts``. A program with other windows must
@@ -81,8 +82,8 @@ SCHEMA = (
        units INTEGER NOT NULL, payments INTEGER NOT NULL, PRIMARY KEY (account, span, number)) WITHOUT ROWID""",
     f"""CREATE TABLE holds (id INTEGER PRIMARY KEY, {_PURCHASE},
        header TEXT, accounts TEXT NOT NULL, owner TEXT)""",
-    *CLAIMS,
     f"CREATE TABLE past (number INTEGER PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
+    *CLAIMS,
     f"CREATE TABLE keyed (key TEXT PRIMARY KEY, id INTEGER NOT NULL, {_PURCHASE}, receipt TEXT)",
     WINDOWS,
     OWED,

@@ -34,6 +34,9 @@ _TAKE_BACK_SINCE = """
 """
 #: Accounts that one turn of ``prune`` looks at: more than can be new since the turn before.
 PRUNED = 2_048
+#: The golden ratio: its multiples are spread evenly between whole numbers.
+_SPREAD = (5**0.5 - 1) / 2
+_NTH = "SELECT id FROM accounts WHERE id >= ? ORDER BY id LIMIT 1 OFFSET ?"
 _IDLE = """
     DELETE FROM starts WHERE span = ? AND account IN (SELECT id FROM accounts WHERE id BETWEEN ? AND ? AND latest < ?)
 """
@@ -167,10 +170,25 @@ def prune(db: sqlite3.Connection, turn: int) -> None:
 
     The totals stay: a new account of a pattern starts from them.
     """
-    now, most = db.execute("SELECT at, (SELECT max(id) FROM accounts) FROM meta").fetchone()
-    first = turn % ((most or 0) // PRUNED + 1) * PRUNED
-    for span, length, width in _SPANS.values():
-        db.execute(_IDLE, (span, first, first + PRUNED - 1, now - length - width))
+    (now,) = db.execute("SELECT at FROM meta").fetchone()
+    for first, last in looked_at(db, turn):
+        for span, length, width in _SPANS.values():
+            db.execute(_IDLE, (span, first, last, now - length - width))
+
+
+def looked_at(db: sqlite3.Connection, turn: int) -> list[tuple[int, int]]:
+    """Return the numbers of the accounts that a turn looks at, as spans: as many as there are, up to ``PRUNED``.
+
+    Turns begin everywhere among the numbers. So those that were given to accounts that are gone cost no turn.
+    """
+    most = db.execute("SELECT max(id) FROM accounts").fetchone()[0] or 0
+    first = int(turn * _SPREAD % 1 * (most + 1))
+    end = db.execute(_NTH, (first, PRUNED - 1)).fetchone()
+    if end is not None:
+        return [(first, end[0])]
+    (after,) = db.execute("SELECT count(*) FROM accounts WHERE id >= ?", (first,)).fetchone()
+    end = db.execute(_NTH, (0, PRUNED - after - 1)).fetchone()
+    return [(first, most), (0, first - 1 if end is None else min(end[0], first - 1))]
 
 
 def exceeded_by(counts: Sums, cap: Cap, order: Order) -> refusals.Exceeded | None:

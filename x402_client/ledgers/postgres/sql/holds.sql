@@ -68,8 +68,8 @@ CREATE FUNCTION prune_past(clock bigint) RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- Accounts of one request each count nothing once their longest window rolled away. Each turn looks at some accounts, and
--- the next turn goes on after them. A sort would read all of them.
-CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql SET enable_sort = off AS $$
+-- the next turn goes on after them.
+CREATE FUNCTION prune_accounts(t turn) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   longest bigint := (SELECT max(length) * 62 / 60 FROM windows);
   looked bigint[];
@@ -114,9 +114,9 @@ DECLARE
 BEGIN
   FOR ended IN
     SELECT owner FROM programs WHERE purse = t.purse AND asleep IS NULL AND lease_until <= t.clock AND owner <> t.owner
-    ORDER BY owner FOR UPDATE SKIP LOCKED
+    FOR UPDATE SKIP LOCKED
   LOOP
-    FOR h IN SELECT * FROM holds WHERE purse = t.purse AND owner = ended AND state = 'reserved' ORDER BY id FOR UPDATE
+    FOR h IN SELECT * FROM holds WHERE purse = t.purse AND owner = ended AND state = 'reserved' FOR UPDATE
     LOOP
       PERFORM drop_hold(h);
     END LOOP;

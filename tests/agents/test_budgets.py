@@ -1,0 +1,95 @@
+"""The budget that a model is told: numbers of payments, what is stopped, and the payments that a person has to see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from x402_client import Buyer, Limit, Policy
+from x402_client.sandbox import Sandbox
+
+from .clients import Toolbox
+
+HERE = ["127.0.0.1"]
+#: The buyer itself, or an allowance of it: both tell the same.
+PAYERS: dict[str, Callable[[Buyer], Any]] = {
+    "a buyer": lambda buyer: buyer,
+    "an allowance": lambda buyer: buyer.allowance("1", name="run"),
+    "an allowance inside of one": lambda buyer: buyer.allowance("1", name="run").allowance("0.50"),
+}
+
+
+@pytest.fixture(params=PAYERS)
+def payer(request: pytest.FixtureRequest) -> Callable[[Buyer], Any]:
+    return PAYERS[request.param]
+
+
+def test_a_number_of_payments_is_told_until_it_is_used_up(
+    box: Toolbox, seller: Sandbox, payer: Callable[[Buyer], Any]
+) -> None:
+    url = seller.sell("/poem", "0.02")
+    buyer = seller.buyer(Policy(per_day="5", max_payments=["2/hour", "9/day"]))
+    own = box.tools(payer(buyer), hosts=HERE)
+    left = [own.budget()["payments_left"]]
+    while own.paid_fetch(url)["ok"]:
+        left.append(own.budget()["payments_left"])
+    assert left == [{"hour": 2, "day": 9}, {"hour": 1, "day": 8}, {"hour": 0, "day": 7}]
+    assert own.paid_fetch(url)["error"] == "OverLimit"
+
+
+def test_payments_without_an_answer_count_in_that_number(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02", fault="drop-after-settling")
+    own = box.tools(seller.buyer(Policy(max_payments="2/hour", per_day="5"), repeat=()), hosts=HERE)
+    own.paid_fetch(url)
+    assert own.budget()["payments_left"] == {"hour": 1}
+
+
+def test_what_is_not_limited_or_stopped_is_not_told(box: Toolbox, seller: Sandbox) -> None:
+    buyer = seller.buyer(Policy(per_day="5", hosts={"127.0.0.1": Limit(max_payments="5/hour")}))
+    told = box.tools(buyer, hosts=HERE).budget()
+    assert told.keys() == {"ok", "left", "spent", "per_payment", "unresolved_payments", "payments_in_flight"}
+
+
+def test_freezes_are_told(box: Toolbox, seller: Sandbox, payer: Callable[[Buyer], Any]) -> None:
+    buyer = seller.buyer(Policy(per_day="5"))
+    own = box.tools(payer(buyer), hosts=HERE)
+    buyer.freeze("127.0.0.1")
+    assert own.budget()["frozen"] == ["127.0.0.1"]
+    buyer.freeze("*")
+    assert sorted(own.budget()["frozen"]) == ["*", "127.0.0.1"]
+
+
+def test_a_seller_that_is_left_alone_is_told_with_the_time_until_which(
+    box: Toolbox, seller: Sandbox, payer: Callable[[Buyer], Any]
+) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), breaker_after=1, breaker_rest=600, repeat=())
+    own = box.tools(payer(buyer), hosts=HERE)
+    own.paid_fetch(f"{seller.url}/fault/drop-before-settling/weather", method="POST")
+    [(place, until)] = own.budget()["paused_until"].items()
+    assert place == seller.url
+    there = datetime.strptime(until, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+    assert 500 < (there - datetime.now(UTC)).total_seconds() < 601
+
+
+@pytest.mark.parametrize(("act", "state"), [("freeze", "frozen"), ("close", "closed")])
+def test_an_allowance_that_pays_nothing_more_says_so(box: Toolbox, seller: Sandbox, act: str, state: str) -> None:
+    allowance = seller.buyer(Policy(per_day="5")).allowance("1", name="run")
+    own = box.tools(allowance, hosts=HERE)
+    assert "allowance" not in own.budget()
+    getattr(allowance, act)()
+    assert own.budget()["allowance"] == state
+
+
+def test_a_payment_that_a_person_has_to_see_is_named(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02", fault="drop-after-settling")
+    buyer = seller.buyer(Policy(per_day="5"), repeat=())
+    own = box.tools(buyer, hosts=HERE)
+    own.paid_fetch(url)
+    [hold] = buyer.holds()
+    fact = {"payment": hold.id, "host": "127.0.0.1", "price": "0.02 USD", "money": "spent", "next": "repeat"}
+    told = own.budget()
+    assert (told["unresolved_payments"], told["unresolved"]) == (1, [fact])
+    assert own.quote(url)["unresolved_payment"] == fact
