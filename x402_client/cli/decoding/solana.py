@@ -40,11 +40,11 @@ class _Transfer:
 def read_transaction(text: Any, accepted: dict[str, Any], network: str | None, reading: Reading) -> None:
     """Read all that can be said about a transaction without asking the chain."""
     made = _opened(text)
-    keys = [] if made is None else [str(key) for key in made.message.account_keys]
-    if not keys:
+    if made is None or not made.message.account_keys:
         reading.wrong(_PLACE, "it is not the base64 of a Solana transaction")
         return
     message = made.message
+    keys = [str(key) for key in message.account_keys]
     if getattr(message, "address_table_lookups", None):
         reading.note(_PLACE, "it uses address lookup tables; those accounts are not shown")
     reading.fact("fee payer", keys[0])
