@@ -8,6 +8,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
 
+from ..guards.lost_blocks import entering_frame
 from ..ledgers.refusals import allowance_refusal
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceState, state_of_all
 from ..model.holds import Hold, moment
@@ -20,7 +21,18 @@ from . import past
 from .ledger_calls import acall_ledger, call_ledger
 from .opening import Opening
 from .purse_questions import PurseQuestions
-from .scopes import AllowanceScope, PlainWith, Scope, enter, leave, mandate, run_inside
+from .scopes import (
+    AllowanceScope,
+    PlainWith,
+    Scope,
+    Seen,
+    enter,
+    leave,
+    look_where,
+    mandate,
+    run_inside,
+    warn_of_another_context,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +80,7 @@ class Allowance(PlainWith):
         above = () if parent is None else parent.path
         #: The rules of this allowance and of those above it, from the root down.
         self.path: tuple[AllowanceRules, ...] = (*above, rules)
+        self._seen = Seen()
 
     @property
     def name(self) -> str:
@@ -245,16 +258,18 @@ class Allowance(PlainWith):
         return run_inside(self._scope(), "with allowance:", function, *args, **kwargs)
 
     def __enter__(self) -> Self:
+        look_where(entering_frame())
         enter(self._scope())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leave(self)
+        if not leave(self):
+            warn_of_another_context(self._seen.yes, kind)
 
     def _scope(self) -> AllowanceScope:
-        return AllowanceScope(self._root, self.path, self)
+        return AllowanceScope(self._root, self.path, self, self._seen)
 
     def __repr__(self) -> str:
         if not hasattr(self, "path"):

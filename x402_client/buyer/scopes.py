@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import replace
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 from ..errors import ConfigurationError
+from ..guards.lost_blocks import entering_frame, in_a_lifespan, lost_block
 from ..ledgers.extras import place_of
 from ..model.money import Amount
 from ..model.offers import Quote
@@ -63,16 +64,19 @@ class Scope(PlainWith):
     def __enter__(self) -> Scope:
         if self._entered:
             raise ConfigurationError("This purchase scope is already entered; make one for each `with`.")
-        self._entered = self._used = True
+        self._used = True
+        look_where(entering_frame())
+        self._entered = True
         enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        leave(self)
         self._entered = False
-        if self.mandate.key is not None and not self.seen and kind is None:
+        if not leave(self):
+            warn_of_another_context(self.seen, kind)
+        elif self.mandate.key is not None and not self.seen and kind is None:
             warnings.warn(
                 "A keyed purchase scope ended and no request of a wrapped client was made in it; a plain thread does "
                 "not see the scope, scope.run(fn, ...) carries it there.",
@@ -102,6 +106,15 @@ class Scope(PlainWith):
             )
 
 
+class Seen:
+    """A note of whether a request was made in a scope of an allowance, which may be entered many times."""
+
+    __slots__ = ("yes",)
+
+    def __init__(self) -> None:
+        self.yes = False
+
+
 class AllowanceScope(NamedTuple):
     """A scope of the requests made inside ``with allowance:``. It may be entered many times, also at once."""
 
@@ -109,6 +122,45 @@ class AllowanceScope(NamedTuple):
     allowances: tuple[AllowanceRules, ...]
     #: The object of the innermost one: without a name, it lives as long as it is used.
     allowance: object
+    seen: Seen
+
+
+def look_where(frame: FrameType | None) -> None:
+    """Refuse to enter a scope where it is known that what follows will not be in it. In a lifespan, warn.
+
+    Args:
+        frame: The frame that enters it.
+    """
+    if lost := lost_block(frame):
+        raise ConfigurationError(
+            "This scope would end with the step that enters it, and what comes after would be paid outside of it: "
+            f"{lost}. Write the generator `async def` and let one task run it; or put the `with` around the requests "
+            "themselves, in the function that makes them; or use wrap(client, allowance) or scope.run(fn, ...)."
+        )
+    if in_a_lifespan(frame):
+        warnings.warn(
+            "A scope around the `yield` of a lifespan holds for the tasks that are started in the lifespan, and for no "
+            "request that the application serves. wrap(client, allowance) limits all that a client pays.",
+            PurchaseWarning,
+            stacklevel=3,
+        )
+
+
+def warn_of_another_context(seen: bool, kind: type[BaseException] | None) -> None:
+    """Warn of a scope that is left in another context than it was entered in: its block did not see it.
+
+    Args:
+        seen: True if a request was made in it.
+        kind: The exception that ends its block. A generator that was given up on is closed anywhere.
+    """
+    if not seen or kind is not GeneratorExit:
+        warnings.warn(
+            "A scope of a purchase or an allowance was left in another context than it was entered in. Requests after "
+            "the first `yield` of its block, or in another task, were not in it. Put the `with` around the requests "
+            "themselves, or use wrap(client, allowance) or scope.run(fn, ...).",
+            PurchaseWarning,
+            stacklevel=3,
+        )
 
 
 def enter(scope: Scope | AllowanceScope) -> None:
@@ -116,19 +168,20 @@ def enter(scope: Scope | AllowanceScope) -> None:
     _scopes.set((*_scopes.get(), scope))
 
 
-def leave(owner: object) -> None:
-    """Take away the innermost entry of a purchase scope, or of an allowance."""
+def leave(owner: object) -> bool:
+    """Take away the innermost entry of a purchase scope, or of an allowance. Return False if this context has none."""
     around = _scopes.get()
     for place in range(len(around) - 1, -1, -1):
         found = around[place]
         if found is owner or (isinstance(found, AllowanceScope) and found.allowance is owner):
             _scopes.set((*around[:place], *around[place + 1 :]))
-            return
+            return True
+    return False
 
 
 def scopes_with(buyer: object, payers: Iterable[Any]) -> Scopes:
     """Return the scopes around the code at hand, and the allowances among these payers of a buyer as scopes in them."""
-    own = (AllowanceScope(buyer, payer.path, payer) for payer in payers if payer is not buyer)
+    own = (AllowanceScope(buyer, payer.path, payer, Seen()) for payer in payers if payer is not buyer)
     return (*_scopes.get(), *own)
 
 
@@ -159,7 +212,7 @@ def run_inside(
 
 
 class PurchaseWarning(UserWarning):
-    """A warning that a purchase scope was left unused."""
+    """A warning that a scope was left unused, or did not hold for its block."""
 
 
 Scopes = tuple[Scope | AllowanceScope, ...]
@@ -200,6 +253,8 @@ def under_allowances(mandate: Mandate, buyer: object, own: tuple[AllowanceRules,
         return mandate
     for scope in scopes:
         if scope.allowances:
+            if isinstance(scope, AllowanceScope):
+                scope.seen.yes = True
             counts = _counts(scope, buyer)
             found = joined(found, scope.allowances if counts else map(AllowanceRules.out_of_reach, scope.allowances))
     return replace(mandate, allowances=found) if found else mandate
