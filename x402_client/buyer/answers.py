@@ -12,6 +12,7 @@ from ..core import CheckOrder, Freezes, asks
 from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
+from ..guards.threads import start
 from ..guards.tracebacks import forget_frames
 from ..ledgers.extras import check_order, note, owed_in
 from ..model.holds import Fate, Hold
@@ -97,7 +98,10 @@ class Answers:
         thread = threading.Thread(
             target=lambda: said.append(_judge_answer(lambda: context.run(approver, ask.approval))), daemon=True
         )
-        thread.start()
+        try:
+            start(thread)
+        except RuntimeError as failure:
+            return _timed(_approver_failed(failure), started)
         thread.join(limit)
         return _timed(said[0] if said else _no_answer(limit), started)
 
