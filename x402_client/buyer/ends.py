@@ -109,7 +109,7 @@ class EndsWriter:
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
-        except Exception:
+        except X402Error:
             self._later(said, None)
             raise
         except BaseException:  # an interrupt: the caller stops before it has the answer
