@@ -26,6 +26,7 @@ from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
 from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
+from ..guards.handlers import raise_callers_stop
 from ..model.holds import Attempt, Outcome
 from ..model.hosts import Origin
 from ..model.offers import Quote
@@ -106,13 +107,11 @@ class Exchange:
 
     def run(self, payment: Payment, courier: Courier) -> Any:
         """Run one payment with a courier, and return what it hands over. None if nothing was paid ahead."""
-        delivery: Delivery | None = None
+        delivery = None
         try:
             answer = run(payment, Answers(self.buyer.services, courier))
-            if answer is None:
-                return None
-            reply, delivery = answer
-            return courier.hand_over(reply, delivery)
+            reply, delivery = answer or (None, None)
+            return None if reply is None else courier.hand_over(reply, delivery)
         except BaseException as failure:
             if delivery is not None:
                 delivery.dropped()
@@ -193,6 +192,7 @@ class Exchange:
         try:
             body = unread_body(courier.request.method, status) if unread else courier.digest()
         except Exception as failure:
+            raise_callers_stop(failure)
             body = not_digested(failure)
         hops.lead_on(courier.request, body)
 
@@ -211,6 +211,7 @@ class Exchange:
             else:
                 body = await courier.digest()
         except Exception as failure:
+            raise_callers_stop(failure)
             body = not_digested(failure)
         hops.lead_on(courier.request, body)
 

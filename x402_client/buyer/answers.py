@@ -12,6 +12,8 @@ from ..core import CheckOrder, Freezes, asks
 from ..core.drive import is_coming
 from ..core.ports import AsyncCourier, Courier
 from ..errors import ConfigurationError
+from ..guards.handlers import as_stop, raise_callers_stop
+from ..guards.threads import start
 from ..guards.tracebacks import forget_frames
 from ..ledgers.extras import check_order, note, owed_in
 from ..model.holds import Fate, Hold
@@ -84,6 +86,9 @@ class Answers:
         try:
             return self._courier.send(question.header)
         except BaseException as failure:
+            stop = as_stop(failure)
+            if stop is not failure:
+                raise stop from None
             forget_frames(failure)  # the frames have the payment in their variables
             raise
 
@@ -97,7 +102,10 @@ class Answers:
         thread = threading.Thread(
             target=lambda: said.append(_judge_answer(lambda: context.run(approver, ask.approval))), daemon=True
         )
-        thread.start()
+        try:
+            start(thread)
+        except RuntimeError as failure:
+            return _timed(_approver_failed(failure), started)
         thread.join(limit)
         return _timed(said[0] if said else _no_answer(limit), started)
 
@@ -179,6 +187,9 @@ class AsyncAnswers:
         try:
             return await self._courier.send(question.header)
         except BaseException as failure:
+            stop = as_stop(failure)
+            if stop is not failure:
+                raise stop from None
             forget_frames(failure)
             raise
 
@@ -200,6 +211,11 @@ class AsyncAnswers:
         except Exception as failure:
             return _approver_failed(failure)
         return _judge_answer(lambda: said)
+
+
+def _kind_of(courier: Courier | AsyncCourier, failure: Exception) -> asks.Failure:
+    raise_callers_stop(failure)  # it may have come between two steps of the flow
+    return courier.failed(failure)
 
 
 def _tie_to_loop(question: Any) -> None:
@@ -305,7 +321,7 @@ _SYNC: dict[type[Any], Callable[[Any, Any], Any]] = {
     asks.Digest: lambda self, ask: self._courier.digest(),
     asks.Send: Answers._send,
     asks.LookAgain: lambda self, ask: self._courier.send(None),
-    asks.Failed: lambda self, ask: self._courier.failed(ask.failure),
+    asks.Failed: lambda self, ask: _kind_of(self._courier, ask.failure),
     asks.Pause: lambda self, ask: time.sleep(ask.seconds),
     asks.Tell: lambda self, ask: self._services.tell(ask.event),
     asks.SignTyped: Answers._sign,

@@ -21,8 +21,9 @@ from weakref import WeakValueDictionary
 from ..core.asks import Close, Note
 from ..core.drive import is_coming
 from ..core.ports import Ledger
-from ..errors import X402Error
+from ..errors import LedgerUnavailable, X402Error
 from ..events import Event, Warned
+from ..guards.threads import is_ending, start
 from ..ledgers.extras import at_once, name_of, send_close
 from ..ledgers.refusals import already_paid
 from ..model.holds import Busy, Hold, LedgerBusy
@@ -95,6 +96,9 @@ class EndsWriter:
         This waits for nothing, and may be called from any thread, with or without an event loop. ``tell`` is told, from
         another thread, if it could not be written.
         """
+        if is_ending():
+            self._close_at_the_end(said)
+            return
         ledger = at_once(self._ledger)
         try:
             if ledger is None:
@@ -105,13 +109,28 @@ class EndsWriter:
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
-        except Exception:
+        except X402Error:
             self._later(said, None)
             raise
         except BaseException:  # an interrupt: the caller stops before it has the answer
             said.attempt.end()
             raise
         else:
+            said.attempt.end()
+
+    def _close_at_the_end(self, said: Close) -> None:
+        """Write an end while the interpreter ends: once and in this thread, as no other one runs any more.
+
+        Raise LedgerUnavailable if it cannot be written. Then the payment stays unresolved.
+        """
+        try:
+            if drop_awaitable(guarded(_close, self._ledger, said)):
+                raise LedgerBusy
+        except LedgerBusy:
+            raise LedgerUnavailable(
+                "The program is ending and waits for no ledger. Its next start presents this payment again."
+            ) from None
+        finally:
             said.attempt.end()
 
     def note(self, said: Note) -> None:
@@ -182,11 +201,12 @@ class EndsWriter:
                 return
             self._thread = threading.Thread(target=self._run, name="x402-ends", daemon=True)
             try:
-                self._thread.start()
+                start(self._thread)
                 return
-            except RuntimeError:  # the interpreter is ending, and starts none
+            except RuntimeError:  # this machine has none to spare, or the interpreter is ending
                 self._thread = None
-        self.flush()
+        if not is_ending():
+            self.flush()
 
     def _run(self) -> None:
         rest = _FIRST_REST

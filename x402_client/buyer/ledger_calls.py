@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from ..core.drive import is_coming
 from ..core.ports import Ledger
 from ..errors import ConfigurationError, LedgerUnavailable, X402Error
+from ..guards.handlers import raise_callers_stop
 from ..guards.tracebacks import forget_frames
 from ..ledgers.extras import for_async_callers
 from ..model.holds import LedgerBusy
@@ -58,6 +59,7 @@ def guarded(question: Question, *arguments: Any) -> Any:
     except LedgerBusy:
         raise
     except Exception as failure:
+        raise_callers_stop(failure)
         raise _failed(failure)  # noqa: B904 - it says itself what caused it
 
 
@@ -66,6 +68,7 @@ async def await_ledger(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except Exception as failure:
+        raise_callers_stop(failure)
         raise _failed(failure)  # noqa: B904 - it says itself what caused it
 
 

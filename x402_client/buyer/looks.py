@@ -15,6 +15,7 @@ from contextvars import copy_context
 from typing import Any
 
 from ..guards.forks import in_each_child
+from ..guards.threads import start
 
 log: logging.Logger = logging.getLogger("x402_client")
 #: The rule: "four looks in flight per network, one answer for all who ask the same".
@@ -55,7 +56,7 @@ class Looks:
             context = copy_context()
             thread = threading.Thread(target=lambda: context.run(self._run, name, look, ask), daemon=True)
             try:
-                thread.start()
+                start(thread)
             except RuntimeError:  # this machine has no thread to spare, or the program is ending
                 self._end(name, look)
                 return None

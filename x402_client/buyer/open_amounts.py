@@ -19,6 +19,7 @@ from ..core.reclaim import reclaim
 from ..errors import X402Error
 from ..events import Concluded, Event
 from ..guards.forks import in_each_child
+from ..guards.threads import start
 from ..model.holds import MARGIN, Charge, Hold, Outcome
 from ..policy.policy import Policy
 from .settlement_reader import can_look, learn, log
@@ -85,7 +86,7 @@ class OpenAmounts:
                 return
             self._thread = threading.Thread(target=self._run, name="x402-open-amounts", daemon=True)
             try:
-                self._thread.start()
+                start(self._thread)
             except RuntimeError:  # the interpreter is ending, and starts none
                 self._thread = None
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..core.asks import Seen
+from ..guards.handlers import raise_callers_stop
 from ..model.holds import MARGIN, Fate, Hold, Settled
 from .looks import Looks, ended
 from .settings import is_async
@@ -225,6 +226,7 @@ def read_charge(reader: Any, hold: Hold) -> int | None:
     try:
         found = None if tell is None or is_async(tell) else tell(hold)
     except Exception as failure:
+        raise_callers_stop(failure)
         log.warning("The settlement reader failed", exc_info=failure)
         return None
     return found if type(found) is int and found >= 0 else None
@@ -291,6 +293,7 @@ def read(reader: Any, hold: Hold) -> Settled:
     try:
         given = reader.read(hold)
     except Exception as failure:
+        raise_callers_stop(failure)
         return _reader_failed(failure)
     return _believed(reader, hold, given)
 
@@ -306,6 +309,7 @@ async def aread(reader: Any, hold: Hold) -> Settled:
             given = await anyio.to_thread.run_sync(reader.read, hold, abandon_on_cancel=True)
         given = await given if inspect.isawaitable(given) else given
     except Exception as failure:
+        raise_callers_stop(failure)
         return _reader_failed(failure)
     return _believed(reader, hold, given)
 

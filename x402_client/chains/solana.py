@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 from ..errors import ChainUnavailable
 from ..guards.forks import in_each_child
 from ..guards.steady_clock import steady
+from ..guards.threads import is_ending, start
 from .rpc import Rpc
 
 T = TypeVar("T")
@@ -197,7 +198,10 @@ class SolanaChain:
             if self._renewing:
                 return
             self._renewing = True
-        threading.Thread(target=self._renew_quietly, name="x402-blockhash", daemon=True).start()
+        try:
+            start(threading.Thread(target=self._renew_quietly, name="x402-blockhash", daemon=True))
+        except RuntimeError:  # a payment that finds no usable blockhash asks itself
+            self._renewing = False
 
     def _renew_quietly(self) -> None:
         # A failure here does no harm: a payment that finds no usable blockhash asks itself, and says what failed.
@@ -216,6 +220,8 @@ class SolanaChain:
             if running is None:
                 self._fetches[name] = mine
         if running is not None:
+            if is_ending():  # the thread that fetches it is gone
+                raise ChainUnavailable("The program is ending, and the chain is not asked any more.")
             return running.result()
         try:
             mine.set_result(fetch())

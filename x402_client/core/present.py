@@ -89,8 +89,8 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
     try:
         reply = yield from Send(hold.authorization.header)
     except Exception as failure:
-        forget_frames(failure)  # what is left of them are the steps of this flow
         kind = yield from Failed(failure)
+        forget_frames(failure)  # what is left of them are the steps of this flow
         if kind == "not_sent":
             yield from _not_sent(call, tries, failure)
         # Where the caller waited, or could not even connect, it has waited long enough.

@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Self
 
+from .threads import is_ending, start
+
 #: Seconds that the thread waits for the next deadline before it ends.
 _LINGER = 5.0
 
@@ -62,17 +64,21 @@ class _Watch:
         self._looks: float | None = None
 
     def add(self, deadline: Deadline) -> None:
+        if is_ending():  # nothing watches any more, and the thread that did may have left with the lock
+            return
         with self._lock:
             self._pending.add(deadline)
             if self._looks is None:
                 # If no thread can be started, the clock is still looked at between the pieces of a body.
                 with contextlib.suppress(RuntimeError):
-                    threading.Thread(target=self._run, name="x402-deadlines", daemon=True).start()
+                    start(threading.Thread(target=self._run, name="x402-deadlines", daemon=True))
                     self._looks = deadline.at
             elif deadline.at < self._looks:
                 self._changed.notify()
 
     def remove(self, deadline: Deadline) -> None:
+        if is_ending():
+            return
         with self._lock:
             self._pending.discard(deadline)
 

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from ...core.asks import Ask
 from ...errors import ConfigurationError, LedgerUnavailable
+from ...guards.handlers import raise_callers_stop
 from ..fair_lock import FairLock
 from ..served import protocol
 from . import migrations
@@ -78,6 +79,7 @@ class Connection:
         except (LedgerUnavailable, ConfigurationError):
             raise
         except Exception as failure:
+            raise_callers_stop(failure)
             problem = explain(failure, self.address)
         raise problem
 
@@ -212,6 +214,7 @@ class AsyncConnection:
         except (LedgerUnavailable, ConfigurationError):
             raise
         except Exception as failure:
+            raise_callers_stop(failure)
             problem = explain(failure, self.address)
         raise problem
 

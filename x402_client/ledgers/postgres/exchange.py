@@ -12,6 +12,7 @@ from collections.abc import Generator
 from typing import Any
 
 from ...core.asks import Ask
+from ...guards.handlers import raise_callers_stop
 from ..served import protocol
 from . import migrations
 from .address import Address
@@ -46,6 +47,7 @@ def send(line: Any, ask: Ask[Any], address: Address) -> None:
         kind = Broken
         line.pgconn.send_query_params(*command_of(ask, address))
     except Exception as failure:
+        raise_callers_stop(failure)
         problem = type(failure).__name__
     else:
         return
@@ -80,6 +82,7 @@ def answer(line: Any, timeout: float) -> Generator[Any, Any, Any]:
     except Silent:
         raise
     except Exception as failure:  # libpq's words may hold the address
+        raise_callers_stop(failure)
         problem = type(failure).__name__
     else:
         return _read(pgconn, result)

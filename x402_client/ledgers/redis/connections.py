@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
+from ...guards.handlers import raise_callers_stop
 from ..served import protocol
 from . import script
 from .address import Address
@@ -41,6 +42,7 @@ class Connection:
         try:
             return self._send(ask)
         except Exception as failure:
+            raise_callers_stop(failure)
             problem = explain(failure, self.address)
         raise LedgerUnavailable(problem)
 
@@ -127,6 +129,7 @@ class AsyncConnection:
         try:
             return await self._send(ask, self._client(loop))
         except Exception as failure:
+            raise_callers_stop(failure)
             problem = explain(failure, self._connection.address)
         raise LedgerUnavailable(problem)
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ...core.asks import Ask
+from ...guards.handlers import raise_callers_stop
 from ..served import protocol
 
 Exchange = Callable[..., Any]
@@ -39,6 +40,7 @@ def careful(exchange: Exchange, close: Callable[..., None] | None = None) -> Exc
             raise
         except Exception as failure:
             close(*arguments)
+            raise_callers_stop(failure)
             lost = failure
         except BaseException:
             close(*arguments)
@@ -59,6 +61,7 @@ def acareful(exchange: Exchange, close: Callable[..., Awaitable[None]] | None = 
             raise
         except Exception as failure:
             await close(*arguments)
+            raise_callers_stop(failure)
             lost = failure
         raise Unanswered(lost)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from queue import Empty
 
 from ...errors import X402Error
+from ...guards.threads import is_ending, start
 from .claims import Claims
 
 #: Seconds between two looks at attempts that do not call back when they end.
@@ -37,11 +38,12 @@ class LeaseThread:
         self._stopped = threading.Event()
 
     def start(self) -> None:
-        """Start the thread, if it does not run. Called at every claim."""
+        """Start the thread, if it does not run. Called at every claim. Raises RuntimeError if none can be started."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
-                self._thread = threading.Thread(target=self._run, name="x402 ledger", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="x402 ledger", daemon=True)
+                start(thread)
+                self._thread = thread
         if self._claims.has_unwatched:
             self._claims.ends.put(True)
 
@@ -51,7 +53,7 @@ class LeaseThread:
             self._stopped.set()
             thread = self._thread
         self._claims.ends.put(True)
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread is not threading.current_thread() and not is_ending():
             thread.join()
 
     def _run(self) -> None:

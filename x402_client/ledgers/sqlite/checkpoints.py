@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 
 from ...errors import LedgerUnavailable
+from ...guards.threads import start
 
 #: Writes of this process between two checkpoints.
 _WRITES = 600
@@ -34,7 +35,7 @@ class Checkpoints:
             return
         self._since = 0
         try:
-            threading.Thread(target=self._move, args=(same,), name="x402-checkpoint", daemon=True).start()
+            start(threading.Thread(target=self._move, args=(same,), name="x402-checkpoint", daemon=True))
         except RuntimeError:  # the interpreter is shutting down
             self._moving.release()
 

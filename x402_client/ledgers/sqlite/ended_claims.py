@@ -11,6 +11,7 @@ from queue import SimpleQueue
 from typing import Protocol
 
 from ...errors import X402Error
+from ...guards.threads import start as start_thread
 from .file import LedgerFile
 from .process_locks import Claims
 
@@ -28,7 +29,7 @@ def ends_writer(ledger: weakref.ref[Recording]) -> Callable[[SimpleQueue[bool]],
     def start(ends: SimpleQueue[bool]) -> None:
         # No thread starts while the interpreter shuts down. Then the next use of the ledger records them.
         with contextlib.suppress(RuntimeError):
-            threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True).start()
+            start_thread(threading.Thread(target=_write_ends, args=(ends, ledger), name="x402-ledger", daemon=True))
 
     return start
 

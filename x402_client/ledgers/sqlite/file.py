@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ...errors import LedgerUnavailable
+from ...guards.threads import is_ending
 from ...model.holds import LedgerBusy
 from ..fair_lock import FairLock
 from . import migrations
@@ -126,7 +127,8 @@ class LedgerFile:
         return self._with_lock(lambda: self._transact(begin, work, patience), patience)
 
     def _with_lock(self, step: Callable[[], T], patience: float) -> T:
-        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):
+        # While the interpreter ends, the threads that were before us are gone and release nothing.
+        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience and not is_ending() else 0):
             raise crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy()
         try:
             return step()
