@@ -1989,8 +1989,8 @@ MUTATIONS = (
     Mutation(
         "a close while an exception is under way is a delivery",
         "core/delivery.py",
-        "        if cause is None:\n            if self.answer",
-        "        if True:\n            if self.answer",
+        "        if cause is not None:\n            self.broke(cause)\n        elif self.has_let_go",
+        "        if False:\n            self.broke(cause)\n        elif self.has_let_go",
         ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py", seed("deadline", "memory", 3)),
     ),
     Mutation(
@@ -2138,7 +2138,7 @@ MUTATIONS = (
     Mutation(
         "a queue of threads is taken for another program",
         "ledgers/sqlite/file.py",
-        "        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience else 0):\n",
+        "        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience and not is_ending() else 0):\n",
         "        if not self._lock.acquire(timeout=patience):\n",
         ("tests/ledgers/test_fair_lock.py",),
         unseen=TIME,

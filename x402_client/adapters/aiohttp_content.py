@@ -89,9 +89,15 @@ def replace_content(response: ClientResponse, body: bytes) -> None:
 
 def watch(response: ClientResponse, delivery: Delivery) -> None:
     """Let a delivery know what becomes of an answer's content."""
-    watched = Watched(response.content, delivery)
+    watched = Watched(response.content, delivery, shows_its_end=_shows_its_end(response))
     _let_it_be_collected(response, watched)
     response.content = watched
+
+
+def _shows_its_end(response: ClientResponse) -> bool:
+    """Return False for a body that ends with its connection. aiohttp takes each end of that for the body's own."""
+    headers = response.headers
+    return "Content-Length" in headers or "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
 class Watched(StreamReader):
@@ -102,10 +108,11 @@ class Watched(StreamReader):
     ``set_exception`` of this object. aiohttp sets failures of the connection on the original.
     """
 
-    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_put_off", "_source")
+    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_put_off", "_shows_its_end", "_source")
 
-    def __init__(self, source: StreamReader, delivery: Delivery) -> None:
-        self._own(_source=source, _delivery=delivery, _interrupted=False, _left=None, _put_off=False)
+    def __init__(self, source: StreamReader, delivery: Delivery, shows_its_end: bool) -> None:
+        self._own(_source=source, _delivery=delivery, _shows_its_end=shows_its_end)
+        self._own(_interrupted=False, _left=None, _put_off=False)
 
     def _own(self, **values: Any) -> None:
         """Set attributes of this object, not of the original."""
@@ -150,7 +157,11 @@ class Watched(StreamReader):
         self._at_end()
 
     def _at_end(self) -> None:
-        if not self._put_off and self._source.at_eof():
+        if self._put_off or not self._source.at_eof():
+            return
+        if self._delivery.has_let_go and not self._shows_its_end:
+            self._delivery.dropped()  # its client was closed, which ends the connection, too
+        else:
             self._delivery.done()
 
     def _failed(self, failure: BaseException) -> None:

@@ -196,15 +196,23 @@ class Delivery:
     def closed(self) -> None:
         """Resolve the purchase if the caller closed the answer, and not something that was raised.
 
-        The rule: "a close while an exception is under way before the body's end does not resolve".
+        The rule: "a close while an exception is under way before the body's end does not resolve". Nor does one after
+        the client was closed: the caller had nothing left to choose, and another call may present the payment by now.
         """
         cause = self._under_way()
-        if cause is None:
+        if cause is not None:
+            self.broke(cause)
+        elif self.has_let_go:
+            self.dropped()
+        else:
             if self.answer is not None:
                 self.answer.closed = True
             self.done()
-        else:
-            self.broke(cause)
+
+    @property
+    def has_let_go(self) -> bool:
+        """Return True if the same request may present the payment already, and no end was told yet."""
+        return not (self.over or self.left or self._resolution.resolved or self.call.attempt.alive)
 
     def dropped(self) -> None:
         """Leave the purchase unresolved: the answer was forgotten, neither read nor closed."""
