@@ -11,7 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +44,7 @@ def environment(given: Mapping[str, str]) -> dict[str, str]:
 def in_process(arguments: Sequence[str], given: Mapping[str, str], stdin: bytes = b"") -> Ran:
     """The whole command but for the process: its own stdin, stdout, stderr and environment."""
     streams = sys.stdin, sys.stdout, sys.stderr
-    before, log = dict(os.environ), logging.getLogger("x402_client")
-    logged = log.propagate, log.level, log.handlers[:]
+    before = dict(os.environ)
     out, err = io.BytesIO(), io.BytesIO()
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin))
     sys.stdout, sys.stderr = io.TextIOWrapper(out, "utf-8"), io.TextIOWrapper(err, "utf-8")
@@ -52,7 +52,8 @@ def in_process(arguments: Sequence[str], given: Mapping[str, str], stdin: bytes 
         del os.environ[name]
     os.environ.update(given)
     try:
-        code = run(list(arguments))
+        with log_put_back():
+            code = run(list(arguments))
         sys.stdout.flush()
         sys.stderr.flush()
         return Ran(code, out.getvalue(), err.getvalue().decode())
@@ -60,7 +61,17 @@ def in_process(arguments: Sequence[str], given: Mapping[str, str], stdin: bytes 
         sys.stdin, sys.stdout, sys.stderr = streams
         os.environ.clear()
         os.environ.update(before)
-        log.propagate, level, log.handlers[:] = logged[0], logged[1], logged[2]
+
+
+@contextmanager
+def log_put_back() -> Iterator[None]:
+    """Put the package's log back as it was. The command sets it up for its own process."""
+    log = logging.getLogger("x402_client")
+    propagates, level, handlers = log.propagate, log.level, log.handlers[:]
+    try:
+        yield
+    finally:
+        log.propagate, log.handlers[:] = propagates, handlers
         log.setLevel(level)
 
 

@@ -12,7 +12,7 @@ import pytest
 from x402_client.cli.app import run
 from x402_client.sandbox import Sandbox
 
-from .running import in_process
+from .running import in_process, log_put_back
 
 _LONG = "x" * 5_000
 _NUMBERS = ("nan", "inf", "-1", "0", "1e300")
@@ -66,7 +66,8 @@ def test_a_fault_of_ours_after_a_payment_tells_of_it(
 
     closing = threading.Thread(target=close)
     closing.start()
-    code = run(["get", f"{seller.url}/fault/dripped-body/evm/weather", "--yes"])
+    with log_put_back():
+        code = run(["get", f"{seller.url}/fault/dripped-body/evm/weather", "--yes"])
     closing.join()
     said = " ".join(err.getvalue().decode().split())
     assert (code, out.closed) == (1, True)

@@ -171,7 +171,7 @@ def test_redis_refuses_them_too(url: str) -> None:
 def test_redis_and_valkey_in_any_case(url: str, empty: Path) -> None:
     for made in (settings.ledger(url), RedisLedger(url), settings.ledger(url.encode())):
         assert isinstance(made, RedisLedger)
-        assert made.name == "127.0.0.1:7"
+        assert made.name == "127.0.0.1:7/0"
         assert for_redis(url).startswith(("redis://", "rediss://"))
         assert for_redis(url).startswith("rediss://") == ("s://" in url.lower().replace("redis://", ""))
     assert list(empty.iterdir()) == []

@@ -192,7 +192,7 @@ def test_pruning_reads_what_it_deletes(busy: tuple[Server, Busy], grown: object)
             read[table] += each.rows if table in each.how and "WHERE token = t.token" not in each.statement else 0
     detail = [(each.how, each.rows, each.statement[:90]) for each in found.found.values() if each.rows > 50]
     assert read["voids"] <= 2 * 1_000
-    assert read["programs_asleep"] <= 100 + 10, detail
+    assert read["programs_asleep"] <= 2 * 100 + 10, detail  # a hundred each time; a heart may beat meanwhile
     assert read["past"] <= 2 * 300, detail
     assert server.do("SELECT count(*) FROM x402.voids WHERE until = 1") == [(0,)]
     [(left,)] = server.do("SELECT count(*) FROM x402.programs WHERE asleep = 1")
