@@ -118,6 +118,54 @@ def read(shell: Driver, answer: Any) -> bytes:
     return found
 
 
+@ended_with_client
+@pytest.mark.parametrize("begun", [False, True], ids=["unread", "begun"])
+def test_an_answer_that_is_closed_after_its_client_was_not_delivered(
+    shell: Driver, server: Server, till: Till, buyer: Buyer, begun: bool
+) -> None:
+    url = server.on("/paid", till.sells(of_size(LARGE), of_size(9)))
+    client = shell.client(buyer)
+    answer = client.stream("GET", url)
+    if begun:
+        assert answer.following()
+    client.close()
+    answer.close()
+    assert [hold.in_flight for hold in buyer.holds()] == [False]
+    assert len(shell.client(buyer).get(url).content) == 9
+    assert len(set(till.nonces)) == 1
+    assert paid(buyer)
+
+
+@pytest.mark.parametrize("begun", [False, True], ids=["before the read", "during the read"])
+def test_the_end_of_a_connection_that_aiohttp_closed_is_no_end_of_a_body(
+    server: Server, till: Till, buyer: Buyer, unfinished: Unfinished, begun: bool
+) -> None:
+    """A body without a length ends with its connection. aiohttp reads both ends alike."""
+
+    def half(exchange: Exchange, till: Till) -> None:
+        exchange.keep = False
+        name, value = till.receipt()
+        exchange.send(f"HTTP/1.1 200 Scripted\r\nConnection: close\r\n{name}: {value}\r\n\r\nhalf".encode())
+        unfinished.go_on.wait(PATIENCE)
+
+    url = server.on("/paid", till.sells(half, of_size(9)))
+
+    async def made() -> None:
+        session = x402_client.aiohttp.wrap(aiohttp.ClientSession(), buyer)
+        answer = await session.get(url)
+        reading = asyncio.create_task(answer.read()) if begun else None
+        await asyncio.sleep(0.1)
+        await session.close()
+        assert await (answer.read() if reading is None else reading) == b"half"
+        assert [(hold.state, hold.in_flight) for hold in await buyer.aholds()] == [("signed", False)]
+        async with x402_client.aiohttp.wrap(aiohttp.ClientSession(), buyer) as other, other.get(url) as again:
+            assert len(await again.read()) == 9
+
+    asyncio.run(made())
+    assert len(set(till.nonces)) == 1
+    assert paid(buyer)
+
+
 def test_what_can_still_be_read_is_delivered_at_its_end(
     shell: Driver, server: Server, till: Till, buyer: Buyer
 ) -> None:

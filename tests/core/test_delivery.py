@@ -410,3 +410,18 @@ def test_a_client_that_is_closed_ends_the_attempt_and_a_cancellation_writes_noth
     assert len(answer.asked) == len(written), "once"
     delivery.done()
     assert asks.Close in map(type, answer.asked), "what is in memory can be read"
+
+
+@pytest.mark.parametrize("gone", ["told", "seen"])
+def test_a_close_after_the_client_was_closed_delivers_nothing(gone: str) -> None:
+    call, answer = called(), Scripted()
+    delivery = Delivery(call, outcome(), answer)
+    if gone == "told":
+        delivery.client_closed()
+    else:
+        call.attempt.is_stranded = lambda: True
+    assert delivery.has_let_go
+    delivery.closed()
+    delivery.done()
+    assert asks.Close not in map(type, answer.asked)
+    assert not delivery.has_let_go

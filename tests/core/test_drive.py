@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import types
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import anyio
@@ -168,3 +169,26 @@ def test_what_a_flow_gave_is_not_lost_in_an_interrupted_close(drive: Any) -> Non
     flow = Ended()
     assert drive(flow, lambda ask: None) == "the answer"
     assert flow.closed == 0
+
+
+class Deadline(Exception):
+    """What a job queue raises when a task takes too long."""
+
+
+@pytest.fixture
+def handler() -> Iterator[None]:
+    def too_late(*_: object) -> None:
+        raise Deadline
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    yield
+    signal.signal(signal.SIGALRM, before)
+
+
+@HOW
+@pytest.mark.usefixtures("handler")
+def test_what_a_signal_handler_raised_is_no_failure_for_the_flow_to_judge(how: str) -> None:
+    log: list[str] = []
+    with pytest.raises(Deadline):
+        driven(how, told(log, Exception), lambda ask: signal.raise_signal(signal.SIGALRM))
+    assert log == ["closed"]

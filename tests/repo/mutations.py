@@ -1994,6 +1994,27 @@ MUTATIONS = (
         ("tests/core/test_delivery.py", "tests/adapters/test_under_way.py", seed("deadline", "memory", 3)),
     ),
     Mutation(
+        "a close after the client's own is a delivery",
+        "core/delivery.py",
+        "        elif self.has_let_go:\n            self.dropped()\n",
+        "",
+        ("tests/core/test_delivery.py", "tests/adapters/test_closed_clients.py"),
+    ),
+    Mutation(
+        "the end of a connection that the client closed is that of a body: aiohttp",
+        "adapters/aiohttp_content.py",
+        "        if self._delivery.has_let_go and not self._shows_its_end:\n",
+        "        if False:\n",
+        ("tests/adapters/test_closed_clients.py",),
+    ),
+    Mutation(
+        "a signal handler's exception is a failure for the flow",
+        "core/drive.py",
+        "from ..guards.handlers import Stopped, as_stop\n",
+        "from ..guards.handlers import Stopped\n\nas_stop = lambda failure: failure\n",
+        ("tests/core/test_drive.py",),
+    ),
+    Mutation(
         "an outcome that is kept keeps a claim alive",
         "core/delivery.py",
         "        self._call = call.ending\n",
