@@ -236,7 +236,9 @@ def test_without_an_endpoint_no_hint_waits_and_none_is_bounded(clock: Clock) -> 
     assert bound(made) is None
 
 
-@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="a clock of Linux")
+@pytest.mark.skipif(
+    not hasattr(time, "CLOCK_BOOTTIME"), reason="Linux alone has this clock; elsewhere the monotonic one counts sleep"
+)
 def test_a_bound_counts_the_time_that_the_machine_slept(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a machine sleeps, `time.monotonic` stands still on Linux, and the chain goes on."""
     real, slept = time.clock_gettime, [0.0]

@@ -35,9 +35,7 @@ from .ledger_write_off import write_off
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
 Days = Annotated[
     float,
-    typer.Option(
-        "--days", metavar="N", callback=options.a_quantity, help="Look back so many days; 0: as far as it goes."
-    ),
+    typer.Option("--days", metavar="N", callback=options.a_quantity, help="How many days to look back. 0 means all."),
 ]
 
 
