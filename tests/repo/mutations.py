@@ -2015,6 +2015,13 @@ MUTATIONS = (
         ("tests/core/test_drive.py",),
     ),
     Mutation(
+        "a thread is started while the interpreter ends",
+        "guards/threads.py",
+        "    return sys.is_finalizing()\n",
+        "    return False\n",
+        ("tests/adapters/test_unfinished_at_exit.py",),
+    ),
+    Mutation(
         "an outcome that is kept keeps a claim alive",
         "core/delivery.py",
         "        self._call = call.ending\n",
