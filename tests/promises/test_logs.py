@@ -135,3 +135,41 @@ def test_every_event_makes_a_line(sandbox: Sandbox) -> None:
 
 def test_every_event_is_exported() -> None:
     assert set(events.__all__) == {name for name, kind in vars(events).items() if isinstance(kind, type)}
+
+
+class Broken(logging.Handler):
+    """A handler that raises at one of the records, against the custom of logging."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.seen, self.at = 0, at
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.seen += 1
+        if self.seen == self.at:
+            raise RuntimeError("the handler is broken")
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_a_handler_that_raises_changes_no_payment(sandbox: Sandbox, at: int) -> None:
+    """Two purchases are six lines. One of them fails, of the log and of the listener alike."""
+    log, handler = logging.getLogger("x402_client"), Broken(at)
+    told: list[events.Event] = []
+
+    def listener(event: events.Event) -> None:
+        told.append(event)
+        if len(told) == at:
+            raise RuntimeError("the listener is broken")
+
+    buyer, level, paths = sandbox.buyer(POLICY, on_event=listener), log.level, ("/evm/weather", "/evm/report")
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+            answers = [client.get(sandbox.url + path).status_code for path in paths]
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    assert handler.seen >= 6
+    assert answers == [200, 200]
+    assert (len(sandbox.settlements), buyer.holds(), len(buyer.history())) == (2, (), 2)

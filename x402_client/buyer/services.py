@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import events
+from ..guards.handlers import raise_callers_stop
 
 if TYPE_CHECKING:  # a face needs no more of these than their names
     from ..core.ports import Approver, Ledger
@@ -57,15 +58,20 @@ class Services:
     servers: set[str] = field(default_factory=set)
 
     def tell(self, event: events.Event) -> None:
-        """Write an event to the log, and hand it to the listener. A listener that fails is logged."""
+        """Write an event to the log, and hand it to the listener. A failure of either changes no payment."""
         said = f"{event}{_FIRST_USE}" if isinstance(event, events.LedgerStarted) else event
-        log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", said)
+        try:
+            log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", said)
+        except Exception as failure:  # a handler of the application's may raise, against the custom of logging
+            raise_callers_stop(failure)
         self.breaker.note(event)
         if self.on_event is not None:
             try:
                 self.on_event(event)
-            except Exception:
-                log.exception("on_event failed")
+            except Exception as failure:
+                raise_callers_stop(failure)
+                with suppress(Exception):
+                    log.exception("on_event failed")
 
     def tell_news(self) -> None:
         """Tell the events that the ledger reports of itself."""
