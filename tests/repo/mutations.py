@@ -92,6 +92,8 @@ CLOSED = (
     "tests/adapters/test_closed_clients.py"
     "::test_an_answer_that_ended_with_its_client_is_presented_again_by_the_same_request"
 )
+NO_SIGNALS = "No handler of a signal raises in it."
+NO_END = "Its programs end by being killed, and no interpreter in the middle of an answer."
 NO_CLOSING = "The machine closes no client amid an answer."
 ONE_PAYMENT = "Two calls show one payment then. Nothing is paid twice, and its sellers deliver for each."
 SHOWN_AGAIN = "A payment that was delivered is shown once more then. The buyer pays less, not more."
@@ -1999,6 +2001,7 @@ MUTATIONS = (
         "        elif self.has_let_go:\n            self.dropped()\n",
         "",
         ("tests/core/test_delivery.py", "tests/adapters/test_closed_clients.py"),
+        unseen=NO_CLOSING,
     ),
     Mutation(
         "the end of a connection that the client closed is that of a body: aiohttp",
@@ -2006,6 +2009,7 @@ MUTATIONS = (
         "        if self._delivery.has_let_go and not self._shows_its_end:\n",
         "        if False:\n",
         ("tests/adapters/test_closed_clients.py",),
+        unseen=NO_CLOSING,
     ),
     Mutation(
         "a signal handler's exception is a failure for the flow",
@@ -2013,6 +2017,7 @@ MUTATIONS = (
         "from ..guards.handlers import Stopped, as_stop\n",
         "from ..guards.handlers import Stopped\n\nas_stop = lambda failure: failure\n",
         ("tests/core/test_drive.py",),
+        unseen=NO_SIGNALS,
     ),
     Mutation(
         "a thread is started while the interpreter ends",
@@ -2020,6 +2025,7 @@ MUTATIONS = (
         "    return sys.is_finalizing()\n",
         "    return False\n",
         ("tests/adapters/test_unfinished_at_exit.py",),
+        unseen=NO_END,
     ),
     Mutation(
         "an outcome that is kept keeps a claim alive",
