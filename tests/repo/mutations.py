@@ -1998,7 +1998,7 @@ MUTATIONS = (
     Mutation(
         "a close after the client's own is a delivery",
         "core/delivery.py",
-        "        elif self.has_let_go:\n            self.dropped()\n",
+        "        elif self.has_let_go and not whole:\n            self.dropped()\n",
         "",
         ("tests/core/test_delivery.py", "tests/adapters/test_closed_clients.py"),
         unseen=NO_CLOSING,

@@ -202,7 +202,7 @@ class Watched(StreamReader):
         if self._interrupted:
             self._delivery.dropped()
         else:
-            self._delivery.closed()
+            self._delivery.closed(whole=self._shows_its_end and self._source.is_eof())
 
     def transport_closed(self) -> None:
         """Note that its connector was closed."""

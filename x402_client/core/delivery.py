@@ -193,16 +193,17 @@ class Delivery:
             self.call.attempt.end()
             raise
 
-    def closed(self) -> None:
+    def closed(self, whole: bool = False) -> None:
         """Resolve the purchase if the caller closed the answer, and not something that was raised.
 
         The rule: "a close while an exception is under way before the body's end does not resolve". Nor does one after
         the client was closed: the caller had nothing left to choose, and another call may present the payment by now.
+        ``whole``: all of the body is in memory, so closing it is a choice still.
         """
         cause = self._under_way()
         if cause is not None:
             self.broke(cause)
-        elif self.has_let_go:
+        elif self.has_let_go and not whole:
             self.dropped()
         else:
             if self.answer is not None:
