@@ -54,10 +54,10 @@ class Scope(PlainWith):
         allowances: tuple[AllowanceRules, ...] = (),
         allowance: object = None,
     ) -> None:
-        self.buyer = buyer
-        self.mandate = mandate
-        self.allowances = allowances
-        self.allowance = allowance
+        self.buyer: object = buyer
+        self.mandate: Mandate = mandate
+        self.allowances: tuple[AllowanceRules, ...] = allowances
+        self.allowance: object = allowance
         self.seen = False
         self._entered = self._used = False
 
@@ -112,7 +112,7 @@ class Seen:
     __slots__ = ("yes",)
 
     def __init__(self) -> None:
-        self.yes = False
+        self.yes: bool = False
 
 
 class AllowanceScope(NamedTuple):

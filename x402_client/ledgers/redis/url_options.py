@@ -19,7 +19,7 @@ OF_TLS = (
     "ssl_keyfile", "ssl_min_version", "ssl_password",
 )  # fmt: skip
 #: Options of each kind of connection.
-ACCEPTED = {
+ACCEPTED: dict[str, tuple[str, ...]] = {
     "redis": (*COMMON, "socket_keepalive"), "rediss": (*COMMON, "socket_keepalive", *OF_TLS), "unix": COMMON,
 }  # fmt: skip
 _BY_REDIS_PY = re.compile(r"Invalid value for '(\w+)'")
