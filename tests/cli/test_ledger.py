@@ -423,7 +423,7 @@ def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
     assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]) == 2
 
 
-@pytest.mark.parametrize("expires", [1, int(time.time())])
+@pytest.mark.parametrize("expires", [1, int(time.time())], ids=["long ago", "now"])
 @pytest.mark.parametrize("no_end", [True, False])
 def test_reconciling_says_nothing_of_another_time_where_no_chain_can_tell(no_end: bool, expires: int) -> None:
     signed = Authorization("0x1", "0x2", expires, ("", ""), {"no_end": no_end})
