@@ -126,5 +126,11 @@ def origin_of(url: str) -> Origin:
     return origin
 
 
+def place_of(url: str) -> str:
+    """Return the host of a URL, with a port that is not the usual one."""
+    origin = origin_of(url)
+    return origin.host if origin.port in (80, 443) else str(origin).partition("://")[2]
+
+
 def _list(hosts: Iterable[str]) -> list[str]:
     return checks.nonempty_name_list("hosts", hosts)

@@ -21,10 +21,10 @@ from ..receipts import outcome
 from . import arguments as reading
 from . import budgets, earlier, results
 from .clients import leaves_names
-from .hosts import AllowedHosts, NotFetched, origin_of
+from .hosts import AllowedHosts, NotFetched, origin_of, place_of
 from .results import Result
 from .schemas import Argument, arguments_of, shape
-from .toolbox import Shop, place_of
+from .toolbox import Shop
 
 if TYPE_CHECKING:
     from ..buyer.payers import Payer

@@ -19,7 +19,7 @@ from ..receipts import outcome
 from . import arguments, budgets, earlier, results
 from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
 from .clients import check_carries_no_secrets, face_of, known, leaves_names
-from .hosts import AllowedHosts, NotFetched, origin_of
+from .hosts import AllowedHosts, NotFetched, origin_of, place_of
 from .results import Result
 from .search_results import SearchResult
 from .stopped import astopped, stopped
@@ -367,12 +367,6 @@ def _never_raising(function: Any) -> Any:
     made: Any = wraps(function)(call_later if inspect.iscoroutinefunction(function) else call)
     made.__signature__ = signature
     return made
-
-
-def place_of(url: str) -> str:
-    """Return the host of a URL, with a port that is not the usual one."""
-    origin = origin_of(url)
-    return origin.host if origin.port in (80, 443) else str(origin).partition("://")[2]
 
 
 def _currency(answer: Any, shop: Shop) -> str:

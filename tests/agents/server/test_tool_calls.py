@@ -7,13 +7,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
 import pytest
 
 from tests.adapters.scripted_server import Server
-from x402_client import Policy
+from x402_client import Limit, Policy
 from x402_client.agents import tools
 from x402_client.agents.server import PersonApprover, ToolCalls, watch
 from x402_client.agents.server.tool_calls import Asked, Reply
@@ -95,6 +96,20 @@ def test_a_person_is_asked_above_the_threshold_and_a_yes_pays_once(seller: Sandb
     assert left == "Then left: 4.98 USD of the day's budget"
     assert host.notes[0].startswith("Waiting for a person to agree to 0.02 USD")
     assert "A payment of 0.02 USD is on its way to 127.0.0.1" in host.notes
+
+
+@pytest.mark.parametrize("its_port", [True, False])
+def test_a_person_sees_what_is_left_at_the_port_that_is_paid(seller: Sandbox, its_port: bool) -> None:
+    url, host = seller.sell("/poem", "0.02", content="Roses are red."), Person(YES)
+    place = urlsplit(seller.url).netloc if its_port else "127.0.0.1:1"
+    policy = Policy(per_day="5", approve_above="0.015", hosts={place: Limit(per_day="1")})
+
+    async def call() -> Any:
+        async with served(seller, policy) as calls:
+            return await calls.call("paid_fetch", {"url": url}, host)
+
+    assert run(call)["ok"]
+    assert host.asked[0].splitlines()[-1] == f"Then left: {'0.98' if its_port else '4.98'} USD of the day's budget"
 
 
 def test_a_person_sees_the_query_of_what_is_bought(seller: Sandbox) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ...events import Answered, Event, Presented
 from ...model.signing import Approval
 from .. import budgets
+from ..hosts import place_of
 from . import questions
 from .host import Host
 from .questions import NoApproval, Question
@@ -129,7 +130,9 @@ class PersonApprover:
         if self._cannot_pay:
             call.refusal = NoApproval(f"{self._cannot_pay} Nothing was paid.", "ask a person")
             return False
-        left = await budgets.aleft(self._buyer, approval.host, approval.price.currency) if self._buyer else None
+        left = (
+            await budgets.aleft(self._buyer, place_of(approval.url), approval.price.currency) if self._buyer else None
+        )
         return await call.approve(Question.about(approval, left, call.url))
 
 
