@@ -1882,8 +1882,8 @@ MUTATIONS = (
         (
             (
                 POSTGRES.format("programs"),
-                "    IF known > p.pruned THEN RETURN 'older'; END IF;",
-                "    IF known > p.pruned THEN RETURN 'fine'; END IF;",
+                "    IF known > deleted THEN RETURN 'older'; END IF;",
+                "    IF known > deleted THEN RETURN 'fine'; END IF;",
             ),
         ),
         unseen=NOT_KEPT,
@@ -2067,9 +2067,25 @@ MUTATIONS = (
     Mutation(
         "a program that joined after the copy stops no other: Redis",
         REDIS_PROGRAMS,
-        'call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"\n',
-        '"forgotten"\n',
+        'call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older" end\n',
+        '"forgotten" end\n',
         ("tests/ledgers/redis/test_rollback.py", seed("keep long", "redis", 175)),
+    ),
+    Mutation(
+        "a program under a new name takes its own first steps for a copy's: Redis",
+        REDIS_PROGRAMS,
+        '  if asked.heard_as ~= asked.owner then return "fine" end\n',
+        '  if not program and asked.heard_as ~= asked.owner then return "fine" end\n',
+        ("tests/ledgers/redis/test_names.py",),
+        unseen="No program of its closes its ledger and goes on at once.",
+    ),
+    Mutation(
+        "a program under a new name takes its own first steps for a copy's: PostgreSQL",
+        POSTGRES.format("programs"),
+        "  IF newest IS NULL OR renamed THEN\n",
+        "  IF newest IS NULL THEN\n",
+        ("tests/ledgers/postgres/test_names.py",),
+        unseen="No program of its closes its ledger and goes on at once.",
     ),
     Mutation(
         "the ring confirms any step: Redis",

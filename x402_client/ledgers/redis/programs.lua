@@ -35,6 +35,8 @@ end
 -- steps, or what this program itself was told. "older": the server lost the step. "twin": the program did: it is a copy
 -- of an older memory. "forgotten": the server dropped entries of programs that slept long, so that a program without
 -- one may have been among them. Where none was dropped, a program without an entry joined after the copy: "older".
+-- What a program saw under an earlier name is with that name's entry. Its first steps under the new one all tell of it,
+-- and their token of its life tells them from a copy's.
 function programs.judge(program, reached)
   if asked.seen == 0 then return "fine" end
   if reached < asked.seen then return "older" end
@@ -42,9 +44,8 @@ function programs.judge(program, reached)
     local at = asked.seen % limits.ring * limits.token
     return call("GETRANGE", RING, at, at + limits.token - 1) == asked.heard and "fine" or "older"
   end
-  if not program then
-    return asked.heard_as ~= asked.owner and "fine" or call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older"
-  end
+  if asked.heard_as ~= asked.owner then return "fine" end
+  if not program then return call("HEXISTS", META, "forgets") == 1 and "forgotten" or "older" end
   local newest, wanted = 0, text(asked.seen) .. ":" .. asked.heard
   for _, step in ipairs(program.told) do
     if step == wanted then return "fine" end

@@ -14,21 +14,26 @@ BEGIN
 END $$;
 
 -- "older": the server lost the step that the program knew. "twin": the program did, as a copy of an older memory.
--- "forgotten": the server deleted the steps of programs that slept long, and it may have been one of these.
+-- "forgotten": the server deleted the steps of programs that slept long, and it may have been one of these. What a
+-- program saw under an earlier name may be deleted at any time. Its first steps under the new one all tell of that, and
+-- their token of its life tells them from a copy's.
 CREATE FUNCTION judge(p purses, asked jsonb) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   known bigint := (asked ->> 'seen')::bigint;
+  renamed boolean := asked ->> 'heard_as' <> asked ->> 'owner';
   newest bigint;
+  deleted bigint;
 BEGIN
   IF known = 0 THEN RETURN 'fine'; END IF;
   PERFORM FROM steps WHERE purse = p.purse AND owner = asked ->> 'heard_as' AND number = known
     AND token = asked ->> 'heard';
   IF FOUND THEN RETURN 'fine'; END IF;
   SELECT max(number) INTO newest FROM steps WHERE purse = p.purse AND owner = asked ->> 'owner';
-  IF newest IS NULL THEN
-    IF known > p.pruned THEN RETURN 'older'; END IF;
-    RETURN CASE WHEN asked ->> 'heard_as' <> asked ->> 'owner' THEN 'fine'
-                WHEN p.forgets THEN 'forgotten' ELSE 'older' END;
+  IF newest IS NULL OR renamed THEN
+    -- Looked at after the steps: a beat deletes and notes it at once.
+    SELECT pruned INTO deleted FROM purses WHERE purse = p.purse;
+    IF known > deleted THEN RETURN 'older'; END IF;
+    RETURN CASE WHEN renamed THEN 'fine' WHEN p.forgets THEN 'forgotten' ELSE 'older' END;
   END IF;
   RETURN CASE WHEN newest < known THEN 'older' ELSE 'twin' END;
 END $$;
