@@ -92,6 +92,11 @@ class LiveAttempts(Generic[K]):
         return entry is not None and entry.lives
 
     @property
+    def some_live(self) -> bool:
+        """Return True while an attempt lives."""
+        return any(entry.lives for entry in self._entries.copy().values())
+
+    @property
     def has_polled(self) -> bool:
         """Return True if some attempt does not call back and has to be asked."""
         return bool(self._polled)

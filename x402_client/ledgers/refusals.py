@@ -176,7 +176,7 @@ def nothing_to_write_off(hold: Hold) -> PaymentRefused:
 def hold_is_gone() -> LedgerUnavailable:
     """Build the refusal for a hold that was given back meanwhile."""
     return LedgerUnavailable(
-        "The hold of this payment is gone from the ledger: its amount was given back. Nothing was sent; repeat the "
-        "request.",
+        "The hold of this payment is gone from the ledger: its amount was given back, because this program stood still "
+        "for a while or its buyer was closed meanwhile. Nothing was sent; repeat the request.",
         wrote_nothing=True,
     )

@@ -1,4 +1,4 @@
-"""A program that closes its ledger and goes on keeps the name that it takes then, in the order of any two steps."""
+"""A program that begins under a new name keeps it, in any order of its first two steps."""
 
 from __future__ import annotations
 
@@ -15,8 +15,12 @@ from .server import Server
 def test_the_first_steps_under_a_new_name(server: Server, first: str, second: str, deleted: bool) -> None:
     ledger, other = quiet(PostgresLedger(server.url())), quiet(PostgresLedger(server.url()))
     buys(other, "other")
-    name = renamed(ledger)
-    if deleted:
+    before = renamed(ledger)
+    name = ledger._claims.owner
+    assert name != before
+    if deleted:  # as a beat does after ten minutes
+        server.do(f"UPDATE x402.steps SET made = made - 601000000 WHERE owner = '{before}'")
+        server.do(f"UPDATE x402.programs SET asleep = 0 WHERE owner = '{before}'")
         other._beat("default")
     steps_together(ledger, first, second)
     assert ledger._claims.owner == name

@@ -83,4 +83,4 @@ def test_programs_that_were_silent_for_a_month_go(server: Server, ledger: Postgr
     bought(ledger)
     ledger._beat("default")
     assert server.do("SELECT count(*) FROM x402.programs") == [(1,)]
-    silent._claims.end_all()
+    silent.close_ledger()

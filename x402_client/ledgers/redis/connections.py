@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -29,13 +31,28 @@ from .failures import explain
 _CONNECTIONS = 50
 
 
+class _Used:
+    """A client, and the number of commands that use it. One that was let go is closed by the last of them."""
+
+    __slots__ = ("client", "commands", "gone")
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.commands, self.gone = client, 0, False
+
+    @property
+    def is_over(self) -> bool:
+        """Return True if nothing uses it, and nothing will."""
+        return self.gone and not self.commands
+
+
 class Connection:
     """Connection for sync callers. Safe between threads."""
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        #: Empty until the first use; then one client, under the name "client".
-        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        #: None until the first use.
+        self._used: _Used | None = None
 
     def send(self, ask: Ask[Any]) -> Any:
         """Send one command and return the server's answer."""
@@ -59,34 +76,46 @@ class Connection:
 
         if isinstance(ask, protocol.Pause):
             return time.sleep(ask.seconds)
-        client = self._connected()
-        if not isinstance(ask, protocol.Request):
-            return _facts(client.info())
-        try:
-            return self._run(_evalsha(ask), client)
-        except NoScriptError:
-            return self._run(_eval(ask), client)
+        with self._client() as client:
+            if not isinstance(ask, protocol.Request):
+                return _facts(client.info())
+            try:
+                return self._run(_evalsha(ask), client)
+            except NoScriptError:
+                return self._run(_eval(ask), client)
 
     def new_line(self) -> Any:
         """Return a new connection to the server. None for a cluster: each step may need another node."""
         if self.address.cluster:
             return None
-        pool = self._connected().connection_pool
-        line = pool.connection_class(**pool.connection_kwargs)
-        line.connect()
-        return line
+        with self._client() as client:
+            pool = client.connection_pool
+            line = pool.connection_class(**pool.connection_kwargs)
+            line.connect()
+            return line
 
-    def _connected(self) -> Any:
-        client = self._clients.get("client")
-        if client is not None:
-            return client
-        made = _connect(self.address)  # it talks to a cluster, so no lock is held here
-        # redis-py closes the connections of a client without references, even those that a pipeline still uses. So of
-        # threads that connect at the same time, none may replace the client of another.
-        client = self._clients.setdefault("client", made)
-        if client is not made:
-            made.close()
-        return client
+    @contextmanager
+    def _client(self) -> Iterator[Any]:
+        used = self._taken()
+        try:
+            yield used.client
+        finally:
+            with self._lock:
+                used.commands -= 1
+            if used.is_over:
+                used.client.close()
+
+    def _taken(self) -> _Used:
+        """Return the client for one more command. The first one connects."""
+        made = _Used(_connect(self.address)) if self._used is None else None  # it talks to a cluster: no lock is held
+        with self._lock:
+            if self._used is None:  # none, or it was let go meanwhile
+                self._used, made = made or _Used(_connect(self.address)), None
+            used = self._used
+            used.commands += 1
+        if made is not None:  # another thread connected at the same time
+            made.client.close()
+        return used
 
     def _run(self, command: tuple[Any, ...], client: Any) -> Any:
         if not self.address.replicas:
@@ -98,17 +127,20 @@ class Connection:
             return _copied(pipe.execute(raise_on_error=False), self.address)
 
     def close(self) -> None:
-        """Close the client. The next use connects again."""
-        client = self._clients.pop("client", None)
-        if client is not None:
-            client.close()
+        """Close the client, once no thread uses it. The next use connects again."""
+        with self._lock:
+            used, self._used = self._used, None
+            if used is not None:
+                used.gone = True
+        if used is not None and used.is_over:
+            used.client.close()
 
 
 class _ThreadClients(threading.local):
     """Clients of this thread's event loops."""
 
     def __init__(self) -> None:
-        self.clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Any] = WeakKeyDictionary()
+        self.clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Used] = WeakKeyDictionary()
 
 
 class AsyncConnection:
@@ -126,11 +158,17 @@ class AsyncConnection:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             return await self._in_thread(ask)
+        used = self._used(loop)
+        used.commands += 1
         try:
-            return await self._send(ask, self._client(loop))
+            return await self._send(ask, used.client)
         except Exception as failure:
             raise_callers_stop(failure)
             problem = explain(failure, self._connection.address)
+        finally:
+            used.commands -= 1
+            if used.is_over:
+                await used.client.aclose()
         raise LedgerUnavailable(problem)
 
     async def _in_thread(self, ask: Ask[Any]) -> Any:
@@ -169,24 +207,27 @@ class AsyncConnection:
             pipe._execute_pipeline = acareful(pipe._execute_pipeline)
             return _copied(await pipe.execute(raise_on_error=False), address)
 
-    def _client(self, loop: asyncio.AbstractEventLoop) -> Any:
+    def _used(self, loop: asyncio.AbstractEventLoop) -> _Used:
         clients = self._thread_clients.clients
-        client = clients.get(loop)
-        if client is None:
+        used = clients.get(loop)
+        if used is None:
             # A client refers to its loop, so the weak dictionary alone would keep both for ever.
             for old in [other for other in clients if other.is_closed()]:
                 del clients[old]
-            client = clients[loop] = _connect_async(self._connection.address)
-        return client
+            used = clients[loop] = _Used(_connect_async(self._connection.address))
+        return used
 
     async def close(self) -> None:
-        """Close the connections of the running loop. The next use connects again."""
+        """Close the client of the running loop, once no task uses it. The next use connects again."""
         try:
-            client = self._thread_clients.clients.pop(asyncio.get_running_loop(), None)
+            used = self._thread_clients.clients.pop(asyncio.get_running_loop(), None)
         except RuntimeError:
             return  # under trio, commands use the connections of sync callers
-        if client is not None:
-            await client.aclose()
+        if used is None:
+            return
+        used.gone = True
+        if used.is_over:
+            await used.client.aclose()
 
 
 def _pool_options(address: Address) -> dict[str, Any]:

@@ -49,7 +49,8 @@ class EndsConnection:
     def open(self) -> None:
         """Connect, unless it is connected. After a failure the next call tries again."""
         with self._sending:
-            if self._closed or self._is_open():
+            self._closed = False
+            if self._is_open():
                 return
         with suppress(Exception):  # the step that needs the server says what is wrong with it
             line = self._connection.new_line()
@@ -72,7 +73,7 @@ class EndsConnection:
         return lambda: self._finish(steps, ask, sent)
 
     def close(self) -> None:
-        """Close the connection for good. Commands without an answer are sent again, the usual way."""
+        """Close the connection, until it is opened again. Commands without an answer are sent again, the usual way."""
         with self._sending:
             self._closed = True
             self._give_up()

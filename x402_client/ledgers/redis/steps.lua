@@ -142,13 +142,6 @@ function ops.beat()
   return { "ok", seq, doubted > asked.seen and "1" or "", gone }
 end
 
-function ops.leave()
-  holds.give_back_all_of(asked.owner)
-  call("ZREM", OWNERS, asked.owner)
-  call("HDEL", PROGRAMS, asked.owner)
-  return { "ok", seq }
-end
-
 function ops.restore()
   local ids = holds.resolved_ids()
   for _, given in ipairs(asked.rows) do

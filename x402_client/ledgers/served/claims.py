@@ -23,11 +23,13 @@ class Claim:
     hold: str | None = None
     #: The row of a new hold, as the server has it.
     row: dict[str, str] = field(default_factory=dict, repr=False)
+    #: True once the server is told that no answer came. It drops the hold then, so a later answer is worth nothing.
+    unheard: bool = False
 
     @property
     def given_up(self) -> tuple[str, str]:
         """Return the claim as a step's argument ``gives`` lists it."""
-        return self.token, "" if self.hold else "1"
+        return self.token, "1" if self.unheard else ""
 
 
 #: Unresolved holds that a program remembers, at most. The oldest are forgotten first.
@@ -67,11 +69,17 @@ class Claims:
         self._attempts.take(claim.token, attempt)
         return claim
 
-    def found(self, claim: Claim, hold: str, row: dict[str, str]) -> None:
-        """Record the hold that a claim is on, as the server answered."""
+    def found(self, claim: Claim, hold: str, row: dict[str, str]) -> bool:
+        """Record the hold that a claim is on, as the server answered.
+
+        Return False if the claim was given up before: by a ledger that was closed, or an attempt that ended.
+        """
         with self._lock:
+            if claim.unheard or claim.token not in self._claims:
+                return False
             claim.hold, claim.row = hold, row
             self._of_hold.setdefault(hold, []).append(claim.token)
+            return True
 
     def drop(self, *claims: Claim) -> None:
         """Forget claims that are over, once the ledger knows."""
@@ -89,13 +97,17 @@ class Claims:
     def fail(self, claim: Claim) -> None:
         """Mark the claim of a call that failed. It is unknown if the server received it."""
         with self._lock:
-            self._void.add(claim.token)
+            if claim.token in self._claims:
+                self._void.add(claim.token)
         self.ends.put(True)
 
-    def ended(self, purse: str) -> list[Claim]:
-        """Return the ended claims of a purse that the server does not know of yet."""
+    def give_up_ended(self, purse: str) -> list[Claim]:
+        """Return the ended claims of a purse that the server does not know of yet. They are given up from now on."""
         with self._lock:
-            return [claim for claim in self._ended() if claim.purse == purse]
+            found = [claim for claim in self._ended() if claim.purse == purse]
+            for claim in found:
+                claim.unheard = claim.hold is None
+            return found
 
     def drop_token(self, token: str) -> None:
         """Forget a claim that the server refused to take."""
@@ -147,11 +159,6 @@ class Claims:
             alive = {claim.hold: token for token, claim in self._claims.items() if self._lives(token)}
             found = [row for known, row in self._unresolved.values() if known == purse]
         return [(row, alive.get(row["id"], "")) for row in found]
-
-    def end_all(self) -> None:
-        """End every claim of this process."""
-        with self._lock:
-            self._void.update(self._claims)
 
     @property
     def purses(self) -> set[str]:

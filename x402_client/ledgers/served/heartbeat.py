@@ -41,25 +41,30 @@ class LeaseThread:
         """Start the thread, if it does not run. Called at every claim. Raises RuntimeError if none can be started."""
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
-                thread = threading.Thread(target=self._run, name="x402 ledger", daemon=True)
+                thread = threading.Thread(target=self._run, args=(self._stopped,), name="x402 ledger", daemon=True)
                 start(thread)
                 self._thread = thread
         if self._claims.has_unwatched:
             self._claims.ends.put(True)
 
-    def stop(self) -> None:
-        """Stop the thread, and wait until it has ended."""
+    def rest(self) -> None:
+        """Stop the thread, and wait until it has ended. Where attempts go on, another one starts for them."""
         with self._lock:
             self._stopped.set()
             thread = self._thread
         self._claims.ends.put(True)
         if thread is not None and thread is not threading.current_thread() and not is_ending():
             thread.join()
+        with self._lock:
+            if self._thread is thread:
+                self._thread, self._stopped = None, threading.Event()
+        if self._claims.purses:
+            self.start()
 
-    def _run(self) -> None:
+    def _run(self, stopped: threading.Event) -> None:
         beaten: dict[str, float] = {}
         idle = time.monotonic()
-        while not self._stopped.is_set():
+        while not stopped.is_set():
             purses, remembered = self._claims.purses, self._claims.purses_remembered
             now = time.monotonic()
             idle = now if purses or remembered else idle
@@ -68,11 +73,11 @@ class LeaseThread:
             due = [purse for purse in purses if beaten.get(purse, 0.0) + self._every <= now]
             due += [purse for purse in remembered - purses if beaten.get(purse, 0.0) + _REMEMBER <= now]
             due += [purse for purse in self._claims.purses_to_write(purses) if purse not in due]
-            if not self._beat_all(due, beaten):
+            if not self._beat_all(due, beaten, stopped):
                 return
             self._wait()
 
-    def _beat_all(self, purses: list[str], beaten: dict[str, float]) -> bool:
+    def _beat_all(self, purses: list[str], beaten: dict[str, float], stopped: threading.Event) -> bool:
         """Call ``beat`` for each purse. Return False if the ledger is gone: it is referenced only here."""
         beat = self._beat()
         if beat is None:
@@ -82,7 +87,7 @@ class LeaseThread:
             try:
                 beat(purse)
             except X402Error:
-                self._stopped.wait(_REST)
+                stopped.wait(_REST)
         return True
 
     def _may_end(self, idle: float) -> bool:

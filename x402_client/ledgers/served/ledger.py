@@ -313,13 +313,16 @@ class ServedLedger(ABC):
         self._run(self._steps.server.check_settings())
 
     def close_ledger(self) -> None:
-        """Close the connections and give up this program's claims. The next use opens the ledger again."""
-        self._lease_thread.stop()
+        """Close the connections and give up the claims of attempts that ended. The next use connects again.
+
+        The rule: "in flight while the attempt that claimed it is provably alive". So a call that still pays keeps its
+        claim, and the lease is renewed for it.
+        """
         with contextlib.suppress(X402Error):
-            self._run(self._steps.leave())
+            self._run(self._steps.give_up_ended())
+        self._lease_thread.rest()
         self._ends.close()
         self._connection.close()
-        self._build(self._steps)
 
     def _beat(self, purse: str) -> None:
         self._ends.open()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+import time
 from dataclasses import dataclass, field
 
 
@@ -72,6 +73,8 @@ class Life:
     under_way: int = 0
     #: The step that confirmed the token.
     at: int = 0
+    #: The time of the last exchange.
+    exchanged: float = 0.0
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -81,6 +84,8 @@ class Life:
 
 #: Unanswered exchanges that are remembered. While a life is uncertain, it begins no further one.
 _LOST = 3
+#: Seconds between two exchanges beside other steps. Those steps prove an older token, which counts until they arrive.
+_BESIDE_OTHERS = 1.0
 
 
 class Lives:
@@ -104,12 +109,12 @@ class Lives:
             known = KnownPurse() if anew else self.known.get(purse) or KnownPurse()
             life = self._lives.setdefault(purse, Life())
             step, lives = new_token(), life.tokens
-            rotates = (
-                known.joined and (beats or not life.under_way) and not (life.exchanging or life.uncertain or reads)
-            )
+            now = time.monotonic()
+            due = not life.under_way or (beats and now - life.exchanged >= _BESIDE_OTHERS)
+            rotates = known.joined and due and not (life.exchanging or life.uncertain or reads)
             life.under_way += 1
             if rotates:
-                life.pending, life.exchanging = step, True
+                life.pending, life.exchanging, life.exchanged = step, True, now
             facts = (known.seq, known.heard, lives, rotates, known.heard_as or owner, anew, life)
             return Proof(owner, known.identity, step, *facts)
 
@@ -142,6 +147,12 @@ class Lives:
         with self.lock:
             life = self._lives.get(purse)
             return life is None or life is not proof.life or set(life.tokens) - {proof.step} != set(proof.lives)
+
+    def confirmed_at(self, purse: str) -> int:
+        """Return the last step by which the server confirmed this program's token. A later one proves its name."""
+        with self.lock:
+            life = self._lives.get(purse)
+            return 0 if life is None else life.at
 
     def start_again(self) -> None:
         """Begin new lives, under another owner's name. Keep what was seen."""

@@ -171,11 +171,10 @@ class LedgerSteps:
             yield from self.server.ask(purse, "beat", unresolved=[])
         yield from self.server.look()
 
-    def leave(self) -> Steps[None]:
-        """Give up every claim now, before the lease runs out."""
-        self._claims.end_all()
-        for purse in self._claims.purses:
-            yield from self.server.ask(purse, "leave")
+    def give_up_ended(self) -> Steps[None]:
+        """Send the claims of attempts that ended, now and not with the next beat. Attempts that go on keep theirs."""
+        for purse in self._claims.purses_to_write(self._claims.purses):
+            yield from self.beat(purse)
 
     def _claiming(
         self, purchase: Purchase, attempt: Attempt, op: str, said: dict[str, Any], order: Order | None = None
@@ -208,7 +207,7 @@ class LedgerSteps:
         try:
             if answer[0] == "hold":
                 hold = protocol.read_row(answer[2])
-                self._claims.found(claim, hold.id, protocol.plain_row(answer[2]))
+                self._found(claim, hold.id, protocol.plain_row(answer[2]))
                 if hold.state == "signed":
                     self._claims.remember(purchase.purse, claim.row)
                 return hold
@@ -218,13 +217,17 @@ class LedgerSteps:
         if answer[0] == "new" and order is not None:
             counted = {"created": str(answer[2]), "stems": str(answer[3])}
             name = claim.row["id"]
-            self._claims.found(claim, name, claim.row | counted)
+            self._found(claim, name, claim.row | counted)
             if order.signed is not None:
                 self._claims.remember(purchase.purse, claim.row)
             hold = new_hold(order, name, int(answer[2]) / protocol.MICROSECONDS)
             return hold.but(used=tuple(map(int, answer[4])))
         self._claims.drop(claim)
         return self._obstacle(answer, purchase, attempt)
+
+    def _found(self, claim: Claim, hold: str, row: dict[str, str]) -> None:
+        if not self._claims.found(claim, hold, row):
+            raise self._given_up()
 
     def _about(self, purchase: Purchase, claim: Claim, attempt: Attempt) -> dict[str, Any]:
         return protocol.request_facts(purchase) | {"token": claim.token, "since": self._waiting.get(attempt, 0)}
@@ -236,12 +239,16 @@ class LedgerSteps:
             self._waiting.setdefault(attempt, answer[1])
             return Busy(protocol.read_row(answer[2]))
         if status == "void":
-            raise LedgerUnavailable(
-                f"The payment was given up before the {self.server.where} answered. Nothing was sent.",
-                wrote_nothing=True,
-            )
+            raise self._given_up()
         _raise_obstacle(answer, purchase)
         return answer
+
+    def _given_up(self) -> LedgerUnavailable:
+        return LedgerUnavailable(
+            f"The payment was given up before the {self.server.where} answered: its buyer or its client was closed "
+            "meanwhile. Nothing was sent; repeat the request.",
+            wrote_nothing=True,
+        )
 
     def _too_large(self, order: Order) -> LedgerUnavailable:
         return LedgerUnavailable(

@@ -31,8 +31,9 @@ _LOST = {
 _CLAIMING = ("reserve", "claim")
 _READING = ("spent", "holds", "history", "owed", "allowances", "check")
 _PAYING = ("reserve", "claim", "record")
-#: Times that a step is sent, if the program's own token changed while it was under way.
-_TRIES = 5
+#: Times that a step is sent, if the program's own token changed while it was under way; and while other steps of the
+#: program prove its name meanwhile.
+_TRIES, _PROVEN_TRIES = 5, 50
 #: Seconds after which the server's settings are looked at again.
 _LOOK_AGAIN = 60.0
 #: Seconds after a loss was accepted in which running programs write back what they remember. As in programs.lua.
@@ -128,7 +129,8 @@ class TrustedServer:
 
     def step(self, purse: str, op: str, said: dict[str, Any]) -> Steps[Any]:
         """Make one step. A server that cannot be trusted is refused."""
-        for _ in range(_TRIES):
+        tries, proven = 0, self.lives.confirmed_at(purse)
+        for _ in range(_PROVEN_TRIES):
             answer, proof = yield from self._send(purse, op, said)
             if answer[0] == "accepted":
                 yield from self._write_back(purse)
@@ -138,6 +140,10 @@ class TrustedServer:
                 self._rename(proof.owner)
             if op in _CLAIMING and proof.owner != self._claims.owner:
                 raise Renamed
+            before, proven = proven, self.lives.confirmed_at(purse)
+            tries = tries + 1 if proven == before else 0
+            if tries == _TRIES:
+                break
         self._rename(self._claims.owner)
         raise LedgerUnavailable(
             f"The {self.where} knows another program under this one's name: was this machine copied "
@@ -168,7 +174,7 @@ class TrustedServer:
             reads = self.store.reads_alone and op in _READING
             proof = self.lives.prove(purse, self._claims.owner, op == "beat", anew, reads)
             sent.append((proof, []))
-            ended = self._claims.ended(purse)
+            ended = self._claims.give_up_ended(purse)
             sent[0][1].extend(ended)
             return json.dumps(self._common(proof) | {"gives": [claim.given_up for claim in ended]} | said)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ...model.holds import Purchase
 from . import holds
 from .holds import Row
-from .process_locks import alive, ended_here, is_own
+from .process_locks import Claims, alive, ended_here, is_own
 
 _ANY = "SELECT 1 FROM holds WHERE purchase IN (?, ?) AND owner IS NULL LIMIT 1"
 _OLDEST = "purchase = ? AND owner IS NULL{} ORDER BY created, id LIMIT 1"
@@ -59,8 +59,12 @@ def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
     return any(row.hold.state == "reserved" for row in over)
 
 
-def leave(db: sqlite3.Connection, owner: str) -> None:
-    """End every claim of an owner, and take it off the list."""
-    for row in holds.select(db, "owner = ?", owner):
+def leave(db: sqlite3.Connection, claims: Claims) -> None:
+    """End the claims of this process, and take it off the list; unless an attempt goes on. Here none can begin."""
+    owner = claims.existing_lock
+    if owner is None or claims.some_live:
+        return
+    for row in holds.select(db, "owner = ?", owner.name):
         holds.give_up(db, row)
-    db.execute("DELETE FROM owners WHERE name = ?", (owner,))
+    db.execute("DELETE FROM owners WHERE name = ?", (owner.name,))
+    claims.close()

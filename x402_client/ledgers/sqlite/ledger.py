@@ -264,12 +264,16 @@ class SqliteLedger:
         return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(query)))
 
     def close_ledger(self) -> None:
-        """Close the file and give up this process's claims. The next use opens it again."""
-        owner = self._claims.existing_lock
-        if owner is not None:
+        """Close the file, and give up the claims of attempts that ended. The next use opens it again.
+
+        The rule: "in flight while the attempt that claimed it is provably alive". So a call that still pays keeps its
+        claim.
+        """
+        if self._claims.existing_lock is not None:
             with contextlib.suppress(X402Error):
-                self._write(lambda db, meta: claimable.leave(db, owner.name))
-        self._claims.close()
+                self._write(lambda db, meta: claimable.leave(db, self._claims))
+        if not self._claims.some_live:
+            self._claims.close()
         self._file.close()
 
     def accept(self) -> bool:

@@ -150,6 +150,12 @@ class Claims:
         owner = self.existing_lock
         return owner is not None and owner.attempts.some_ended
 
+    @property
+    def some_live(self) -> bool:
+        """Return True if an attempt of this process presents a hold."""
+        owner = self.existing_lock
+        return owner is not None and owner.attempts.some_live
+
     def take(self, number: int, attempt: Attempt) -> None:
         """Record a claim: an attempt now presents a hold."""
         self.process_lock.attempts.take(number, attempt)

@@ -148,7 +148,7 @@ END $$;
 -- none that has a lock of its own waits for that of the purse.
 CREATE FUNCTION locks_purse(in_purse text, op text, asked jsonb, clock bigint) RETURNS boolean LANGUAGE sql STABLE AS $$
   SELECT op IN ('reserve', 'claim', 'write_off', 'conclude', 'release', 'restore', 'open_allowance', 'mark_allowance',
-                'leave', 'join')
+                'join')
     OR jsonb_array_length(asked -> 'gives') > 0 OR (op = 'beat' AND (
       has_ended_owners(in_purse, asked ->> 'owner', clock) OR has_old_steps(in_purse, asked ->> 'owner', clock)))
 $$;

@@ -194,18 +194,6 @@ BEGIN
     WHERE (SELECT id FROM holds WHERE id = known) IS NULL));
 END $$;
 
-CREATE FUNCTION leave(t turn) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-  h holds;
-BEGIN
-  FOR h IN SELECT * FROM holds WHERE purse = t.purse AND owner = t.owner AND state = 'reserved' FOR UPDATE
-  LOOP
-    PERFORM drop_hold(h);
-  END LOOP;
-  UPDATE programs SET lease_until = 0, asleep = 0 WHERE purse = t.purse AND owner = t.owner;
-  RETURN jsonb_build_array('ok', t.seq);
-END $$;
-
 -- A running program writes back what it remembers as unresolved, after the server lost it. If the server has only the
 -- reservation of such a hold, it was signed since then.
 CREATE FUNCTION write_back(t turn, facts jsonb) RETURNS void LANGUAGE plpgsql AS $$
@@ -285,7 +273,6 @@ BEGIN
     WHEN 'open_allowance' THEN answer := open_allowance(t, asked);
     WHEN 'mark_allowance' THEN answer := mark_allowance(t, asked);
     WHEN 'beat' THEN answer := beat(t, asked, e.locked);
-    WHEN 'leave' THEN answer := leave(t);
     WHEN 'restore' THEN
       FOR facts IN SELECT jsonb_array_elements(asked -> 'rows') LOOP PERFORM write_back(t, facts); END LOOP;
       answer := jsonb_build_array('ok', t.seq);
