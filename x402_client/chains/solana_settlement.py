@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
 from .rpc_answers import Garbage, text
+from .solana import LIFE_SECONDS
 
 #: Seconds past a payment's expiry, by the chain's clock, if only a bound on its last valid height is known.
 _MARGIN = 60
@@ -48,10 +49,11 @@ def _remembers(rpc: Rpc, signed: Authorization) -> bool:
     first = rpc.call("getFirstAvailableBlock")
     if type(first) is not int:
         raise Garbage
-    made = signed.evidence.get("slot")
-    if type(made) is int or first == 0:
-        return first <= max(0, (made or 0) - _LIFE_SLOTS)
+    if first == 0:
+        return True
     at = rpc.call("getBlockTime", first)
+    if type(signed.evidence.get("slot")) is int:
+        return _earlier(first, at, signed)
     return type(at) is int and at < signed.expires - _WELL_BEFORE
 
 
@@ -151,6 +153,16 @@ def _carries(rpc: Rpc, entry: dict[str, Any], own: str) -> bool:
 
 
 def _before(entry: Any, signed: Authorization) -> bool:
-    """Return True if an entry landed before the payment was made. Slots decide: the local clock may be wrong."""
-    made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
-    return type(made) is int and type(slot) is int and slot < made - _LIFE_SLOTS
+    """Return True if an entry landed before the payment was made."""
+    return isinstance(entry, dict) and _earlier(entry.get("slot"), entry.get("blockTime"), signed)
+
+
+def _earlier(slot: Any, at: Any, signed: Authorization) -> bool:
+    """Return True if a slot was before the payment was made, by what was known of slots then and by the chain's clock.
+
+    Both have to say so: the slot is what one endpoint told, which others are not to follow, and our clock may be wrong.
+    """
+    made = signed.evidence.get("slot")
+    if type(made) is not int or type(slot) is not int or type(at) is not int:
+        return False
+    return slot <= max(0, made - _LIFE_SLOTS) and at < signed.expires - LIFE_SECONDS - _MARGIN
