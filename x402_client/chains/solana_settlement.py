@@ -66,14 +66,21 @@ def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "li
         if standing != "past":
             return standing
     # An endpoint that told a wrong height before the payment was signed is contradicted by one that has the blockhash.
-    options = {"commitment": "processed", "minContextSlot": slot}
+    if _is_valid(rpc, signed, "processed", slot):
+        return "live"
+    # What landed in its last slots may not be final yet.
+    if type(last) is int and _is_valid(rpc, signed, "finalized", slot):
+        return "unknown"
+    return "past" if type(last) is int else _of_a_hint(rpc, signed, slot, type(highest) is int)
+
+
+def _is_valid(rpc: Rpc, signed: Authorization, commitment: str, slot: int) -> bool:
+    options = {"commitment": commitment, "minContextSlot": slot}
     found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
     usable = found.get("value") if isinstance(found, dict) else None
     if type(usable) is not bool:
         raise Garbage
-    if usable:
-        return "live"
-    return "past" if type(last) is int else _of_a_hint(rpc, signed, slot, type(highest) is int)
+    return usable
 
 
 def _of_a_hint(rpc: Rpc, signed: Authorization, slot: int, bounded: bool) -> Literal["past", "live", "unknown"]:
