@@ -236,6 +236,32 @@ def test_no_slot_that_one_endpoint_told_hides_a_payment_from_another(
     assert found == "settled" or landed not in known
 
 
+@settings(max_examples=200, deadline=None)
+@given(
+    fakes=st.lists(st.sampled_from(["[8] our memo", "[9] x our memo x"]), max_size=30),
+    place=st.none() | st.integers(0, 30),
+    read=st.sampled_from(["whole", "nothing", "silence"]),
+)
+def test_no_transaction_with_the_payments_memo_passes_for_the_payment(
+    fakes: list[str], place: int | None, read: str
+) -> None:
+    """The seller knows the memo, and can send one of its own. It is read; where none can be read, the memo decides."""
+
+    class Reading(Node):
+        def call(self, method: str, *params: Any) -> Any:
+            if method == "getTransaction" and read != "whole":
+                if read == "silence":
+                    raise ChainUnavailable("silent")
+                return None
+            return super().call(method, *params)
+
+    known = [entry(f"fake {number}", MADE + 20, memo) for number, memo in enumerate(fakes)]
+    if place is not None:
+        known.insert(place, LANDED)
+    expected = place is not None or (bool(fakes) and read != "whole")
+    assert asked(Reading([*known, *OLD])) == ("settled" if expected else "not_settled")
+
+
 def test_an_account_with_much_traffic_is_searched_only_to_where_the_payment_was_made() -> None:
     node = Node([LANDED | {"signature": "x", "memo": None}, *others(3_000, MADE - 400, memo=None)], most=100)
     assert asked(node, signed(nonce=OWN)) == "not_settled"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ..errors import ChainUnavailable
 from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
 from .rpc_answers import Garbage, text
@@ -131,12 +132,12 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
             if not isinstance(entry, dict):
                 raise Garbage
             memo = _memo(entry, signed, own)
-            if entry.get("err") is not None or (memo is None and _before(entry, signed)):
+            if entry.get("err") is not None or (_before(entry, signed) if memo is None else signed.nonce not in memo):
                 continue
-            lookups += memo is None
+            lookups += 1
             if lookups > _LOOKUPS:
                 raise Garbage
-            if signed.nonce in memo if memo is not None else _carries(rpc, entry, own):
+            if _carries(rpc, entry, own, memo is not None):
                 return text(entry, "signature")
         if not page or _before(page[-1], signed):
             return None
@@ -145,18 +146,29 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
 
 
 def _memo(entry: dict[str, Any], signed: Authorization, own: str) -> str | None:
-    """Return the memo that shows whether an entry is the payment. None if only its transaction can show it."""
+    """Return the memo of an entry. None if the payment has none of its own, or none is shown."""
     memo = entry.get("memo")
     return memo if signed.nonce != own and isinstance(memo, str) else None
 
 
-def _carries(rpc: Rpc, entry: dict[str, Any], own: str) -> bool:
+def _carries(rpc: Rpc, entry: dict[str, Any], own: str, named: bool) -> bool:
+    """Return True if an entry's transaction has the payer's signature.
+
+    A seller can send a transaction of its own with the payment's memo. So ``named``, an entry with that memo, decides
+    only where the transaction cannot be read.
+    """
     options = {"encoding": "json", "commitment": "confirmed", "maxSupportedTransactionVersion": 0}
-    found = rpc.call("getTransaction", text(entry, "signature"), options)
     try:
+        found = rpc.call("getTransaction", text(entry, "signature"), options)
         return own in found["transaction"]["signatures"]
     except (KeyError, TypeError):
+        if named:
+            return True
         raise Garbage from None
+    except ChainUnavailable:
+        if named:
+            return True
+        raise
 
 
 def _before(entry: Any, signed: Authorization) -> bool:
