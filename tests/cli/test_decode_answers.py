@@ -40,9 +40,11 @@ OTHERS: tuple[tuple[str, str] | None, ...] = (
 
 
 def answers() -> Iterator[httpx.Response]:
-    for status, plain, dashed, body, other in itertools.product((402, 200, 500), *HEADERS.values(), BODIES, OTHERS):
+    for plain, dashed in itertools.product(*HEADERS.values()):
         headers = [(name, text) for name, text in zip(HEADERS, (plain, dashed), strict=True) if text is not None]
-        yield httpx.Response(status, headers=[*headers, *([other] if other else [])], content=body.encode())
+        for body, other in itertools.product(BODIES, OTHERS):
+            for status in (402, 200, 500):
+                yield httpx.Response(status, headers=[*headers, *([other] if other else [])], content=body.encode())
 
 
 def as_curl_shows(answer: httpx.Response) -> bytes:
