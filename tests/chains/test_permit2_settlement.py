@@ -10,7 +10,7 @@ import pytest
 
 from tests.wire.terms import PAYER, SELLER, USDC
 from x402_client.chains import rpc as module
-from x402_client.chains.permit2_settlement import FIRST_BLOCK
+from x402_client.chains.permit2_settlement import FIRST_BLOCK, KNOWN_AT
 from x402_client.chains.rpc import Endpoints
 from x402_client.chains.settlement import ChainReader
 from x402_client.model.holds import CEILING, Authorization, Hold, Purchase
@@ -39,7 +39,8 @@ def hold(ceiling: int | None = None, nonce: str = str(NONCE), **evidence: Any) -
     extra = {"assetTransferMethod": "permit2"}
     offer = Offer(1, 2, scheme, NETWORK, 10_000, USDC, SELLER, token=TOKEN, price=price, extra=extra)
     kind = CEILING if ceiling else "transfer"
-    found = {FIRST_BLOCK: 60} if not evidence else {k: v for k, v in evidence.items() if v is not None}
+    known = {FIRST_BLOCK: 60, KNOWN_AT: int(time.time()) + 60}
+    found = known if not evidence else {k: v for k, v in evidence.items() if v is not None}
     signed = Authorization(nonce, PAYER, EXPIRES, ("X-PAYMENT", ""), found, kind, ceiling, "bit")
     return Hold("1", purchase, offer, price, time.time(), "signed", authorization=signed)
 
@@ -72,7 +73,7 @@ def read(this: Hold, *endpoints: Scripted) -> str:
 def test_the_bit_and_the_tokens_transfer_together_are_settled() -> None:
     with endpoint() as node:
         assert read(hold(), node) == "settled"
-    call, _, logs = (asked for asked in node.asked if asked["method"] != "eth_chainId")
+    call, _, _, logs = (asked for asked in node.asked if asked["method"] != "eth_chainId")
     assert call["params"][0] == {
         "to": "0x000000000022D473030F116dDEE9F6B43aC78BA3",
         "data": "0x4fe02b44" + "0" * 24 + PAYER[2:].lower() + f"{5:064x}",

@@ -127,3 +127,31 @@ def test_what_can_never_land_is_told_in_time(story: Story) -> None:
     """Of a payment in steady traffic, by a right clock: three minutes on a chain of the usual pace."""
     usual = replace(story, pace=0.4, before=min(story.before, 30), after=185.0, lands=None, skew=0.0)
     assert replace(usual, seen_behind=(0, 2)).tell()[0] == {"not_settled"}
+
+
+class Unconfirmed(Node):
+    """A node on which a block is confirmed some slots after it was made, as on the real chain."""
+
+    confirmed_after = 3
+
+    def call(self, method: str, *params: Any, **patience: Any) -> Any:
+        options = params[-1] if params and isinstance(params[-1], dict) else {}
+        if method == "getSignaturesForAddress" and options.get("commitment") == "confirmed":
+            return Node(self._slot - self.confirmed_after, self._pace, self._landed).call(method, *params)
+        return super().call(method, *params, **patience)
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    told=st.integers(-1_000, 1_000),
+    since=st.one_of(st.integers(0, 2 * LIFE + FINAL), st.integers(LIFE - 2, LIFE + 4)),
+    lands=st.one_of(st.integers(0, LIFE), st.integers(LIFE - 4, LIFE)),
+)
+def test_no_height_that_one_endpoint_told_makes_another_say_too_early(told: int, since: int, lands: int) -> None:
+    """The payment has the blockhash of that endpoint, which told another last height for it."""
+    evidence = {"signature": OWN, "token_account": "account", "blockhash": f"{START}", "slot": START}
+    evidence |= {"last_valid_height": START - SKIPPED + LIFE + told, "height_bound": None}
+    signed = Authorization("our memo", "payer", BEGAN + int(START * 0.4) + LIFE_SECONDS, ("X-PAYMENT", ""), evidence)
+    now, landed = START + since, START + lands
+    found = look(Unconfirmed(now, 0.4, landed), hold(signed), signed)  # type: ignore[arg-type]
+    assert found != "not_settled"  # it landed, or can land yet

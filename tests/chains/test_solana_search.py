@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from x402_client.chains import solana_settlement as module
 from x402_client.chains.rpc_answers import Garbage
+from x402_client.chains.solana import LIFE_SECONDS
 from x402_client.chains.solana_settlement import look
 from x402_client.errors import ChainUnavailable
 from x402_client.model.holds import Authorization, Hold, Purchase
@@ -38,13 +39,18 @@ def hold(authorization: Authorization) -> Hold:
     return Hold("1", purchase, offer, None, 0.0, "signed", authorization=authorization)  # type: ignore[arg-type]
 
 
+def time_of(slot: int) -> int:
+    """Return the chain's time of a slot, on a chain of the usual pace, where our clock was right as we signed."""
+    return NOW - LIFE_SECONDS + (slot - MADE) * 2 // 5
+
+
 class Node:
     """A node that knows an account's transactions, newest first, and gives at most so many of them at once."""
 
     def __init__(self, entries: list[dict[str, Any]], most: int = 1000, **answers: Any) -> None:
         self.entries, self.most = entries, most
         known = {"getSlot": MADE + 500, "getBlockHeight": LAST + 400, "getFirstAvailableBlock": 0}
-        known |= {"isBlockhashValid": {"value": False}}
+        known |= {"isBlockhashValid": {"value": False}, "getBlockTime": time_of}
         self.answers = known | answers
         self.pages = self.lookups = 0
 
@@ -62,11 +68,15 @@ class Node:
         return found(*params) if callable(found) else found
 
 
+def entry(name: str, slot: int, memo: str | None) -> dict[str, Any]:
+    return {"signature": name, "slot": slot, "err": None, "memo": memo, "blockTime": time_of(slot)}
+
+
 def others(count: int, slot: int = MADE + 50, memo: str | None = "[5] other") -> list[dict[str, Any]]:
-    return [{"signature": f"{slot}-{number}", "slot": slot, "err": None, "memo": memo} for number in range(count)]
+    return [entry(f"{slot}-{number}", slot, memo) for number in range(count)]
 
 
-LANDED = {"signature": "landed", "slot": MADE + 10, "err": None, "memo": "[8] our memo"}
+LANDED = entry("landed", MADE + 10, "[8] our memo")
 OLD = others(3, MADE - 1_000)
 
 
@@ -198,11 +208,64 @@ def test_a_node_that_has_the_blockhash_contradicts_a_wrong_height() -> None:
     check(Node(OLD, isBlockhashValid={"value": True}), signed(), "live")
 
 
-def test_a_slot_in_the_future_hides_no_payment_that_its_memo_shows() -> None:
-    """The slot, too, is what one endpoint told before the payment was signed."""
-    wrong = signed()
-    wrong = replace(wrong, evidence={**wrong.evidence, "slot": MADE + 10_000})
-    check(Node([*others(30), LANDED, *OLD]), wrong, "settled")
+@settings(max_examples=300, deadline=None)
+@given(
+    told=st.one_of(st.integers(MADE - 100, MADE + 1_500), st.integers(0, 10**9)),
+    lands=st.integers(0, 150),
+    since=st.integers(0, 30),
+    most=st.integers(2, 40),
+    memo=st.sampled_from([None, "[8] our memo", "[9] order 7 of a seller's"]),
+    begins=st.one_of(st.just(0), st.integers(MADE - 500, MADE + 10_000)),
+    later=st.integers(400, 10**6),
+    fast=st.one_of(st.just(0), st.integers(-86_400, 60)),
+)
+def test_no_slot_that_one_endpoint_told_hides_a_payment_from_another(
+    told: int, lands: int, since: int, most: int, memo: str | None, begins: int, later: int, fast: int
+) -> None:
+    """The slot, too, is what one endpoint told before. A payment without a memo of ours is read itself."""
+    landed = entry("landed", MADE + lands, memo)
+    known = [one for one in (*others(since, MADE + 160, memo=memo), landed, *OLD) if one["slot"] >= begins]
+    node = Node(known, most, getFirstAvailableBlock=begins, getSlot=MADE + later, getBlockHeight=LAST + later)
+    own = signed("our memo" if memo == landed["memo"] == LANDED["memo"] else OWN)
+    wrong = replace(own, evidence={**own.evidence, "slot": told}, expires=own.expires + fast)
+    try:
+        found = asked(node, wrong)
+    except Garbage:
+        found = "could not tell"
+    assert found != "not_settled"
+    assert found == "settled" or landed not in known
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    fakes=st.lists(st.sampled_from(["[8] our memo", "[9] x our memo x"]), max_size=30),
+    place=st.none() | st.integers(0, 30),
+    read=st.sampled_from(["whole", "nothing", "silence"]),
+)
+def test_no_transaction_with_the_payments_memo_passes_for_the_payment(
+    fakes: list[str], place: int | None, read: str
+) -> None:
+    """The seller knows the memo, and can send one of its own. It is read; where none can be read, the memo decides."""
+
+    class Reading(Node):
+        def call(self, method: str, *params: Any) -> Any:
+            if method == "getTransaction" and read != "whole":
+                if read == "silence":
+                    raise ChainUnavailable("silent")
+                return None
+            return super().call(method, *params)
+
+    known = [entry(f"fake {number}", MADE + 20, memo) for number, memo in enumerate(fakes)]
+    if place is not None:
+        known.insert(place, LANDED)
+    expected = place is not None or (bool(fakes) and read != "whole")
+    assert asked(Reading([*known, *OLD])) == ("settled" if expected else "not_settled")
+
+
+def test_an_account_with_much_traffic_is_searched_only_to_where_the_payment_was_made() -> None:
+    node = Node([LANDED | {"signature": "x", "memo": None}, *others(3_000, MADE - 400, memo=None)], most=100)
+    assert asked(node, signed(nonce=OWN)) == "not_settled"
+    assert (node.pages, node.lookups) == (2, 2)  # once among what is confirmed, and once among what is final
 
 
 def check(node: Node, authorization: Authorization, expected: Any) -> None:
@@ -215,7 +278,7 @@ def check(node: Node, authorization: Authorization, expected: Any) -> None:
 
 @pytest.mark.parametrize(
     ("first", "expected"),
-    [(0, "not_settled"), (MADE - 151, "not_settled"), (MADE - 150, "not_settled"), (MADE - 149, "unknown"),
+    [(0, "not_settled"), (MADE - 152, "not_settled"), (MADE - 151, "not_settled"), (MADE - 149, "unknown"),
      (MADE + 400, "unknown"), (None, Garbage), ("0", Garbage)],
 )  # fmt: skip
 def test_a_history_that_begins_after_the_payment_proves_nothing(first: Any, expected: Any) -> None:
@@ -227,10 +290,10 @@ def test_a_history_that_begins_after_the_payment_proves_nothing(first: Any, expe
     ("at", "expected"), [(-7 * 3600, "not_settled"), (-5 * 3600, "unknown"), (0, "unknown"), (None, "unknown")]
 )
 def test_where_the_slot_is_not_known_the_first_blocks_time_tells(at: int | None, expected: str) -> None:
-    def time_of(slot: int) -> int | None:
+    def told(slot: int) -> int | None:
         return NOW + 1_000 if slot != 5 else None if at is None else NOW + at
 
-    node = Node(OLD, getBlockTime=time_of, getFirstAvailableBlock=5)
+    node = Node(OLD, getBlockTime=told, getFirstAvailableBlock=5)
     unplaced = signed()
     check(node, replace(unplaced, evidence={**unplaced.evidence, "slot": None}), expected)
 

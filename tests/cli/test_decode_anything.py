@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -88,3 +89,51 @@ def test_no_bytes_of_a_transaction_break_it(samples: dict[str, Any]) -> None:
             made = base64.b64encode(raw[:place] + bytes([byte]) + raw[place + 1 :]).decode()
             read_text(json.dumps(whole | {"payload": {"transaction": made}}))
         read_text(json.dumps(whole | {"payload": {"transaction": base64.b64encode(raw[:place]).decode()}}))
+
+
+def dresses(header: str, payment: dict[str, Any]) -> Iterator[Any]:
+    """Give a payment in the ways in which a seller that refuses it may repeat it."""
+    secret = payment["payload"].get("signature") or payment["payload"]["transaction"]
+    yield from (
+        payment,
+        payment["payload"],
+        [secret],
+        {secret: 1},
+        str(payment),
+        header,
+        quote(header, safe=""),
+        secret,
+    )
+    yield from (json.dumps(payment), json.dumps(json.dumps(payment)), header.translate({43: "-", 47: "_"}).rstrip("="))
+    yield from (f"bad PAYMENT-SIGNATURE={header}", "x " * 120 + secret, secret.upper(), secret.removeprefix("0x"))
+
+
+def repeating(told: Any) -> Iterator[Any]:
+    """Give what a seller may answer that has a text of its own choice in it, in each place that is shown."""
+    text = told if isinstance(told, str) else json.dumps(told)
+    yield document(entry(), error=told)
+    yield document(entry(), resource={"url": text, "description": text})
+    yield document(entry(), extensions={text: {}})
+    yield {"jsonrpc": "2.0", "id": 1, "error": {"code": 402, "data": document(entry(), error=told)}}
+    for field in ("errorReason", "error", "transaction", "network", "payer", "amount"):
+        yield {"success": False, "errorReason": "no", "transaction": "", field: told}
+
+
+def test_a_payment_that_a_seller_repeats_is_not_shown(heads: dict[str, Heads]) -> None:  # noqa: F811
+    shown = []
+    for path, seen in heads.items():
+        header = seen.get("payment-signature") or seen["x-payment"]
+        payment = opened(header)
+        secret = payment["payload"].get("signature") or payment["payload"]["transaction"]
+        # A transaction begins with the room for the signature of who pays the fee, which is empty.
+        parts = {secret[-90:-40], secret[2:][-90:-40].upper(), header[60:110], header[-90:-40]}
+        for dress in dresses(header, payment):
+            for answer in repeating(dress):
+                out = json.dumps(as_json(read_text(json.dumps(answer))))
+                shown += [f"{path}: {answer!r:.80}" for part in parts if part in out or part in out.replace("%2B", "+")]
+    assert shown == []
+
+
+def test_long_words_that_are_no_payment_are_shown() -> None:
+    for text in ("z" * 250, "/".join(["path"] * 40), "https://api.example.com/" + "v1/" * 40, "1" * 88, "x-" * 60):
+        assert text in json.dumps(as_json(read_text(json.dumps(document(entry(), error=text)))))

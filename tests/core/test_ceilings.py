@@ -75,9 +75,7 @@ def test_what_is_recorded_is_a_ceiling_by_its_bit() -> None:
     found = bought(Ground(ALLOWED, **ENDPOINT))
     signed = found.hold.authorization
     assert signed is not None
-    assert (signed.kind, signed.ceiling, signed.proof, dict(signed.evidence)) == (
-        CEILING, 10_000, "bit", {"first_block": 100},
-    )  # fmt: skip
+    assert (signed.kind, signed.ceiling, signed.proof, signed.evidence["first_block"]) == (CEILING, 10_000, "bit", 100)
     assert "up to 0.01 USD (test)" in repr(found)
     assert pickle.loads(pickle.dumps(found)).ceiling == CENT
 

@@ -992,10 +992,26 @@ MUTATIONS = (
     Mutation(
         "a slot that an endpoint told hides what landed",
         "chains/solana_settlement.py",
-        "(memo is None and _before(entry, signed))",
-        "_before(entry, signed)",
+        " and at < signed.expires - LIFE_SECONDS - _MARGIN",
+        "",
         ("tests/chains/test_solana_search.py",),
         unseen=HEALTHY,
+    ),
+    Mutation(
+        "what landed in its last slots is not waited for",
+        "chains/solana_settlement.py",
+        '    if type(last) is int and _is_valid(rpc, signed, "finalized", slot):\n',
+        "    if False:\n",
+        ("tests/chains/test_solana_bounds.py",),
+        unseen=HEALTHY,
+    ),
+    Mutation(
+        "any transaction with the payment's memo is the payment",
+        "chains/solana_settlement.py",
+        "if _carries(rpc, entry, own, memo is not None):",
+        "if memo is not None or _carries(rpc, entry, own, False):",
+        ("tests/chains/test_solana_search.py",),
+        unseen=SHORT_HISTORY,
     ),
     Mutation(
         "a hint's end without a margin",
@@ -1027,7 +1043,7 @@ MUTATIONS = (
     Mutation(
         "a node that has the blockhash of a hint is not heard",
         "chains/solana_settlement.py",
-        "    if usable:\n",
+        '    if _is_valid(rpc, signed, "processed", slot):\n',
         "    if False:\n",
         ("tests/chains/test_solana_search.py",),
         unseen=HEALTHY,
@@ -1340,6 +1356,14 @@ MUTATIONS = (
         "not is_in_flight(hold) and due(hold)]",
         ("tests/cli/test_ceilings.py",),
         unseen=TOO_CAREFUL,
+    ),
+    Mutation(
+        "a block that an endpoint told hides a transfer",
+        "chains/permit2_settlement.py",
+        '"timestamp") < known_at:',
+        '"timestamp") >= 0:',
+        ("tests/chains/test_permit2_witnesses.py",),
+        unseen="Its endpoints lie about what became of a payment, and not before it.",
     ),
     Mutation(
         "any small transfer to the seller frees a ceiling",

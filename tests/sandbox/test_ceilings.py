@@ -109,6 +109,15 @@ def test_a_days_worth_of_small_charges_fits_under_large_ceilings(sandbox: Sandbo
     assert buyer.spent() == sandbox.earned == Money("0.008")
 
 
+def test_a_charge_is_found_where_the_chains_clock_is_ahead_of_ours(sandbox: Sandbox) -> None:
+    sandbox.advance(48)
+    url, told = sandbox.sell("/ahead", "0.05", upto=True, charge="0.01"), Told()
+    buyer = sandbox.buyer(POLICY, on_event=told)
+    by_httpx(buyer, url)
+    told.concluded()
+    assert buyer.spent() == sandbox.earned == Money("0.01")
+
+
 def test_nothing_is_signed_without_a_word_for_ceilings(sandbox: Sandbox) -> None:
     buyer = sandbox.buyer(Policy(per_request="1", per_day="1"))
     with pytest.raises(errors.NoAcceptableOffer, match=r"Policy\(upto=\.\.\.\)"):

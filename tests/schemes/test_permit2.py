@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -213,8 +214,11 @@ def test_without_an_allowance_nothing_is_signed_and_the_way_out_is_named(scheme:
 
 @both
 def test_an_allowance_of_the_price_is_used_without_a_word(scheme: str) -> None:
+    before = time.time()
     signed = sign(offered(scheme), answering(10_000), rpc=an_endpoint)
-    assert (signed.remark, signed.evidence) == ("", {"first_block": 100})
+    known_at = signed.evidence["first_block_known_at"]
+    assert (signed.remark, signed.evidence) == ("", {"first_block": 100, "first_block_known_at": known_at})
+    assert int(before) <= known_at <= time.time()
 
 
 @both

@@ -20,6 +20,8 @@ from .rpc_answers import Garbage, number, text
 PERMIT2 = "0x000000000022D473030F116dDEE9F6B43aC78BA3"
 #: In the evidence: the first block in which the payment can have been settled.
 FIRST_BLOCK = "first_block"
+#: In the evidence: the time at which that was known, in seconds since 1970, by the local clock.
+KNOWN_AT = "first_block_known_at"
 _BITMAP = "0x4fe02b44"  # nonceBitmap(address,uint256)
 _TRANSFER = "0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef"
 _NONCE = re.compile(r"[0-9]{1,78}", re.ASCII)
@@ -29,6 +31,8 @@ _HEX = re.compile(r"0x[0-9a-fA-F]{1,16}", re.ASCII)
 _BLOCKS, _QUESTIONS = 1_000, 50
 #: Transfers whose transactions are looked at, the latest first.
 _TRANSACTIONS = 20
+#: The most steps by which the search begins earlier, each twice as long as the last, where a chain's clock is ahead.
+_STEPS = 20
 
 
 def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
@@ -39,17 +43,20 @@ def look(rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
     """
     used = is_used(rpc, signed)
     head = rpc.call("eth_getBlockByNumber", "latest", False)
-    if used and any(_transfers(rpc, hold, signed, number(head, "number"))):
+    first = _first(rpc, signed) if used else None
+    if first is not None and any(_transfers(rpc, hold, signed, first, number(head, "number"))):
         return "settled"
-    return _dead(rpc, signed, head, used)
+    return _dead(rpc, signed, head, used, first)
 
 
 def charge(rpc: Rpc, hold: Hold, signed: Authorization) -> int | None:
     """Return what an endpoint shows was taken of a ceiling, never less than that. None: it cannot be told."""
     if not is_used(rpc, signed):
         return None
-    head = rpc.call("eth_getBlockByNumber", "latest", False)
-    found = list(_transfers(rpc, hold, signed, number(head, "number")))
+    head, first = rpc.call("eth_getBlockByNumber", "latest", False), _first(rpc, signed)
+    if first is None:
+        return None
+    found = list(_transfers(rpc, hold, signed, first, number(head, "number")))
     named = any(_names_nonce(rpc, transaction, signed) for _, transaction in found[-_TRANSACTIONS:][::-1])
     return max(value for value, _ in found) if named else None
 
@@ -74,26 +81,39 @@ def is_used(rpc: Rpc, signed: Authorization, block: str = "latest") -> bool:
     return bool(int(answer, 16) >> bit & 1)
 
 
-def _dead(rpc: Rpc, signed: Authorization, head: Any, used: bool) -> Settled:
+def _first(rpc: Rpc, signed: Authorization) -> int | None:
+    """Return a block before which the payment was not settled. None: none was known as it was signed.
+
+    One endpoint told it then, and others are not to follow: by a later block it would hide the transfer. So the block
+    before it has to be of an earlier second than ours was. Where our clock was slow, the search begins too early.
+    """
+    first, known_at = signed.evidence.get(FIRST_BLOCK), signed.evidence.get(KNOWN_AT)
+    if not isinstance(first, int) or not isinstance(known_at, int):
+        return None
+    for step in range(_STEPS):
+        if first <= 0 or number(rpc.call("eth_getBlockByNumber", hex(first - 1), False), "timestamp") < known_at:
+            return max(0, first)
+        first -= 1 << step
+    raise Garbage
+
+
+def _dead(rpc: Rpc, signed: Authorization, head: Any, used: bool, first: int | None) -> Settled:
     """Return "not_settled" if a deep block past the deadline shows the same bit, which then stays as it is.
 
     A bit that is set without a transfer was cancelled by the owner. The transfers were looked for up to ``head``.
     """
     if number(head, "timestamp") <= signed.expires:
         return "unknown" if used else "live"
-    block, first = deep_block(rpc, head), signed.evidence.get(FIRST_BLOCK)
+    block = deep_block(rpc, head)
     if number(block, "timestamp") <= signed.expires:
         return "unknown"
-    if used and not (isinstance(first, int) and first <= number(block, "number") <= number(head, "number")):
+    if used and not (first is not None and first <= number(block, "number") <= number(head, "number")):
         return "unknown"
     return "not_settled" if is_used(rpc, signed, text(block, "number")) == used else "unknown"
 
 
-def _transfers(rpc: Rpc, hold: Hold, signed: Authorization, head: int) -> Iterator[tuple[int, str]]:
+def _transfers(rpc: Rpc, hold: Hold, signed: Authorization, first: int, head: int) -> Iterator[tuple[int, str]]:
     """Give amount and transaction of each transfer that may be this payment's, oldest first."""
-    first = signed.evidence.get(FIRST_BLOCK)
-    if not isinstance(first, int):
-        return
     for log in _logs(rpc, hold, signed, first, head):
         value = log.get("data")
         if not isinstance(value, str) or not _WORD.fullmatch(value):

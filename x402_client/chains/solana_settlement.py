@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ..errors import ChainUnavailable
 from ..model.holds import Authorization, Hold, Settled
 from .rpc import Rpc
 from .rpc_answers import Garbage, text
+from .solana import LIFE_SECONDS
 
 #: Seconds past a payment's expiry, by the chain's clock, if only a bound on its last valid height is known.
 _MARGIN = 60
@@ -48,10 +50,11 @@ def _remembers(rpc: Rpc, signed: Authorization) -> bool:
     first = rpc.call("getFirstAvailableBlock")
     if type(first) is not int:
         raise Garbage
-    made = signed.evidence.get("slot")
-    if type(made) is int or first == 0:
-        return first <= max(0, (made or 0) - _LIFE_SLOTS)
+    if first == 0:
+        return True
     at = rpc.call("getBlockTime", first)
+    if type(signed.evidence.get("slot")) is int:
+        return _earlier(first, at, signed)
     return type(at) is int and at < signed.expires - _WELL_BEFORE
 
 
@@ -64,14 +67,21 @@ def _standing(rpc: Rpc, signed: Authorization, slot: int) -> Literal["past", "li
         if standing != "past":
             return standing
     # An endpoint that told a wrong height before the payment was signed is contradicted by one that has the blockhash.
-    options = {"commitment": "processed", "minContextSlot": slot}
+    if _is_valid(rpc, signed, "processed", slot):
+        return "live"
+    # What landed in its last slots may not be final yet.
+    if type(last) is int and _is_valid(rpc, signed, "finalized", slot):
+        return "unknown"
+    return "past" if type(last) is int else _of_a_hint(rpc, signed, slot, type(highest) is int)
+
+
+def _is_valid(rpc: Rpc, signed: Authorization, commitment: str, slot: int) -> bool:
+    options = {"commitment": commitment, "minContextSlot": slot}
     found = rpc.call("isBlockhashValid", signed.evidence.get("blockhash"), options)
     usable = found.get("value") if isinstance(found, dict) else None
     if type(usable) is not bool:
         raise Garbage
-    if usable:
-        return "live"
-    return "past" if type(last) is int else _of_a_hint(rpc, signed, slot, type(highest) is int)
+    return usable
 
 
 def _of_a_hint(rpc: Rpc, signed: Authorization, slot: int, bounded: bool) -> Literal["past", "live", "unknown"]:
@@ -122,12 +132,12 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
             if not isinstance(entry, dict):
                 raise Garbage
             memo = _memo(entry, signed, own)
-            if entry.get("err") is not None or (memo is None and _before(entry, signed)):
+            if entry.get("err") is not None or (_before(entry, signed) if memo is None else signed.nonce not in memo):
                 continue
-            lookups += memo is None
+            lookups += 1
             if lookups > _LOOKUPS:
                 raise Garbage
-            if signed.nonce in memo if memo is not None else _carries(rpc, entry, own):
+            if _carries(rpc, entry, own, memo is not None):
                 return text(entry, "signature")
         if not page or _before(page[-1], signed):
             return None
@@ -136,21 +146,42 @@ def _landed(rpc: Rpc, signed: Authorization, options: dict[str, Any]) -> str | N
 
 
 def _memo(entry: dict[str, Any], signed: Authorization, own: str) -> str | None:
-    """Return the memo that shows whether an entry is the payment. None if only its transaction can show it."""
+    """Return the memo of an entry. None if the payment has none of its own, or none is shown."""
     memo = entry.get("memo")
     return memo if signed.nonce != own and isinstance(memo, str) else None
 
 
-def _carries(rpc: Rpc, entry: dict[str, Any], own: str) -> bool:
+def _carries(rpc: Rpc, entry: dict[str, Any], own: str, named: bool) -> bool:
+    """Return True if an entry's transaction has the payer's signature.
+
+    A seller can send a transaction of its own with the payment's memo. So ``named``, an entry with that memo, decides
+    only where the transaction cannot be read.
+    """
     options = {"encoding": "json", "commitment": "confirmed", "maxSupportedTransactionVersion": 0}
-    found = rpc.call("getTransaction", text(entry, "signature"), options)
     try:
+        found = rpc.call("getTransaction", text(entry, "signature"), options)
         return own in found["transaction"]["signatures"]
     except (KeyError, TypeError):
+        if named:
+            return True
         raise Garbage from None
+    except ChainUnavailable:
+        if named:
+            return True
+        raise
 
 
 def _before(entry: Any, signed: Authorization) -> bool:
-    """Return True if an entry landed before the payment was made. Slots decide: the local clock may be wrong."""
-    made, slot = signed.evidence.get("slot"), entry.get("slot") if isinstance(entry, dict) else None
-    return type(made) is int and type(slot) is int and slot < made - _LIFE_SLOTS
+    """Return True if an entry landed before the payment was made."""
+    return isinstance(entry, dict) and _earlier(entry.get("slot"), entry.get("blockTime"), signed)
+
+
+def _earlier(slot: Any, at: Any, signed: Authorization) -> bool:
+    """Return True if a slot was before the payment was made, by what was known of slots then and by the chain's clock.
+
+    Both have to say so: the slot is what one endpoint told, which others are not to follow, and our clock may be wrong.
+    """
+    made = signed.evidence.get("slot")
+    if type(made) is not int or type(slot) is not int or type(at) is not int:
+        return False
+    return slot <= max(0, made - _LIFE_SLOTS) and at < signed.expires - LIFE_SECONDS - _MARGIN

@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ..chains.evm import ZERO, is_address
-from ..chains.permit2_settlement import FIRST_BLOCK, head_number, is_used
+from ..chains.permit2_settlement import FIRST_BLOCK, KNOWN_AT, head_number, is_used
 from ..chains.rpc import Reverted, Rpc
 from ..chains.rpc_answers import Garbage
 from ..chains.token_allowances import permit2_allowance
@@ -88,11 +88,12 @@ class Permit2Allowances:
         token = offer.token
         assert token is not None
         block, have = yield from Fetch(lambda: _facts(rpc, token.address, self._payer))
+        evidence = {FIRST_BLOCK: block, KNOWN_AT: int(time.time())}
         others = [] if have >= UNLIMITED else _under_way((yield from Holds()), token, self._payer)
         if others and have - _sum(others) < offer.amount:
             have, others = yield from Fetch(lambda: _look_again(rpc, token.address, others, have - offer.amount))
         if have - _sum(others) >= offer.amount:
-            return Found({FIRST_BLOCK: block}, self._remark(offer, token, have))
+            return Found(evidence, self._remark(offer, token, have))
         problem = no_permit(offer, self._permits, self._is_contract) if have < offer.amount else ""
         if problem:
             raise self._refusal(offer, token, have, problem)
@@ -106,7 +107,7 @@ class Permit2Allowances:
         domain = domain_for(offer, facts.separator)
         if isinstance(domain, str):
             raise self._refusal(offer, token, have, f"No permit is signed: {domain}.")
-        return Found({FIRST_BLOCK: block}, "", Wanted(*domain, facts.nonce, facts.time))
+        return Found(evidence, "", Wanted(*domain, facts.nonce, facts.time))
 
     def _refusal(self, offer: Offer, token: Token, have: int, problem: str) -> InsufficientFunds:
         name, network = token.symbol or token.address, short_name(offer.network)

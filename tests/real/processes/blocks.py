@@ -82,6 +82,9 @@ class Chain:
 
     def block(self, number: int) -> Block | None:
         place = number - FIRST_BLOCK
+        if place < 0 <= number:  # nothing happened before, as on a chain that is older than what is kept of it here
+            when = When(number, self.blocks[0].when.timestamp + place * BLOCK_SECONDS)
+            return Block(when, "0x" + number.to_bytes(32).hex(), "0x" + (number - 1).to_bytes(32).hex())
         return self.blocks[place] if 0 <= place < len(self.blocks) else None
 
     def _next(self) -> When:

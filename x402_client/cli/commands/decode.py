@@ -15,6 +15,7 @@ from ...errors import ConfigurationError
 from ...model.money import Token
 from .. import options
 from ..buying import Choices, policy_of
+from ..decoding.answers import check_header, compare
 from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
 from ..decoding.sign_ins import is_sign_in, read_sign_in_header
@@ -47,14 +48,13 @@ def decode(
     """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
 
     Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, SIGN-IN-WITH-X, the JSON
-    of a 402 and the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Signatures are checked
-    and not shown. Exits with 1 if something is wrong.
+    of a 402 and the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Of that it says which
+    terms would be paid. Signatures are checked and not shown. Exits with 1 if something is wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
         raise Stop(Code.USAGE, "There is nothing to decode.")
-    vouched = _vouched(policy)
-    readings = [read_text(value, name, vouched=vouched) for name, value in parts(text)]
+    readings = read_answer(text, _vouched(policy))
     if as_json:
         show_json([document(reading) for reading in readings])
     else:
@@ -76,10 +76,21 @@ def _vouched(policy: Path | None) -> tuple[Token, ...]:
 def parts(text: str) -> list[tuple[str, str]]:
     """Return the headers in a text, by name. A text without any is one value."""
     found = [(match[1].upper(), match[2]) for match in _HEADER.finditer(text)]
-    body = text.replace("\r\n", "\n").partition("\n\n")[2]
+    body = text.replace("\r\n", "\n").partition("\n\n")[2].lstrip("\ufeff")
     if (found or text.startswith("HTTP/")) and body.strip().startswith("{") and '"x402Version"' in body:
         found.append(("the body", body))
     return found or [("", text)]
+
+
+def read_answer(text: str, vouched: Iterable[Token] = ()) -> list[Reading]:
+    """Read each part of a text, and what the parts of one answer mean for each other."""
+    found = parts(text)
+    readings = [read_text(value, vouched=vouched) for _, value in found]
+    compare(text, found, readings)
+    for (name, _), reading in zip(found, readings, strict=True):
+        check_header(name, reading)
+        reading.title = f"{name}: {reading.title}" if name else reading.title
+    return readings
 
 
 def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[Token] = ()) -> Reading:

@@ -19,8 +19,12 @@ from ...model.offers import words
 #: all the same. "note": worth knowing.
 Level = Literal["wrong", "tolerated", "note"]
 _MOST = 1024 * 1024
+_MARKED = "it begins with a byte order mark"
 #: How base64 of a JSON object begins.
 _JSON_IN_BASE64 = ("ey", "ew")
+#: As long as a signature or more, of its letters: hex, or base64 also as a URL writes it.
+_HEX = re.compile(r"[0-9a-fA-F]{128,}", re.ASCII)
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=%-]{100,}", re.ASCII)
 _STANDARD = re.compile(r"[A-Za-z0-9+/]*={0,2}", re.ASCII)
 
 
@@ -42,8 +46,9 @@ class Reading:
     findings: list[Finding] = field(default_factory=list)
 
     def fact(self, name: str, value: object) -> None:
-        """Add a fact to show. A stranger's text is made safe."""
-        self.facts.append((name, words(value if isinstance(value, str) else json.dumps(value, default=str), 300)))
+        """Add a fact to show. A stranger's text is made safe: some sellers repeat the payment that they refuse."""
+        text = value if isinstance(value, str) else json.dumps(value, default=str)
+        self.facts.append((name, words(_without_payments(text), 300)))
 
     def wrong(self, where: str, text: str) -> None:
         """Add a finding for which the text is refused, or fails."""
@@ -63,12 +68,27 @@ class Reading:
         return all(finding.level != "wrong" for finding in self.findings)
 
 
+def _without_payments(text: str) -> str:
+    """Return a text without what may be a signature or a payment, which is worth money until it settles."""
+    return _BASE64.sub(_not_shown, _HEX.sub(_not_shown, text))
+
+
+def _not_shown(run: re.Match[str]) -> str:
+    """Return what is shown in place of a long run of letters. A long word or path is no base64, and stays."""
+    kinds = (str.isdigit, str.islower, str.isupper)
+    mixed = run.re is _HEX or all(any(map(kind, run[0])) for kind in kinds)
+    return f"({len(run[0])} characters, not shown)" if mixed else run[0]
+
+
 def opened(text: str, reading: Reading) -> Any:
     """Return the JSON in a header or body, as far as it can be read, or None if it cannot."""
     text = text.strip()
     if len(text) > _MOST:
         reading.wrong("text", f"it has {len(text)} characters; {_MOST} are looked at")
         return None
+    if text.startswith("\ufeff"):
+        reading.tolerated("encoding", _MARKED)
+        text = text.removeprefix("\ufeff").lstrip()
     data = text.encode("utf-8", "surrogatepass")
     if text[:1] in ("{", "["):
         reading.facts.append(("encoding", "plain JSON"))
@@ -103,7 +123,7 @@ def _from_base64(text: str, reading: Reading) -> bytes | None:
 
 def _from_json(data: bytes, reading: Reading) -> Any:
     if data.startswith(b"\xef\xbb\xbf"):
-        reading.tolerated("encoding", "it begins with a byte order mark")
+        reading.tolerated("encoding", _MARKED)
         data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         from_json(data)  # bounds the nesting by itself, which the standard library's parser does not
