@@ -249,10 +249,15 @@ def others() -> str:
 def test_celery(
     seller: Sandbox, home: dict[str, str], tmp_path: Path, start_redis: Callable[..., Server], others: str
 ) -> None:
+    """One order comes twice, and a window has room for two of three: the third one waits for it."""
     seller.sell("/weather", "0.01", fault=["error-before-settling"])
     write("recipes/queues.md", tmp_path)
     redis = start_redis()
-    home |= {"QUEUE": f"redis://127.0.0.1:{redis.port}/1", "X402_LEDGER": redis.url}
+    policy = tmp_path / "policy.toml"
+    policy.write_text(
+        Path(home["X402_POLICY"]).read_text("utf-8").replace("per_day", 'per_minute = "0.02"\nper_day', 1)
+    )
+    home |= {"QUEUE": f"redis://127.0.0.1:{redis.port}/1", "X402_LEDGER": redis.url, "X402_POLICY": str(policy)}
     worker = subprocess.Popen(
         [others, "-m", "celery", "-A", "tasks", "worker", "--concurrency", "2"], cwd=tmp_path, env=home
     )
@@ -260,7 +265,7 @@ def test_celery(
         said = python(
             "from tasks import buy\n"
             f"jobs = [buy.delay(order, '{seller.url}/weather?order=' + order) for order in 'abca']\n"
-            "for job in jobs: job.get(timeout=90, propagate=False)\n"
+            "for job in jobs: job.get(timeout=100, propagate=False)\n"
             "print(sorted(job.status for job in jobs))",
             tmp_path,
             home,
