@@ -322,6 +322,26 @@ def test_a_file_appears_whole_or_not_at_all(seller: Sandbox, given: dict[str, st
     assert [path.name for path in tmp_path.iterdir() if "weather" in path.name] == ["weather.json"]
 
 
+@pytest.mark.parametrize("old", [None, b"old"], ids=["no file", "a file"])
+@pytest.mark.parametrize("name", [name for name, end in ENDS.items() if end[0].startswith("/") and "-o" not in end[1]])
+def test_a_file_is_written_by_a_whole_answer_and_by_nothing_else(
+    seller: Sandbox, given: dict[str, str], tmp_path: Path, name: str, old: bytes | None
+) -> None:
+    path, options, _, said, _ = ENDS[name]
+    file = tmp_path / "content"
+    if old is not None:
+        file.write_bytes(old)
+    missing = str(tmp_path / "not-there")
+    options = tuple(option.replace("{missing}", missing) for option in options)
+    ran = in_process(["get", seller.url + path, *options, "-o", str(file)], given)
+    answered = ran.code in (0, 8, 22)  # also by an error page
+    if answered and "not followed" not in name:
+        assert file.read_bytes() != old
+    else:
+        assert (file.read_bytes() if file.exists() else None) == old, said
+    assert [one.name for one in tmp_path.glob(".content*")] == []
+
+
 def test_ctrl_c_says_that_a_payment_left(seller: Sandbox, given: dict[str, str]) -> None:
     url = seller.sell("/hanging", "0.01", fault="hang-after-settling")
     before = len(seller.settlements)

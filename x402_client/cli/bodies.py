@@ -36,9 +36,12 @@ class BodyWriter:
 
     def __init__(self) -> None:
         self._last = b""
+        #: True once an answer came that is worth a file. A redirect that nothing followed is not, nor is a 304.
+        self.is_content = False
 
     def write(self, response: Any, sink: IO[bytes]) -> None:
         """Write the body of an httpx response as it comes."""
+        self.is_content = not 300 <= response.status_code < 400
         on_screen = sink is sys.stdout.buffer and one_place()
         for chunk in response.iter_bytes(_CHUNK):
             with _writing():
@@ -56,8 +59,8 @@ class BodyWriter:
 
 
 @contextmanager
-def body_sink(output: Path | None) -> Iterator[IO[bytes]]:
-    """Open the place for the body. A file appears whole or not at all.
+def body_sink(output: Path | None, body: BodyWriter) -> Iterator[IO[bytes]]:
+    """Open the place for the body. A file appears whole or not at all, and for what is content.
 
     If it cannot be written, that is found before paying.
     """
@@ -77,6 +80,8 @@ def body_sink(output: Path | None) -> Iterator[IO[bytes]]:
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
+        if not body.is_content:
+            return
         umask = os.umask(0)
         os.umask(umask)
         with _writing():

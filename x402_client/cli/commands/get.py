@@ -50,7 +50,8 @@ def get(
     data: options.Data = None,
     header: options.Headers = None,
     output: Annotated[
-        options.MaybePath, typer.Option("-o", "--output", metavar="FILE", help="Write the body to a file.")
+        options.MaybePath,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the body to a file, an error page, too."),
     ] = None,
     location: Annotated[bool, typer.Option("-L", "--location", help="Follow redirects.")] = False,
     yes: Annotated[
@@ -104,7 +105,7 @@ class _Fetch:
         """Fetch the URL. In every case the final report says what became of the money."""
         try:
             with ExitStack() as stack:
-                sink = stack.enter_context(body_sink(output))
+                sink = stack.enter_context(body_sink(output, self.body))
                 buyer, found = stack.enter_context(buying(self.choices, approve=self.approving, on_event=self.watching))
                 stack.callback(self.watching.stop)
                 self.approving.ready(buyer, found)

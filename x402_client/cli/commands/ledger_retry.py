@@ -39,7 +39,8 @@ def retry(
     data: options.Data = None,
     header: options.Headers = None,
     output: Annotated[
-        options.MaybePath, typer.Option("-o", "--output", metavar="FILE", help="Write the body to a file.")
+        options.MaybePath,
+        typer.Option("-o", "--output", metavar="FILE", help="Write the body to a file, an error page, too."),
     ] = None,
     location: Annotated[bool, typer.Option("-L", "--location", help="Follow redirects.")] = False,
     key: Annotated[
@@ -133,7 +134,7 @@ class _Retry:
         output, follow, timeout = how
         try:
             with ExitStack() as stack:
-                sink = stack.enter_context(body_sink(output))
+                sink = stack.enter_context(body_sink(output, self.body))
                 buyer = self._buyer(policy, rpc)
                 stack.callback(buyer.close)
                 stack.callback(self.watching.stop)
