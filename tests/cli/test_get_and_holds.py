@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import time
@@ -95,6 +96,7 @@ def test_every_place_tells_where_the_answer_led(seller: Sandbox, given: dict[str
     ran = in_process(["get", url, "--yes", "--json"], given)
     document = json.loads(ran.err.splitlines()[-1])
     place = document["location"] if "another" in fault else f"{seller.url}/thanks"
+    _check_sentences(document["error"]["message"])
     assert place in document["error"]["message"]
     [hold] = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
     show = ["ledger", "show", hold["hold"], "--offline"]
@@ -102,7 +104,8 @@ def test_every_place_tells_where_the_answer_led(seller: Sandbox, given: dict[str
     assert (known["leads_to"], known["by_chain"]) == (place, False)
     assert hold["answer"] == f"303, to {place}"
     _check_places(given, url, show, place)
-    assert in_process(["get", url, "--yes"], given).code != 0  # what follows does not make the place forgotten
+    again = in_process(["get", url, "--yes"], given)
+    assert again.code != 0  # what follows does not make the place forgotten
     _check_places(given, url, show, place)
 
 
@@ -114,6 +117,14 @@ def _check_places(given: dict[str, str], url: str, show: list[str], place: str) 
         assert (
             "With neither --yes nor --max, `x402 get` pays nothing unasked there; with one, it may pay anew." in words
         )
+        _check_sentences(words)
+
+
+def _check_sentences(said: str) -> None:
+    """Check that each sentence of an advice begins after a blank, and what is left to do begins one of its own."""
+    assert re.search(r"pay anew\. If it is not there: [A-Z`]", said)
+    assert not re.search(r"[a-z][.:][A-Z]", said)
+    assert ": Or " not in said
 
 
 def test_a_quote_tells_what_its_key_was_used_for(seller: Sandbox, given: dict[str, str]) -> None:

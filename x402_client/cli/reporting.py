@@ -164,7 +164,7 @@ class Report:
             hold = with_last(hold, self.outcome.money, self.status, receipt.error if receipt else "")
         again = SAME_COMMAND
         if self.leads_to:  # a payment that was taken is refused if it is presented once more
-            again = "Or run the same command with -L"
+            again = "Run the same command with -L"
         said = advice(hold, again=again)
         return (
             f"{answered}, and {took} the payment of {hold.price}.{first} It is {said.state}. {said.todo}"

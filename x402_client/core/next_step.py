@@ -147,7 +147,7 @@ def _led(hold: Hold, words: Words) -> str:
     query = " (with a query that is not kept)" if place.endswith("?...") else ""
     asked = "Ask there first, by itself: the content may be there, free."
     closed = f"If it is, {words.write_off} closes this payment, which stays counted as spent."
-    return f"The seller's answer led to {place}{query}. {asked} {closed} {words.there}Else: "
+    return f"The seller's answer led to {place}{query}. {asked} {closed} {words.there} If it is not there: "
 
 
 def _paid(hold: Hold) -> str:
