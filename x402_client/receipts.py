@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine, Sequence
+
 from .errors import X402Error, causes
 from .model.holds import Outcome
 from .model.offers import Receipt
@@ -26,14 +28,29 @@ def outcome(response: object) -> Outcome | None:
 
     Args:
         response: A response of httpx, httpx2, requests or aiohttp, or an exception.
+
+    Raises:
+        TypeError: It is a coroutine that was not awaited, or a buyer, a client or a session.
     """
     if not isinstance(response, BaseException):
+        _check(response)
         return _of_response(response)
     for failure in causes(response):
         found = _of_exception(failure)
         if found is not None or isinstance(failure, X402Error):  # what caused one of ours may be about another call
             return found
     return None
+
+
+def _check(response: object) -> None:
+    """Raise if it is a clear mistake. What is not known may be the response of some library, and has no outcome."""
+    kind = type(response)  # not the instance: a property of an unknown class may fail
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(response, Coroutine):
+        raise TypeError(f"{name} is not awaited yet: await it, and give the response, as in outcome(await ...).")
+    methods = {each for each in ("get", "request", "call_tool", "write_off") if callable(getattr(kind, each, None))}
+    if methods >= {"get", "request"} or methods & {"call_tool", "write_off"}:
+        raise TypeError(f"{name} is neither a response nor an exception: give what one of its requests returned.")
 
 
 def _of_error(error: X402Error) -> Outcome | None:
@@ -52,13 +69,17 @@ def _of_exception(failure: BaseException) -> Outcome | None:
     own = facts.get("outcome") or getattr(hops, "outcome", None)
     if isinstance(own, Outcome):
         return own
-    answers = (facts.get("response"), *reversed(facts.get("history") or ()))
+    answers = (facts.get("response"), *_latest_first(facts.get("history")))
     return next((found for found in map(_of_response, answers) if found is not None), None)
 
 
 def _of_response(response: object) -> Outcome | None:
-    hops = [response, *reversed(getattr(response, "history", None) or [])]
+    hops = (response, *_latest_first(getattr(response, "history", None)))
     return next((found for found in map(_attached, hops) if found is not None), None)
+
+
+def _latest_first(history: object) -> Sequence[object]:
+    return history[::-1] if isinstance(history, (list, tuple)) else ()
 
 
 def _attached(response: object) -> Outcome | None:
