@@ -120,6 +120,9 @@ class PurseQuestions:
 
         Args:
             hold: The purchase, as ``holds()`` or an error has it, or its ``id``.
+
+        Raises:
+            PaymentRefused: It is being paid at this moment, or not exactly one unresolved payment has that ``id``.
         """
         one = past.named(hold, past.open_holds(self.services)) if not isinstance(hold, Hold) else hold
         try:
