@@ -153,10 +153,12 @@ def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo:
     [
         ("GET", "", b"", None, "", "`x402 ledger retry {}`"),
         ("POST", "", b"", None, "", "`x402 ledger retry {}`"),
-        ("GET", "?q=1", b"", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        ("GET", "?q=1", b"", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
+        ("GET", "?q=1", b"x", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
+        ("POST", "?q=1", b"", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
         ("POST", "", b"x", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
         ("GET", "", b"", "k", "under its key", "`x402 ledger retry {} --key KEY`"),
-        ("GET", "?q=1", b"", "k", "with its query and body and under its key", "-d BODY --key KEY`"),
+        ("GET", "?q=1", b"", "k", "with its query and body if any and under its key", "'URL?QUERY' --key KEY`"),
     ],
 )
 def test_a_retry_is_advised_where_it_works_as_it_is_written(
@@ -171,7 +173,7 @@ def test_a_retry_is_advised_where_it_works_as_it_is_written(
     one = open_hold(given)
     told = in_process(["ledger", "show", one["hold"]], given).text
     assert command.format(one["hold"]) in told
-    assert (f"again in your program, {kept}, or `x402" in told) is bool(kept)
+    assert (f"again, {kept}, or `x402" in told) is bool(kept)
     assert in_process(["ledger", "retry", one["hold"]], given).code == (2 if kept else 6)
 
 

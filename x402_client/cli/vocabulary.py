@@ -172,13 +172,16 @@ def _again(hold: Hold) -> str:
         return "Make the same call again in your program"
     retry, told, lost = f"x402 ledger retry {hold.id}", [], []
     if not _is_whole(hold):
-        retry, told, lost = f"{retry} 'URL?QUERY' -d BODY", ["with its query and body"], ["query", "body"]
+        # A GET has rarely a body. One that had is refused without it, as another request.
+        bodies = ("", " if any") if hold.purchase.method == "GET" else (" -d BODY", "")
+        retry = f"{retry} 'URL?QUERY'{bodies[0]}"
+        told, lost = [f"with its query and body{bodies[1]}"], ["query", "body"]
     if hold.purchase.keyed:
         retry, told, lost = f"{retry} --key KEY", [*told, "under its key"], [*lost, "key"]
     if not told:
         return f"Make the same request again, or `{retry}`"
     return (
-        f"Make the same request again in your program, {' and '.join(told)}, or `{retry}` with what it was (the ledger "
+        f"Make the same request again, {' and '.join(told)}, or `{retry}` with what it was (the ledger "
         f"keeps no {' and no '.join(lost)})"
     )
 
