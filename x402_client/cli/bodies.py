@@ -37,7 +37,7 @@ class BodyWriter:
     def __init__(self) -> None:
         self._last = b""
         #: True once an answer came that is worth a file. A redirect that nothing followed is not, nor is a 304.
-        self.is_content = False
+        self.is_content: bool = False
 
     def write(self, response: Any, sink: IO[bytes]) -> None:
         """Write the body of an httpx response as it comes."""
