@@ -1,4 +1,4 @@
-"""The token of a program's life: beats exchange it rarely beside steps that are under way, so that these stay proven."""
+"""The token of a program's life: beats exchange it rarely beside steps under way, so that these stay proven."""
 
 from __future__ import annotations
 
