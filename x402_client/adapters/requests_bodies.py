@@ -15,7 +15,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import ProtocolError, ReadTimeoutError
 
 from ..core.delivery import Delivery, tell_of_the_money
-from ..core.digests import BodyDigest, body_digest
+from ..core.digests import NOTHING, BodyDigest, body_digest
 from .failures import links
 from .refusals import lines_about_refusal
 from .replay import Kept, KeptStream, octets, position, rewind
@@ -57,6 +57,8 @@ class Body:
 
     def digest(self) -> BodyDigest:
         """Return the digest of the whole body, which identifies it."""
+        if self._body is None:
+            return NOTHING
         content_type = text(self._request.headers.get("Content-Type"))
         if self._kept is not None:
             self._kept.drain()

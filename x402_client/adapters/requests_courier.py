@@ -117,7 +117,7 @@ class Courier:
     def _through_proxy(self) -> bool:
         args, kwargs = self._arguments
         proxies = args[4] if len(args) > 4 else kwargs.get("proxies")
-        return select_proxy(self._native.url or "", proxies) is not None
+        return bool(proxies) and select_proxy(self._native.url or "", proxies) is not None
 
     def failed(self, failure: Exception) -> Failure:
         """Say what kind of failure this is, by its class and by those of what it wraps."""
