@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,3 +38,18 @@ def check_late_answer(ledger: ServedLedger, way: str, is_signed: bool) -> None:
     assert ledger.holds() == ()
     assert ledger.spent(Spending("", "day", "USD")) == 0
     assert isinstance(ledger.reserve(asked, Attempt()).id, str)  # type: ignore[union-attr]
+
+
+def check_rest(ledger: ServedLedger, stop_server: Callable[[], object]) -> None:
+    """A closed ledger has a thread as long as a call goes on, and no longer: with the server or without it."""
+    attempt = Attempt()
+    ledger.record(ledger.reserve(order(purchase("goes on")), attempt), signed())  # type: ignore[arg-type]
+    ledger.close_ledger()
+    first = ledger._lease_thread._thread
+    assert first is not None, "the call goes on, and its claim with it"
+    stop_server()
+    attempt.end()
+    first.join(20)
+    assert not first.is_alive()
+    ledger.close_ledger()
+    assert ledger._lease_thread._thread is None

@@ -179,6 +179,12 @@ class Claims:
         return [purse for purse in purses if purse in found]
 
     @property
+    def some_live(self) -> bool:
+        """Return True while an attempt of this process presents a hold."""
+        with self._lock:
+            return any(self._lives(token) for token in self._claims)
+
+    @property
     def has_unwatched(self) -> bool:
         """Return True if some attempt does not call back at its end and has to be polled."""
         return self._attempts.has_polled

@@ -29,16 +29,22 @@ class LeaseThread:
     ``beat`` sends what is due for one purse. The reference is weak, so that the thread does not keep the ledger alive.
     """
 
-    __slots__ = ("__weakref__", "_beat", "_claims", "_every", "_lock", "_stopped", "_thread")
+    __slots__ = ("__weakref__", "_beat", "_claims", "_every", "_lock", "_rests", "_stopped", "_thread")
 
     def __init__(self, claims: Claims, every: float, beat: weakref.WeakMethod[Callable[[str], None]]) -> None:
         self._claims, self._every, self._beat = claims, every, beat
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
+        #: True once the ledger was closed, until the next claim.
+        self._rests = False
 
     def start(self) -> None:
         """Start the thread, if it does not run. Called at every claim. Raises RuntimeError if none can be started."""
+        self._rests = False
+        self._start()
+
+    def _start(self) -> None:
         with self._lock:
             if self._thread is None and not self._stopped.is_set():
                 thread = threading.Thread(target=self._run, args=(self._stopped,), name="x402 ledger", daemon=True)
@@ -48,7 +54,7 @@ class LeaseThread:
             self._claims.ends.put(True)
 
     def rest(self) -> None:
-        """Stop the thread, and wait until it has ended. Where attempts go on, another one starts for them."""
+        """Stop the thread, and wait until it has ended. Where attempts go on, another one runs until these end."""
         with self._lock:
             self._stopped.set()
             thread = self._thread
@@ -57,14 +63,15 @@ class LeaseThread:
             thread.join()
         with self._lock:
             if self._thread is thread:
-                self._thread, self._stopped = None, threading.Event()
-        if self._claims.purses:
-            self.start()
+                self._thread, self._stopped, self._rests = None, threading.Event(), True
+        if self._claims.some_live:
+            self._start()
 
     def _run(self, stopped: threading.Event) -> None:
         beaten: dict[str, float] = {}
         idle = time.monotonic()
         while not stopped.is_set():
+            ends = self._rests and not self._claims.some_live
             purses, remembered = self._claims.purses, self._claims.purses_remembered
             now = time.monotonic()
             idle = now if purses or remembered else idle
@@ -74,6 +81,8 @@ class LeaseThread:
             due += [purse for purse in remembered - purses if beaten.get(purse, 0.0) + _REMEMBER <= now]
             due += [purse for purse in self._claims.purses_to_write(purses) if purse not in due]
             if not self._beat_all(due, beaten, stopped):
+                return
+            if ends and self._may_rest():
                 return
             self._wait()
 
@@ -93,6 +102,13 @@ class LeaseThread:
     def _may_end(self, idle: float) -> bool:
         with self._lock:
             if idle < _LINGER or self._claims.purses or self._claims.purses_remembered:
+                return False
+            self._thread = None
+            return True
+
+    def _may_rest(self) -> bool:
+        with self._lock:
+            if not self._rests:  # there was a claim meanwhile
                 return False
             self._thread = None
             return True
