@@ -23,6 +23,7 @@ class TestSync(LedgerConformance):
         self.sync = RedisLedger(**place)
         self.ledger = self.make()
         yield
+        self.end_attempts()
         self.sync.close_ledger()
 
     @pytest.fixture
@@ -45,6 +46,7 @@ class TestAsyncio(TestSync):
         self.ledger = self.sync.asynchronous
         with asyncio.Runner() as self.runner:
             yield
+            self.end_attempts()
             self.runner.run(self.ledger.close_ledger())
         self.sync.close_ledger()
 

@@ -125,14 +125,20 @@ class LedgerTestCase(ABC):
         self.ledger = self.make()
 
     def teardown_method(self) -> None:
-        """Close the ledger."""
+        """End the attempts, and close the ledger."""
+        self.end_attempts()
         self.answer(closer_of(self.ledger)())
 
     def attempt(self) -> Attempt:
-        """Return an attempt that lives as long as the test, or until it is ended."""
+        """Return an attempt that lives until it is ended, or ``end_attempts`` is called after the test."""
         alive: list[Attempt] = vars(self).setdefault("_alive", [])
         alive.append(Attempt())
         return alive[-1]
+
+    def end_attempts(self) -> None:
+        """End the attempts of this test: pytest keeps its object, and with it all that it made."""
+        for attempt in vars(self).pop("_alive", ()):
+            attempt.end()
 
     def reserve(self, asked: Order, attempt: Attempt) -> Any:
         """Reserve a new hold, or claim the unresolved one."""
