@@ -219,18 +219,22 @@ def test_a_child_that_is_forked_while_another_thread_makes_a_step(ledger: RedisL
     assert ledger.holds() == ()
 
 
-def test_closing_gives_up_what_was_claimed(server: Server, ledger: RedisLedger) -> None:
+def test_closing_gives_up_what_no_call_goes_on_with(server: Server, ledger: RedisLedger) -> None:
     other, attempt = RedisLedger(server.url), Attempt()
     hold = other.reserve(order(), attempt)
     assert isinstance(hold, Hold)
     other.record(hold, signed())
     other.reserve(order(purchase("b")), attempt)
     other.close_ledger()
+    assert isinstance(ledger.claim(purchase(), Attempt()), Busy), "the call goes on"
+    attempt.end()
+    other.close_ledger()
     again = Attempt()
     found = ledger.reserve(order(), again)
     assert isinstance(found, Hold)
     assert (found.id, ledger.spent(TODAY)) == (hold.id, 10_000)
-    assert other.reserve(order(purchase("c")), attempt)
+    assert other.reserve(order(purchase("c")), again)
+    again.end()
     other.close_ledger()
 
 
