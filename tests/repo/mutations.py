@@ -2112,14 +2112,6 @@ MUTATIONS = (
         unseen="No call of its goes on while its buyer is closed.",
     ),
     Mutation(
-        "a busy program whose beats exchange its token at any time loses its name",
-        "ledgers/served/lives.py",
-        "(beats and now - life.exchanged >= _BESIDE_OTHERS)",
-        "beats",
-        ("tests/ledgers/test_lives.py",),
-        unseen="Its servers answer at once.",
-    ),
-    Mutation(
         "a program under a new name takes its own first steps for a copy's: Redis",
         REDIS_PROGRAMS,
         '  if asked.heard_as ~= asked.owner then return "fine" end\n',

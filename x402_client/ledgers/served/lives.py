@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import threading
-import time
 from dataclasses import dataclass, field
 
 
@@ -73,8 +72,6 @@ class Life:
     under_way: int = 0
     #: The step that confirmed the token.
     at: int = 0
-    #: The time of the last exchange.
-    exchanged: float = 0.0
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -84,8 +81,6 @@ class Life:
 
 #: Unanswered exchanges that are remembered. While a life is uncertain, it begins no further one.
 _LOST = 3
-#: Seconds between two exchanges beside other steps. Those steps prove an older token, which counts until they arrive.
-_BESIDE_OTHERS = 1.0
 
 
 class Lives:
@@ -109,12 +104,11 @@ class Lives:
             known = KnownPurse() if anew else self.known.get(purse) or KnownPurse()
             life = self._lives.setdefault(purse, Life())
             step, lives = new_token(), life.tokens
-            now = time.monotonic()
-            due = not life.under_way or (beats and now - life.exchanged >= _BESIDE_OTHERS)
+            due = beats or not life.under_way
             rotates = known.joined and due and not (life.exchanging or life.uncertain or reads)
             life.under_way += 1
             if rotates:
-                life.pending, life.exchanging, life.exchanged = step, True, now
+                life.pending, life.exchanging = step, True
             facts = (known.seq, known.heard, lives, rotates, known.heard_as or owner, anew, life)
             return Proof(owner, known.identity, step, *facts)
 
