@@ -402,6 +402,7 @@ def test_a_program_whose_own_log_was_deleted_writes_it_back(path: Path) -> None:
         ledger.holds()
     assert not ledger.accept()
     assert [found.id for found in ledger.holds()] == [hold.id]
+    attempt.end()
     again = ledger.reserve(order(), Attempt())
     assert isinstance(again, Hold)
     assert again.authorization is not None

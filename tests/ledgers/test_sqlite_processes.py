@@ -273,6 +273,7 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     hold = first.record(first.reserve(order(), attempt), signed())  # type: ignore[arg-type]
     first.freeze("bad.example")
     first.close_ledger()
+    attempt.end()
     again = SqliteLedger(path)
     assert not again.fresh
     assert again.spent(DAY) == 10_000
