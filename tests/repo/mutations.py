@@ -2112,6 +2112,14 @@ MUTATIONS = (
         unseen="No call of its goes on while its buyer is closed.",
     ),
     Mutation(
+        "a ledger file that was closed stays open after the call that went on",
+        "ledgers/sqlite/ended_claims.py",
+        "            if found._claims.left and not found._claims.some_live:\n",
+        "            if False:\n",
+        ("tests/ledgers/test_sqlite_closing.py",),
+        unseen="It looks at no file.",
+    ),
+    Mutation(
         "a program under a new name takes its own first steps for a copy's: Redis",
         REDIS_PROGRAMS,
         '  if asked.heard_as ~= asked.owner then return "fine" end\n',
