@@ -1097,7 +1097,7 @@ MUTATIONS = (
     Mutation(
         "a seller that says no after it was paid is believed about the money",
         "core/present.py",
-        '(outcome.money == "spent" and not outcome.hold.is_ceiling)',
+        '(outcome.money == "spent" and not outcome.hold.is_open_ceiling)',
         'outcome.money != "unknown"',
         ("tests/core/test_look_now.py",),
         unseen="Held is true of what is counted: its oracles do not ask who could have known more.",
@@ -1328,7 +1328,7 @@ MUTATIONS = (
     Mutation(
         "a delivered ceiling is forgotten with its purchase",
         "ledgers/owed.py",
-        "if row.hold.is_ceiling:",
+        "if row.hold.is_open_ceiling:",
         "if False:",
         ("tests/ledgers/test_conformance.py", "tests/core/test_ceilings.py"),
         unseen=TOO_CAREFUL,

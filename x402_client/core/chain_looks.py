@@ -24,7 +24,7 @@ def look_now(hold: Hold, rules: Rules, funds: bool = False) -> Flow[Seen]:
     ceiling is looked at in the background.
     """
     shown = is_by_chain(hold)
-    if shown and not hold.is_ceiling:
+    if shown and not hold.is_open_ceiling:
         return Seen(True)
     seen = Seen(shown)
     with suppress(Exception):  # no look may take the place of the end that it is about
@@ -33,7 +33,7 @@ def look_now(hold: Hold, rules: Rules, funds: bool = False) -> Flow[Seen]:
     with suppress(X402Error):  # the ledger is busy or gone: ``reconcile`` asks again
         if seen.charged is not None:
             yield from reclaim(hold.but(charged=seen.charged), seen.fate, rules.policy)
-        elif hold.is_ceiling:
+        elif hold.is_open_ceiling:
             yield from LookLater(Outcome(hold.money, hold, hold.offer, looked=Charge()), unresolved=True)
     return seen
 

@@ -187,7 +187,7 @@ def _look(reply: Reply, hold: Hold, rules: Rules) -> Flow[None]:
     It changes ``.money``, and of a ceiling ``.charged``. ``hold`` is as it was before that answer.
     """
     outcome = reply.outcome
-    if outcome is None or (outcome.money == "spent" and not outcome.hold.is_ceiling):
+    if outcome is None or (outcome.money == "spent" and not outcome.hold.is_open_ceiling):
         return
     seen = yield from look_now(hold.shown, rules)
     if outcome.looked is not None and seen.charged is not None:
@@ -265,15 +265,15 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     """End a payment that cannot settle any more and was presented for the content alone."""
-    if tries.hold.is_ceiling:
+    if tries.hold.is_open_ceiling:
         seen = yield from look_now(tries.hold.shown, rules)
         newly = seen.settled and not is_by_chain(tries.hold)
         tries.hold = charged(shown_by_chain(tries.hold) if newly else tries.hold, seen)
     hold, by_chain = tries.hold, is_by_chain(tries.hold)
     error: X402Error = undelivered(call, tries) if by_chain else never_known(call, tries)
-    if hold.money == "spent" and by_chain:  # one that the chain showed earlier is still to be asked about
-        if (yield from _written(call, Conclude(hold, True))):
-            yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
+    # Of one that a chain showed paid before, and shows no more now, the ledger goes on asking.
+    if hold.money == "spent" and (yield from _written(call, Conclude(hold, True))):
+        yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
     lost = hold.price if hold.charge is None else hold.charge
     may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(lost)

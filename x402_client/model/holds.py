@@ -173,6 +173,7 @@ class Hold:
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
         charged: The most that was taken of a ceiling, as the chain shows, in the token's smallest units. None: unknown.
+            A ledger keeps it in millionths, rounded up.
     """
 
     id: str
@@ -206,7 +207,12 @@ class Hold:
 
     @property
     def is_ceiling(self) -> bool:
-        """Return True if what was signed lets the seller take any part of the price."""
+        """Return True if what was signed let the seller take any part of the offer's price, also if it took it."""
+        return self.authorization is not None and self.authorization.kind in (CEILING, CHARGED)
+
+    @property
+    def is_open_ceiling(self) -> bool:
+        """Return True for a ceiling of which the chain has not shown what was taken: any part of it may be, yet."""
         return self.authorization is not None and self.authorization.kind == CEILING
 
     @property
