@@ -58,13 +58,10 @@ def with_last(
     What an earlier answer to this payment named stays known: a transaction, a place, and that it was paid, by a chain's
     word or by the seller's receipt. No later answer takes that back: only the chain itself does, once it expired.
     """
-    before = hold.last or LastAnswer(money)
     money = "spent" if by_chain else money_after(hold, money)
-    place = leads_to or before.leads_to
-    last = LastAnswer(
-        money, status, words(said, _REASON), named(transaction, hold), short, by_chain or before.by_chain, place
-    )
-    return hold.shown_as(money=money, last=last)
+    place = leads_to or (hold.last.leads_to if hold.last is not None else "")
+    last = LastAnswer(money, status, words(said, _REASON), named(transaction, hold), short, by_chain, place)
+    return hold.shown_as(money=money, last=last.after(hold.last))
 
 
 def shown_by_chain(hold: Hold) -> Hold:

@@ -148,6 +148,16 @@ class LastAnswer(NamedTuple):
     #: Where an answer led, without a query: a path, or a URL if that is of another origin. "": none led anywhere.
     leads_to: str = ""
 
+    def after(self, before: LastAnswer | None) -> LastAnswer:
+        """Return this answer, with what an earlier one showed: that the payment was paid, and that a chain showed it.
+
+        Args:
+            before: The earlier answer. None: there was none.
+        """
+        if before is None or before.money != "spent":
+            return self
+        return self._replace(money="spent", by_chain=self.by_chain or before.by_chain)
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Hold:
