@@ -187,6 +187,8 @@ class Run:
         assert self.call.attempt.alive is handed_over
         assert not free or (self.sign_ins, self.sends, self.signatures) == (1, 0, 0)
         assert self.paid & {row.hold.id for row in self.rows} <= self.known_paid
+        if outcome is not None and outcome.hold.id in self.paid:
+            assert outcome.money == outcome.hold.money == "spent"
         if answer is self.first:
             assert self.signatures == 0 or (self.ground.one_step and not self.sends)
         if not self.recorded and not self.sends:
