@@ -108,6 +108,7 @@ class Case:
         assert said is not None
         assert said.hold is not None
         assert said.hold.money == said.money
+        assert self.buyer.services.ends.flush(), "a break amid the body is noted without waiting for a server"
         return said.money, str(ended)
 
     def told(self) -> Iterator[tuple[str, str, str]]:
