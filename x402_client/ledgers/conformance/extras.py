@@ -99,7 +99,8 @@ class Extras(LedgerTestCase):
             assert kept == later._replace(money="spent", by_chain=by_chain)
             self.answer(note(self.ledger, hold, later._replace(money="spent", by_chain=True)))
             self.answer(note(self.ledger, hold, later))
-            assert next(one.last for one in self.holds() if one.id == hold.id) == kept._replace(by_chain=True)
+            again = later._replace(money="spent", by_chain=True)
+            assert next(one.last for one in self.holds() if one.id == hold.id) == again
 
     def test_what_was_written_off_keeps_its_last_answer(self) -> None:
         if not hasattr(self.ledger, "note"):
