@@ -171,9 +171,9 @@ def test_what_was_shown_paid_stays_paid_everywhere(
         money, said = case.ask(second)
         assert money == "spent", said
         assert "has not shown" not in said
-        [hold] = case.buyer.holds()
-        by_receipt = is_by_receipt(hold)
-        assert by_receipt <= (FIRST[first] == "receipt")
+    [hold] = case.buyer.holds()
+    by_receipt = is_by_receipt(hold)
+    assert by_receipt <= (FIRST[first] == "receipt")
     for place, known, words in case.told():
         assert known == "spent", place
         for wrong in ("not shown that the money", "given back", "money: held", "money: unknown"):

@@ -1822,7 +1822,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a late note takes back that a payment was paid",
-        "model/holds.py",
+        "model/last_answers.py",
         'if before is None or before.money != "spent":',
         "if True:",
         ("tests/ledgers/test_conformance.py",),

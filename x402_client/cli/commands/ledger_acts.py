@@ -31,7 +31,7 @@ from ..in_use import with_options
 from ..open_ledger import acting, lift, stops
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
-from ..vocabulary import advice, advised, is_shown_paid, price_of, state_of
+from ..vocabulary import advice, advised, price_of, state_of
 from .ledger_allowances import frozen_above, record_of
 
 Pattern_ = Annotated[
@@ -294,7 +294,7 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_open_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
-    if name == "unknown" and is_shown_paid(hold):
+    if name == "unknown" and hold.last is not None and hold.last.by_chain:
         return "the chain showed before that it was paid, and could not tell now"
     if name == "unknown" and not has_end(hold):
         return (
