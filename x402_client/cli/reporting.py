@@ -182,7 +182,7 @@ class Report:
             show_json(self.document(code, message), stderr=True)
             return ""
         if self.outcome is not None and code in (Code.OK, Code.PIPE):
-            self._tell_paid(self.outcome, " The same command again buys anew." if code is Code.OK else "")
+            self._tell_paid(self.outcome, _again(self.outcome) if code is Code.OK else "")
         return message
 
     def _tell_paid(self, paid: Outcome, then: str) -> None:
@@ -252,6 +252,13 @@ class Report:
         """Return the error as JSON: its class in ``errors``, and apart from it that of the HTTP library."""
         kind = None if self.error is None else name_of(self.error)
         return {"kind": kind, "library_error": self._library_error, "message": message}
+
+
+def _again(paid: Outcome) -> str:
+    """Return what the same command does after its payment was delivered."""
+    if paid.hold.purchase.keyed:
+        return " The same command again buys nothing: its key was paid."
+    return " The same command again buys anew."
 
 
 def _named(transaction: str) -> str:

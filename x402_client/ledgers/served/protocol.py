@@ -18,7 +18,7 @@ from ...model.offers import Offer
 from ..accounts import accounts_of, hosts_in, patterns_of
 from ..allowances import terms_of
 from ..owed import still_counted
-from ..rows import last_of, offer_of, offer_text, path_of, path_text, receipt_of
+from ..rows import last_of, offer_of, offer_text, path_of, path_text, receipt_of, with_charged
 from ..windows import BUCKETS
 
 #: The largest sum that the servers can add up.
@@ -127,21 +127,23 @@ def read_row(written: str) -> Hold:
         row = json.loads(written)
         purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, *_ = json.loads(row["doc"])
         receipt = row.get("receipt")
-        return Hold(
-            row["id"],
-            Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse),
-            offer_of(offer),
-            Money.of_units(int(row["units"]), currency),
-            int(row["created"]) / MICROSECONDS,
-            row["state"],
-            row["money"],
-            _authorization(row),
-            receipt_of(receipt) if receipt else None,
-            int(row["tries"]),
-            row.get("payer", ""),
-            last_of(row.get("last")),
-            None if "standing" not in row else row["standing"] != "free",
-            path_of(row.get("path")),
+        return with_charged(
+            Hold(
+                row["id"],
+                Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse),
+                offer_of(offer),
+                Money.of_units(int(row["units"]), currency),
+                int(row["created"]) / MICROSECONDS,
+                row["state"],
+                row["money"],
+                _authorization(row),
+                receipt_of(receipt) if receipt else None,
+                int(row["tries"]),
+                row.get("payer", ""),
+                last_of(row.get("last")),
+                None if "standing" not in row else row["standing"] != "free",
+                path_of(row.get("path")),
+            )
         )
     except (ValueError, KeyError, TypeError, IndexError) as failure:
         problem = type(failure).__name__
@@ -176,7 +178,7 @@ def charge_of(hold: Hold, settled: bool) -> dict[str, str]:
     units = still_counted(hold, settled, counted)
     rest = 0 if units is None else counted - units
     told = {"units": "" if units is None else str(units), "rest": str(rest), "before": str(counted)}
-    return {"owes": "1" if hold.is_ceiling else "", **told}
+    return {"owes": "1" if hold.is_open_ceiling else "", **told}
 
 
 def stem(account: str, currency: str | None) -> str:

@@ -81,13 +81,13 @@ class LedgerSteps:
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
         purse = hold.purchase.purse
-        owes = "1" if hold.is_ceiling else ""
+        owes = "1" if hold.is_open_ceiling else ""
         said = {"id": hold.id, "money": money, "receipt": receipt_text(receipt) or "", "owes": owes}
         yield from self.server.ask(purse, "close", **said)
         self._claims.drop_hold(hold.id)
 
     def write_off(self, hold: Hold) -> Steps[Hold]:
-        owes = "1" if hold.is_ceiling else ""
+        owes = "1" if hold.is_open_ceiling else ""
         answer = yield from self.server.ask(hold.purchase.purse, "write_off", id=hold.id, owes=owes)
         if answer[0] != "hold":
             raise refusals.nothing_to_write_off(hold)

@@ -169,7 +169,7 @@ class SqliteLedger:
 
         def deliver(db: sqlite3.Connection, meta: Meta) -> None:
             meta.delivered = found.number
-            if hold.is_ceiling:
+            if hold.is_open_ceiling:
                 owed.keep(db, found.number, hold.offer.network)
             rows.deliver(db, found)
 
