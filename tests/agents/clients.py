@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import aiohttp
@@ -31,7 +32,7 @@ class Toolbox:
     def __init__(self, name: str) -> None:
         #: It ends as ``asyncio.run`` does: of a body that was not read to its end httpx leaves generators to the loop.
         self._runner = asyncio.Runner() if name in ASYNC else None
-        self.client = ALL[name]() if self._runner is None else self._runner.run(_made(ALL[name]))
+        self.client = ALL[name]() if self._runner is None else self._run(_made(ALL[name]))
 
     def tools(self, buyer: Any, **settings: Any) -> Any:
         made = tools(self.client, buyer, **settings)
@@ -45,7 +46,7 @@ class Toolbox:
             found = function(*args, **kwargs)
             if self._runner is not None:
                 assert inspect.iscoroutine(found)
-                found = self._runner.run(found)
+                found = self._run(found)
             assert isinstance(found, dict)
             return found
 
@@ -54,15 +55,19 @@ class Toolbox:
     def quote(self, url: str) -> Quote:
         """Return the quote of the library's own face."""
         found = face_of(known(self.client)[0]).quote(self.client, "GET", url)
-        quote: Quote = found if self._runner is None else self._runner.run(found)
+        quote: Quote = found if self._runner is None else self._run(found)
         return quote
+
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        assert self._runner is not None
+        return self._runner.run(work, context=copy_context())  # scopes of the caller hold inside
 
     def close(self) -> None:
         if self._runner is None:
             self.client.close()
             return
         closed = getattr(self.client, "aclose", None) or self.client.close
-        self._runner.run(closed())
+        self._run(closed())
         self._runner.close()
 
 
