@@ -28,6 +28,8 @@ from .vocabulary import advice, amount_of, shown_by
 
 #: How this command presents a payment again.
 SAME_COMMAND = "Run the same command again"
+#: Seconds after which a seller that was paid and does not answer is told of, where there is no terminal.
+_SILENT = 5.0
 _RECEIPTS = ("payment-response", "x-payment-response")
 
 
@@ -81,7 +83,7 @@ class Watching:
             say(f"Presenting an earlier payment of {amount_of(event.hold)} again; nothing more is paid.")
         elif self._gave_back:
             say(f"Presenting a new payment of {event.hold.price}.")
-        self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
+        self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer", _SILENT)
         self._sign.__enter__()
 
     def stop(self) -> None:

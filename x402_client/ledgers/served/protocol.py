@@ -34,7 +34,7 @@ class Request(Ask[Any]):
     They are written when a connection is free: a proof that waits for one would grow old.
     """
 
-    __slots__ = ("_said", "_write", "op", "purse", "unanswered")
+    __slots__ = ("_said", "_write", "knew", "op", "purse", "unanswered")
 
     def __init__(self, purse: str | None, op: str, write: Callable[[], str]) -> None:
         #: None: it concerns all purses.
@@ -43,6 +43,8 @@ class Request(Ask[Any]):
         self._write, self._said = write, ""
         #: Set by a connection if the command left and its answer was lost: the server may have made the step.
         self.unanswered: bool = False
+        #: True if this program used a ledger there before: where there is none any more, it was lost.
+        self.knew: bool = False
 
     @property
     def said(self) -> str:
