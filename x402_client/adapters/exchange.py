@@ -16,7 +16,7 @@ from ..buyer.fitting import with_refusal
 from ..buyer.scopes import mandate_around, under_allowances
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
-from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
+from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers, tell_of_the_money
 from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
@@ -25,7 +25,7 @@ from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
-from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, MoneyState, X402Error
 from ..guards.handlers import raise_callers_stop
 from ..model.holds import Attempt, Outcome
 from ..model.hosts import Origin
@@ -317,6 +317,10 @@ class Exchange:
             call.attempt.end()
             if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
+            elif call.paid is not None and not isinstance(failure, (X402Error, GeneratorExit)):
+                # A cancellation, Ctrl-C or a deadline of the caller's: a payment is out, and no answer tells of it.
+                money: MoneyState = "spent" if call.paid.money == "spent" else "unknown"
+                tell_of_the_money(failure, Outcome(money, call.paid, call.paid.offer))
             raise
         finally:
             hops.paid = call.paid

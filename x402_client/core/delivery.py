@@ -140,7 +140,7 @@ def _name(hold: Hold) -> tuple[str, str]:
 
 
 def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
-    """Put the outcome on a library's own error in the middle of a paid body, for ``outcome(error)``, and a note."""
+    """Put the outcome on an error that is not ours, as amid a paid body, for ``outcome(error)``, and a note."""
     with contextlib.suppress(AttributeError, TypeError):  # an exception may have slots
         failure.outcome = outcome  # type: ignore[attr-defined]
     price, host = asked_of(outcome.hold), outcome.hold.host
