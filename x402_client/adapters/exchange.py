@@ -16,7 +16,7 @@ from ..buyer.fitting import with_refusal
 from ..buyer.scopes import mandate_around, under_allowances
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
-from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers, tell_of_the_money
+from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers, tell_of_a_stop
 from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
@@ -25,7 +25,7 @@ from ..core.left_in_allowances import with_allowances
 from ..core.paying_ahead import pay_ahead
 from ..core.ports import AsyncCourier, Courier
 from ..core.unresolved import with_unresolved
-from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, MoneyState, X402Error
+from ..errors import BodyNotReplayable, ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.handlers import raise_callers_stop
 from ..model.holds import Attempt, Outcome
 from ..model.hosts import Origin
@@ -310,17 +310,13 @@ class Exchange:
                     yield from delivery.resolved()
             if 300 <= reply.status < 400:
                 hops.outcome = reply.outcome
-            if leads_on:
-                hops.redirect_delivery = delivery
+            hops.redirect_delivery = delivery if leads_on else None
             return reply, None
         except BaseException as failure:
             call.attempt.end()
             if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
-            elif call.paid is not None and not isinstance(failure, (X402Error, GeneratorExit)):
-                # A cancellation, Ctrl-C or a deadline of the caller's: a payment is out, and no answer tells of it.
-                money: MoneyState = "spent" if call.paid.money == "spent" else "unknown"
-                tell_of_the_money(failure, Outcome(money, call.paid, call.paid.offer))
+            tell_of_a_stop(failure, call)
             raise
         finally:
             hops.paid = call.paid

@@ -149,6 +149,13 @@ def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
     failure.add_note(f"{price} {known} to {host} for this answer. {then}")
 
 
+def tell_of_a_stop(failure: BaseException, call: Call) -> None:
+    """Put the outcome of a payment that is out on what stopped its call: a cancellation, Ctrl-C, a deadline."""
+    hold = call.paid
+    if hold is not None and not isinstance(failure, (X402Error, GeneratorExit)):
+        tell_of_the_money(failure, Outcome("spent" if hold.money == "spent" else "unknown", hold, hold.offer))
+
+
 class Delivery:
     """One paid answer on its way to the caller. An HTTP client tells it what becomes of the body.
 
