@@ -16,7 +16,7 @@ from ..buyer.fitting import with_refusal
 from ..buyer.scopes import mandate_around, under_allowances
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
-from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers
+from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers, tell_of_a_stop
 from ..core.digests import BodyDigest
 from ..core.drive import Flow, arun, run
 from ..core.flow import inspect, pay
@@ -310,13 +310,13 @@ class Exchange:
                     yield from delivery.resolved()
             if 300 <= reply.status < 400:
                 hops.outcome = reply.outcome
-            if leads_on:
-                hops.redirect_delivery = delivery
+            hops.redirect_delivery = delivery if leads_on else None
             return reply, None
         except BaseException as failure:
             call.attempt.end()
             if isinstance(failure, X402Error) and failure.response is None and _is_unsent(failure):
                 failure.response = first and first.native
+            tell_of_a_stop(failure, call)
             raise
         finally:
             hops.paid = call.paid

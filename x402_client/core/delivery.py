@@ -140,13 +140,20 @@ def _name(hold: Hold) -> tuple[str, str]:
 
 
 def tell_of_the_money(failure: BaseException, outcome: Outcome) -> None:
-    """Put the outcome on a library's own error in the middle of a paid body, for ``outcome(error)``, and a note."""
+    """Put the outcome on an error that is not ours, as amid a paid body, for ``outcome(error)``, and a note."""
     with contextlib.suppress(AttributeError, TypeError):  # an exception may have slots
         failure.outcome = outcome  # type: ignore[attr-defined]
     price, host = asked_of(outcome.hold), outcome.hold.host
     known = "was paid" if outcome.money == "spent" else "was presented, and may be paid,"
     then = "The same request presents the same payment again, never a second one."
     failure.add_note(f"{price} {known} to {host} for this answer. {then}")
+
+
+def tell_of_a_stop(failure: BaseException, call: Call) -> None:
+    """Put the outcome of a payment that is out on what stopped its call: a cancellation, Ctrl-C, a deadline."""
+    hold = call.paid
+    if hold is not None and not isinstance(failure, (X402Error, GeneratorExit)):
+        tell_of_the_money(failure, Outcome("spent" if hold.money == "spent" else "unknown", hold, hold.offer))
 
 
 class Delivery:

@@ -16,7 +16,7 @@ import pytest
 from tests.ledgers import served_children as children
 from x402_client.errors import LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, cap, order, purchase, signed
-from x402_client.ledgers.redis import RedisLedger
+from x402_client.ledgers.redis import RedisLedger, script
 from x402_client.model.holds import Attempt, Busy, Hold, Order, Spending
 
 from .server import Server
@@ -217,6 +217,16 @@ def test_a_child_that_is_forked_while_another_thread_makes_a_step(ledger: RedisL
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     thread.join()
     assert ledger.holds() == ()
+
+
+def test_no_step_reads_a_file(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that is forked while another thread reads one would wait for the lock of its import for ever."""
+    script.source.cache_clear()
+    script.digest.cache_clear()
+    ledger = RedisLedger(server.url)
+    monkeypatch.setattr(script, "files", None)
+    assert ledger.holds() == ()
+    ledger.close_ledger()
 
 
 def test_closing_gives_up_what_no_call_goes_on_with(server: Server, ledger: RedisLedger) -> None:

@@ -114,6 +114,14 @@ function holds.give_up()
   end
 end
 
+-- After a loss: claims of this program that it gave up in steps that were lost.
+function holds.give_up_lost()
+  for _, id in ipairs(call("ZRANGE", OPEN, 0, -1)) do
+    local row = claims.row_of(id)
+    if row and row.owner == asked.owner and not holds.is_in(asked.alive, row.claim) then holds.unclaim(row, false) end
+  end
+end
+
 -- What a request meets: freezes, deliveries under its key, and open holds.
 
 function holds.frozen()
@@ -314,7 +322,8 @@ function holds.has_room(row)
   return not windows.exceeds(row.units, half)
 end
 
--- If the server has only the reservation of such a hold, it was signed since then.
+-- If the server has only the reservation of such a hold, it was signed since then. One that it has whole may have another
+-- attempt's claim, which ended since then.
 function holds.write_back(given, ids)
   local row, known = given.row, claims.row_of(given.row.id)
   row.claim = given.claim
@@ -323,6 +332,8 @@ function holds.write_back(given, ids)
     call("ZREM", RESERVED, known.owner .. "/" .. row.id)
     call("HSET", claims.row_key(row.id), "state", "signed", "doc", row.doc, "signed", row.signed, "header", row.header,
       "nonce", row.nonce)
+    claims.give(known, row.owner, row.claim)
+  elseif known and row.claim ~= "" and (known.owner == "" or known.owner == asked.owner) then
     claims.give(known, row.owner, row.claim)
   elseif not known and not holds.is_resolved(row, ids) then
     windows.start_accounts(windows.count_in_patterns(row, given))

@@ -9,6 +9,7 @@ from ..served import protocol
 from ..served.ledger import AsyncServedLedger, ServedLedger
 from ..served.lines import AsyncLine, EndsLine, SyncLine
 from ..urls import REDIS, for_redis, refusal, scheme_of
+from . import script
 from .address import Address, check
 from .connections import AsyncConnection, Connection
 from .ends_connection import EndsConnection
@@ -76,6 +77,7 @@ class RedisLedger(ServedLedger):
                 f"replicas={replicas!r}: give a whole number of replicas to wait for. For a cluster, leave it out."
             )
         check(self._address)
+        script.digest()  # read now: in a child that is forked amid a first step, the lock of an import may stay taken
         super().__init__(self._address, lease, must_exist)
 
     def check_can_begin(self) -> None:

@@ -162,6 +162,7 @@ end
 
 function ops.join()
   holds.reap()
+  if asked.anew == "1" then holds.give_up_lost() end
   for _, pattern in ipairs(asked.patterns) do call("SADD", FROZEN, pattern) end
   return { "ok", seq, call("HGET", META, "identity"), asked.fresh and "1" or "" }
 end

@@ -160,6 +160,11 @@ class Claims:
             found = [row for known, row in self._unresolved.values() if known == purse]
         return [(row, alive.get(row["id"], "")) for row in found]
 
+    def alive(self, purse: str) -> list[str]:
+        """Return the tokens of a purse's claims whose attempts go on."""
+        with self._lock:
+            return [token for token, claim in self._claims.items() if claim.purse == purse and self._lives(token)]
+
     @property
     def purses(self) -> set[str]:
         """Return the purses in which this process has claims."""

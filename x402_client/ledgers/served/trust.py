@@ -230,6 +230,8 @@ class TrustedServer:
         frozen = yield from self.everywhere("enroll", {"purse": purse})
         said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if must_exist else ""}
         if anew:
+            # The server may have gone back to claims that this program gave up since then: it knows them no more.
+            said["alive"] = self._claims.alive(purse)
             yield from self._send(purse, "join", said, anew)
         else:
             yield from self.step(purse, "join", said)

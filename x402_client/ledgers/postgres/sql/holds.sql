@@ -154,6 +154,13 @@ BEGIN
   END LOOP;
 END $$;
 
+-- After a loss: claims of this program that it gave up in steps that were lost.
+CREATE FUNCTION give_up_lost(t turn, alive text[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM give_up(t, coalesce(jsonb_agg(jsonb_build_array(claim, '')), '[]')) FROM holds
+  WHERE purse = t.purse AND owner = t.owner AND claim <> ALL(alive);
+END $$;
+
 CREATE FUNCTION frozen_for(t turn, asked jsonb) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $$
 BEGIN

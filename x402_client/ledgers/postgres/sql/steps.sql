@@ -195,7 +195,8 @@ BEGIN
 END $$;
 
 -- A running program writes back what it remembers as unresolved, after the server lost it. If the server has only the
--- reservation of such a hold, it was signed since then.
+-- reservation of such a hold, it was signed since then. One that it has whole may have another attempt's claim, which
+-- ended since then.
 CREATE FUNCTION write_back(t turn, facts jsonb) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   r jsonb := facts -> 'row';
@@ -209,6 +210,8 @@ BEGIN
   IF h.state = 'reserved' THEN
     UPDATE holds SET state = 'signed', doc = r ->> 'doc', signed = r ->> 'signed', header = r ->> 'header',
       nonce = r ->> 'nonce', owner = t.owner, claim = t.token WHERE id = h.id;
+  ELSIF t.owner <> '' AND h.owner IN ('', t.owner) THEN
+    UPDATE holds SET owner = t.owner, claim = t.token WHERE id = h.id;
   END IF;
   IF h.id IS NOT NULL OR EXISTS (SELECT FROM past WHERE id = r ->> 'id')
     OR EXISTS (SELECT FROM keyed WHERE purse = t.purse AND purchase = r ->> 'purchase' AND id = r ->> 'id') THEN
@@ -278,6 +281,7 @@ BEGIN
       answer := jsonb_build_array('ok', t.seq);
     WHEN 'join' THEN
       PERFORM reap(t);
+      IF asked ->> 'anew' = '1' THEN PERFORM give_up_lost(t, texts(asked -> 'alive')); END IF;
       answer := jsonb_build_array('ok', t.seq, (SELECT identity FROM purses WHERE purse = in_purse),
         CASE WHEN e.made THEN '1' ELSE '' END);
     WHEN 'freeze', 'unfreeze' THEN answer := jsonb_build_array('ok', t.seq);
