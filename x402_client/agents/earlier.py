@@ -17,7 +17,7 @@ from ..core.stops import FREE, Stops, stops_at
 from ..model.holds import Hold, Outcome, Purchase
 from ..model.offers import words
 from .advice import Next, next_after_status, next_for
-from .results import SAME_PAYMENT, Result, failure_of, led_to, over, unproven
+from .results import AGAIN, SAME_PAYMENT, Result, failure_of, led_to, over, unproven
 from .saying import without_code
 
 if TYPE_CHECKING:
@@ -104,8 +104,9 @@ def among(
     stops = stops_of(buyer, frozen, hold)
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
-        reason = f"{_known(hold)} {again if next_for(hold, stops) == 'repeat' else then}"
-        return found | {"reasons": [*_refused(stops), reason], "unresolved_payment": payment_facts(hold, stops)}
+        against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]
+        reason = f"{_known(hold)} {again if next_for(hold, stops) == 'repeat' and not against else then}"
+        return found | {"reasons": [*against, reason], "unresolved_payment": payment_facts(hold, stops)}
     advice = _advice(hold, found, stops)
     if advice == "repeat":
         then = again

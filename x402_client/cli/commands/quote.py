@@ -191,7 +191,7 @@ class QuoteReport:
         return said
 
     def _refusal(self, host: str) -> str:
-        if self.presents is not None and not self.frozen and not self.denied:
+        if self.presents is not None and not self.frozen and self.quote.refusal is None:
             self.obstacle = "the earlier payment comes first"
             return ""
         if self.signs_in:
