@@ -10,7 +10,7 @@ from ..policy.policy import Policy, admit
 
 
 class Stops(NamedTuple):
-    """What keeps the payments to an origin from being presented. Nothing, if both are empty."""
+    """Freezes, and a policy, that keep the payments to an origin from being presented. Empty: nothing does."""
 
     #: The freezes.
     frozen: tuple[str, ...] = ()

@@ -140,8 +140,7 @@ class LastAnswer(NamedTuple):
     said: str = ""
     #: The transaction that the seller named in this answer, or in an earlier one. "": it named none.
     transaction: str = ""
-    #: True if the payer's account had too little in it, by the chain's word, or by the seller's where the chain was
-    #: silent.
+    #: True if the payer had too little, by the chain's word, or by the seller's where the chain was silent.
     short: bool = False
     #: True if a chain showed that it was paid. False where it is "spent": the seller's receipt alone says so.
     by_chain: bool = False
