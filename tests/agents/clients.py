@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import aiohttp
@@ -29,8 +30,9 @@ class Toolbox:
     """The tools of one client. An async one is driven on a loop of its own."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop() if name in ASYNC else None
-        self.client = ALL[name]() if self._loop is None else self._loop.run_until_complete(_made(ALL[name]))
+        #: It ends as ``asyncio.run`` does: of a body that was not read to its end httpx leaves generators to the loop.
+        self._runner = asyncio.Runner() if name in ASYNC else None
+        self.client = ALL[name]() if self._runner is None else self._run(_made(ALL[name]))
 
     def tools(self, buyer: Any, **settings: Any) -> Any:
         made = tools(self.client, buyer, **settings)
@@ -42,9 +44,9 @@ class Toolbox:
     def _called(self, function: Any) -> Call:
         def call(*args: Any, **kwargs: Any) -> dict[str, Any]:
             found = function(*args, **kwargs)
-            if self._loop is not None:
-                assert inspect.isawaitable(found)
-                found = self._loop.run_until_complete(found)
+            if self._runner is not None:
+                assert inspect.iscoroutine(found)
+                found = self._run(found)
             assert isinstance(found, dict)
             return found
 
@@ -53,16 +55,20 @@ class Toolbox:
     def quote(self, url: str) -> Quote:
         """Return the quote of the library's own face."""
         found = face_of(known(self.client)[0]).quote(self.client, "GET", url)
-        quote: Quote = found if self._loop is None else self._loop.run_until_complete(found)
+        quote: Quote = found if self._runner is None else self._run(found)
         return quote
 
+    def _run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        assert self._runner is not None
+        return self._runner.run(work, context=copy_context())  # scopes of the caller hold inside
+
     def close(self) -> None:
-        if self._loop is None:
+        if self._runner is None:
             self.client.close()
             return
         closed = getattr(self.client, "aclose", None) or self.client.close
-        self._loop.run_until_complete(closed())
-        self._loop.close()
+        self._run(closed())
+        self._runner.close()
 
 
 async def _made(kind: Callable[[], Any]) -> Any:

@@ -80,12 +80,15 @@ class OtherProgram:
     def go_on(self) -> None:
         self._db.execute("ROLLBACK")
 
+    def close(self) -> None:
+        self._db.close()
+
 
 @contextlib.contextmanager
 def busy_file(path: Path) -> Iterator[tuple[Any, Busy]]:
     ledger = SqliteLedger(path)
-    other = OtherProgram(path)
-    yield ledger, Busy(other.stop, other.go_on)
+    with contextlib.closing(OtherProgram(path)) as other:
+        yield ledger, Busy(other.stop, other.go_on)
 
 
 @contextlib.contextmanager
@@ -131,10 +134,9 @@ def test_a_deadline_around_a_call_does_not_meet_the_ledger(
 ) -> None:
     import anyio
 
-    till, other = Till(), OtherProgram(tmp_path / "ledger.db")
-    busy = Busy(other.stop, other.go_on)
-    ledger = SqliteLedger(tmp_path / "ledger.db", durable=durable)
-    with driver() as shell:
+    till, path = Till(), tmp_path / "ledger.db"
+    with contextlib.closing(OtherProgram(path)) as other, driver() as shell:
+        busy, ledger = Busy(other.stop, other.go_on), SqliteLedger(path, durable=durable)
         buyer = new_buyer(ledger=ledger)
         client = shell.client(buyer)
         url = server.on("/paid", till.sells(busy.at_payment, delivered))
@@ -398,16 +400,16 @@ def test_a_fork_does_not_wait_for_a_ledger_that_fails(monkeypatch: pytest.Monkey
 def test_a_fork_writes_first_what_can_be_written(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     ledger = SqliteLedger(path, durable=True)
-    other = OtherProgram(path)
     hold = ledger.record(ledger.reserve(order(purchase()), attempt := Attempt()), signed())  # type: ignore[arg-type]
-    other.stop()
-    ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt), bool)
-    threading.Timer(0.5, other.go_on).start()
 
     def child() -> None:
         assert len(SqliteLedger(path).history(5)) == 1
 
-    assert children.done(child) == 0
+    with contextlib.closing(OtherProgram(path)) as other:
+        other.stop()
+        ends.ends_writer(ledger).close(Close(hold.shown, "spent", None, attempt), bool)
+        threading.Timer(0.5, other.go_on).start()
+        assert children.done(child) == 0
     assert ledger.holds() == ()
     ledger.close_ledger()
 

@@ -14,7 +14,7 @@ from tests.ledgers.redis.server import starting as starting_redis
 from x402_client import Buyer, Wallet
 from x402_client.buyer import settings
 from x402_client.ledgers.conformance.fixtures import order, purchase
-from x402_client.ledgers.redis.failures import _RIGHTS
+from x402_client.ledgers.redis.failures import COMMANDS
 from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
 
@@ -166,7 +166,7 @@ def test_what_refuses_the_first_payment_is_told_by_each_look(
 
 
 def test_a_user_with_the_rights_that_are_named_pays(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
-    named = _RIGHTS.partition("~{x402* ")[2].split()
+    named = COMMANDS.partition("the_user ")[2].split()
     with ExitStack() as stack:
         ran = in_process(["get", "--yes", f"{seller.url}/weather", "--ledger", _user(*named)(stack, tmp_path)], given)
     assert ran.code == 0, ran.err

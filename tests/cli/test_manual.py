@@ -164,10 +164,13 @@ def test_a_long_page_goes_through_the_pager(tmp_path: Path) -> None:
     pager = tmp_path / "pager"
     pager.write_text('#!/bin/sh\necho "PAGED $LESS"\nhead -n 3\n', "utf-8")
     pager.chmod(0o755)
-    assert "PAGED \n" in terminal(["manual", "reference"], {"PAGER": str(pager)}).screen
+    plain = terminal(["manual", "reference"], {"PAGER": str(pager)}).screen
+    assert "PAGED " in plain
+    # From Python 3.13 on, pydoc sets options of less by itself, for any pager.
+    assert "PAGED -R" not in plain or sys.version_info >= (3, 13)
     less = pager.rename(tmp_path / "less")
     seen = terminal(["manual", "reference"], {"PAGER": str(less)})
-    assert "PAGED -R\n" in seen.screen
+    assert "PAGED -R" in seen.screen
     assert "PAGED" not in terminal(["manual", "errors/quote-error"], {"PAGER": str(less), "LINES": "80"}).screen
 
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from x402_client import Money
+from x402_client.cli import reporting
 from x402_client.cli.exits import Code
 from x402_client.cli.reporting import Report, Watching
 from x402_client.cli.requests_made import CliRequest
@@ -180,6 +181,22 @@ def test_a_server_that_stays_silent_is_told_with_the_option(given: dict[str, str
             ran = in_process([*command, url, "--timeout", "0.2"], given)
             assert ran.code == 10
             assert "127.0.0.1 did not answer in the time of --timeout (ReadTimeout: timed out)." in ran.err
+
+
+@pytest.mark.parametrize("kind", ["slow", "slow, --json", "quick"])
+def test_a_seller_that_was_paid_and_stays_silent_is_told_of_without_a_terminal(
+    bare: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.setattr(reporting, "_SILENT", 0.5)
+    with Sandbox(slow=2) as seller:
+        place = "/weather" if kind == "quick" else "/fault/slow/weather"
+        options = ["--json"] if "json" in kind else []
+        ran = in_process(["get", "--yes", seller.url + place, *options], bare | shell_settings(seller, tmp_path))
+    assert ran.code == 0, ran.err
+    said = "0.01 USD presented to 127.0.0.1; waiting for its answer"
+    assert ran.err.splitlines().count(said) == (kind == "slow")
+    if kind == "slow":
+        assert ran.err.index(said) < ran.err.index("Paid 0.01 USD")
 
 
 def test_a_chain_that_does_not_answer_leaves_the_money_alone_and_says_what_to_set(

@@ -101,6 +101,8 @@ class Run:
         self.planned = draw(st.dictionaries(st.sampled_from(list(TROUBLE)), actions, max_size=2))
         self.recorded = self.shown = False
         self.counted = self.solid
+        #: The payments that were known as paid before this call. Nothing that it hears takes that back.
+        self.paid = self.known_paid
 
     @property
     def rows(self) -> list[Any]:
@@ -111,6 +113,10 @@ class Run:
         """What counts, without the leases that the next reservation may take back."""
         leases = [row for row in self.rows if row.hold.state == "reserved" and not row.in_flight]
         return self.ground.spent - sum(row.hold.price.units for row in leases)
+
+    @property
+    def known_paid(self) -> set[str]:
+        return {hold.id for hold in self.ground.ledger.holds() if hold.told.money == "spent"}
 
     def step(self, flow: Any) -> asks.Reply:
         ask = next(flow)
@@ -180,6 +186,9 @@ class Run:
         handed_over = answer is not None and outcome is not None and 200 <= answer.status < 300 and not free
         assert self.call.attempt.alive is handed_over
         assert not free or (self.sign_ins, self.sends, self.signatures) == (1, 0, 0)
+        assert self.paid & {row.hold.id for row in self.rows} <= self.known_paid
+        if outcome is not None and outcome.hold.id in self.paid:
+            assert outcome.money == outcome.hold.money == "spent"
         if answer is self.first:
             assert self.signatures == 0 or (self.ground.one_step and not self.sends)
         if not self.recorded and not self.sends:
@@ -189,7 +198,8 @@ class Run:
         if isinstance(failure, errors.X402Error):
             assert failure.money != "untouched" or self.sends == 0
             after = ("spent",) if isinstance(failure, errors.PaidNotDelivered) else ("held", "unknown")
-            after += ("spent",) if self.shown else ()
+            known = failure.hold is not None and failure.hold.id in self.paid
+            after = ("spent",) if known else (*after, "spent") if self.shown else after
             assert self.sends == 0 or failure.money in after
             assert failure.hold is None or isinstance(failure.hold, Hold)
             self.tells_the_same(failure)

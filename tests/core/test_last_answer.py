@@ -227,3 +227,60 @@ def test_what_is_signed_and_silent_is_unknown_to_those_who_look() -> None:
     for state in ("reserved", "delivered", "written_off"):
         other: Hold = signed.but(state=state)
         assert other.told is other
+
+
+@pytest.mark.parametrize("expired", [False, True])
+@pytest.mark.parametrize("second", [402, 404, 409, 500, 503, 303, OSError("gone"), TimeoutError()])
+@pytest.mark.parametrize("by_chain", [False, True])
+def test_no_later_answer_takes_back_that_it_was_paid(by_chain: bool, second: Any, expired: bool) -> None:
+    ground, fate = Ground(), "unknown" if expired else "open"
+
+    def first(ask: Any) -> asks.Reply:
+        if by_chain:
+            raise OSError("gone")
+        return paid(503)
+
+    def then(ask: Any) -> asks.Reply:
+        if isinstance(second, Exception):
+            raise second
+        return asking() if second == 402 else reply(second)
+
+    assert _end(ground, Send=first, LookNow=asks.Seen(by_chain)).money == "spent"
+    for _ in range(2):
+        ended = _end(ground, Send=then, LookNow=asks.Seen(False), Settlement=lambda ask: fate)
+        if isinstance(ended, errors.X402Error):
+            assert ("The chain shows" in str(ended) or "shows that" in str(ended)) is by_chain
+            assert isinstance(ended, errors.PaidNotDelivered) is (expired and by_chain)
+        assert (ended.money, ended.hold.money) == ("spent", "spent")
+        [(told, last)] = listed(ground)
+        assert last is not None
+        assert (told, last.money, last.by_chain) == ("spent", "spent", by_chain)
+        assert [hold.money for hold in ground.ledger.holds()] == ["held"], "the chain is still to be asked"
+
+
+def _end(ground: Ground, **scripted: Any) -> Any:
+    """Return the error or the outcome of a call."""
+    try:
+        return ground.pay(called(), **scripted).outcome
+    except errors.X402Error as error:
+        return error
+
+
+def test_a_later_hop_knows_what_the_receipt_before_it_said() -> None:
+    ground, call = Ground(), called()
+    ground.pay(call, Send=lambda ask: _led_and_paid())
+    assert [told for told, _ in listed(ground)] == ["spent"]
+    with pytest.raises(errors.PaymentRejected) as caught:
+        ground.pay(call, LookNow=asks.Seen(False))
+    assert caught.value.money == "spent"
+    assert "The seller's receipt says that it was paid" in str(caught.value)
+    [(told, last)] = listed(ground)
+    assert last is not None
+    assert (told, last.by_chain) == ("spent", False)
+
+
+def _led_and_paid() -> asks.Reply:
+    answer, receipt = _led("/thanks"), paid(303)
+    inner = answer.header
+    answer.header = lambda name: inner(name) or receipt.header(name)
+    return answer

@@ -23,7 +23,7 @@ from x402_client.errors import (
     PaymentOutcomeUnknown,
     SigningError,
 )
-from x402_client.model.holds import Hold
+from x402_client.model.holds import Hold, LastAnswer
 from x402_client.model.hosts import Origin
 from x402_client.policy.allowances import AllowanceRules, AllowanceTerms
 
@@ -339,6 +339,19 @@ def test_a_2xx_delivers_the_unresolved_payment_and_its_amount_stays_counted(seen
     assert past.last is not None
     assert past.last.said == f"a sign-in as {SIGNER.address} brought the content"
     assert (ground.ledger.holds(), ground.spent) == ((), 10_000)
+
+
+@pytest.mark.parametrize("by_chain", [False, True])
+def test_a_sign_in_takes_back_nothing_that_was_shown_paid(by_chain: bool) -> None:
+    ground = Ground()
+    hold = bought(ground, "signed")
+    ground.ledger.note(hold, LastAnswer("spent", 502, "", "0x1", by_chain=by_chain))
+    outcome = ground.pay(called(), signs(), Send=reply(200), LookNow=asks.Seen(False)).outcome
+    assert outcome is not None
+    assert (outcome.money, outcome.hold.money) == ("spent", "spent")
+    [open_yet] = ground.ledger.holds()
+    assert open_yet.last is not None
+    assert (open_yet.told.money, open_yet.last.by_chain, open_yet.last.transaction) == ("spent", by_chain, "0x1")
 
 
 def test_one_that_the_chain_showed_paid_is_not_asked_about_again() -> None:

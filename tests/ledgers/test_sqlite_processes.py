@@ -272,8 +272,8 @@ def test_everything_is_there_after_a_restart(path: Path) -> None:
     assert first.fresh
     hold = first.record(first.reserve(order(), attempt), signed())  # type: ignore[arg-type]
     first.freeze("bad.example")
-    first.close_ledger()
     attempt.end()
+    first.close_ledger()
     again = SqliteLedger(path)
     assert not again.fresh
     assert again.spent(DAY) == 10_000

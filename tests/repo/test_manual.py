@@ -10,12 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from x402_client import Policy, errors
 from x402_client.core import ChainFamily, Courier, Ledger, LedgerExtras, Scheme, SettlementReader
+from x402_client.core.next_step import Step
 from x402_client.signers.play_keys import is_play_secret
 
 from .manual_pages import MANUAL, PAGES, ROOT, blocks, broken_links, named, programs, prose, run, sentences
@@ -324,6 +325,13 @@ HOUSE = {
     "pay(s|ing)?[ -]ahead", "ceiling": "ceilings?", "Permit2": "Permit2", "open amount": "open amounts?",
     "delivered": "delivered",
 }  # fmt: skip
+
+
+def test_every_step_that_a_program_may_be_told_is_listed() -> None:
+    text = (MANUAL / "when-something-goes-wrong.md").read_text("utf-8")
+    listed = re.search(r"In JSON it is `step`: ([^.]+)\.", text)
+    assert listed is not None
+    assert sorted(re.findall(r"`([^`]+)`", listed[1].replace("\n", " "))) == sorted(get_args(Step))
 
 
 def test_a_word_of_ours_is_in_the_glossary() -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from ..buyer.scopes import Scopes, inside
 from ..core import asks
 from ..core.call import HttpRequest, without_session
+from ..core.last_answer import money_after
 from ..core.spelling import one_spelling
 from ..errors import X402Error
 from ..model.holds import Outcome
@@ -198,7 +199,7 @@ class PaymentBelow:
         """Return what is known of the payment. None: none was presented."""
         if self._told is not None or self._call is None or self._call.paid is None:
             return self._told
-        return Outcome("unknown", self._call.paid, self._call.paid.offer)
+        return Outcome(money_after(self._call.paid, "unknown"), self._call.paid, self._call.paid.offer)
 
     def may_pay(self) -> bool:
         """Return True if this request is the HTTP client's to pay: it has no payment of its own, and is no quote."""

@@ -115,7 +115,8 @@ def failed(failure: Exception, cap: Money | None = None, known: Outcome | None =
 def over(found: Result, paid: Outcome) -> Result:
     """Return the result of a failure after its payment was resolved: no call presents it again."""
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
-    says = f"{said}{_presented(paid)}, and the answer counts as delivered. The same call would pay anew."
+    after = "Its key was paid, so the same call pays nothing" if paid.hold.purchase.keyed else "The same call would pay"
+    says = f"{said}{_presented(paid)}, and the answer counts as delivered. {after} anew."
     then = f"Tell the user: payment {paid.hold.id}."
     return found | failure_of(found["error"], paid.money, f"{says} {then}", "ask a person")
 
@@ -123,9 +124,10 @@ def over(found: Result, paid: Outcome) -> Result:
 def unproven(found: Result, paid: Outcome) -> Result:
     """Return the result of a failure after a payment that the ledger cannot be asked about."""
     said = str(found["says"]).removesuffix(SAME_PAYMENT)
+    anew = "is refused, because its key was paid" if paid.hold.purchase.keyed else "pays anew"
     says = (
         f"{said}{_presented(paid)}, and the ledger cannot be read now. So it is not known if the same call presents "
-        f"that payment or pays anew. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 "
+        f"that payment or {anew}. Do not repeat it. Tell the user: it is the payment {paid.hold.id}, and x402 "
         "ledger holds, typed in a terminal, lists it while it is open, once the ledger is back."
     )
     return found | failure_of(found["error"], paid.money, says, "ask a person")

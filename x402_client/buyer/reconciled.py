@@ -51,7 +51,7 @@ class Reconciled:
             released = (*self.released, hold.but(state="released", money="untouched"))
             return replace(self, released=released, not_expired=others)
         is_open = answer == "settled" and hold.state == "signed"
-        found = shown_by_chain(hold) if is_open else hold.but(money="spent" if answer == "settled" else hold.money)
+        found = shown_by_chain(hold) if is_open else hold.but(money="spent") if answer == "settled" else hold.told
         return replace(self, **{answer: (*getattr(self, answer), found)}, not_expired=others)
 
 

@@ -85,7 +85,7 @@ class Reader:
         seen = Seen(False)
         if can_look(self.reader, hold):
             seen = _seen(*self._told(hold, until))
-            if hold.is_ceiling and not seen.settled:  # taken, it may be, and nothing shows how much of it
+            if hold.is_open_ceiling and not seen.settled:  # taken, it may be, and nothing shows how much of it
                 seen.settled = self._answer(hold, until) == "settled"
         if balance is not None:
             balance.over.wait(max(0.0, until - time.monotonic()))
@@ -101,7 +101,7 @@ class Reader:
         seen = Seen(False)
         if can_look(self.reader, hold):
             seen = _seen(*(await self._atold(hold, AT_ONCE)))
-            if hold.is_ceiling and not seen.settled and not is_async(self.reader.read):
+            if hold.is_open_ceiling and not seen.settled and not is_async(self.reader.read):
                 seen.settled = await self._aanswer(hold, max(0.0, until - time.monotonic())) == "settled"
         if balance is not None:
             with anyio.move_on_after(max(0.0, until - time.monotonic())):
@@ -117,7 +117,7 @@ class Reader:
 
     def _told(self, hold: Hold, until: float) -> tuple[Hold, Fate]:
         """Return a hold and its fate: of a ceiling, what was taken of it, too."""
-        if not hold.is_ceiling:
+        if not hold.is_open_ceiling:
             return hold, fate_of(self.reader, hold, self._answer(hold, until))
         look = self._looks.in_thread(
             ("ceiling", hold.id), hold.offer.network, lambda: learn(self.reader, hold), PATIENCE
@@ -129,7 +129,7 @@ class Reader:
     async def _atold(self, hold: Hold, seconds: float) -> tuple[Hold, Fate]:
         import anyio
 
-        if not hold.is_ceiling or is_async(self.reader.read):
+        if not hold.is_open_ceiling or is_async(self.reader.read):
             return hold, fate_of(self.reader, hold, await self._aanswer(hold, seconds))
         look = self._looks.in_thread(
             ("ceiling", hold.id), hold.offer.network, lambda: learn(self.reader, hold), PATIENCE
@@ -200,7 +200,7 @@ def learn(reader: Any, hold: Hold) -> tuple[Hold, Fate]:
     A used nonce with its transfer is final at once, also before the expiry. That only a part was taken is "not settled"
     for the rest: so a single witness's word for it is bounded like that, unless the seller's receipt says the same.
     """
-    charged = read_charge(reader, hold) if hold.is_ceiling else None
+    charged = read_charge(reader, hold) if hold.is_open_ceiling else None
     if charged is not None:
         alone = _is_one_witness(reader, hold) and (hold.receipt is None or hold.receipt.amount != charged)
         return hold.but(charged=charged), "one_says_charge" if alone else "settled"
@@ -244,7 +244,7 @@ def to_ask(reader: Any, holds: Iterable[Hold], owed: Iterable[Hold]) -> list[Hol
 
 def _is_open_ceiling(reader: Any, hold: Hold) -> bool:
     """Return True for an unresolved ceiling of which a look at the chain may show what was taken."""
-    return hold.state == "signed" and hold.is_ceiling and can_look(reader, hold)
+    return hold.state == "signed" and hold.is_open_ceiling and can_look(reader, hold)
 
 
 def has_expired(hold: Hold) -> bool:

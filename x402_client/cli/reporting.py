@@ -28,6 +28,8 @@ from .vocabulary import advice, amount_of, shown_by
 
 #: How this command presents a payment again.
 SAME_COMMAND = "Run the same command again"
+#: Seconds after which a seller that was paid and does not answer is told of, where there is no terminal.
+_SILENT = 5.0
 _RECEIPTS = ("payment-response", "x-payment-response")
 
 
@@ -81,7 +83,7 @@ class Watching:
             say(f"Presenting an earlier payment of {amount_of(event.hold)} again; nothing more is paid.")
         elif self._gave_back:
             say(f"Presenting a new payment of {event.hold.price}.")
-        self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer")
+        self._sign = waiting(f"{event.hold.price} presented to {event.hold.host}; waiting for its answer", _SILENT)
         self._sign.__enter__()
 
     def stop(self) -> None:
@@ -182,7 +184,7 @@ class Report:
             show_json(self.document(code, message), stderr=True)
             return ""
         if self.outcome is not None and code in (Code.OK, Code.PIPE):
-            self._tell_paid(self.outcome, " The same command again buys anew." if code is Code.OK else "")
+            self._tell_paid(self.outcome, _again(self.outcome) if code is Code.OK else "")
         return message
 
     def _tell_paid(self, paid: Outcome, then: str) -> None:
@@ -252,6 +254,13 @@ class Report:
         """Return the error as JSON: its class in ``errors``, and apart from it that of the HTTP library."""
         kind = None if self.error is None else name_of(self.error)
         return {"kind": kind, "library_error": self._library_error, "message": message}
+
+
+def _again(paid: Outcome) -> str:
+    """Return what the same command does after its payment was delivered."""
+    if paid.hold.purchase.keyed:
+        return " The same command again buys nothing: its key was paid."
+    return " The same command again buys anew."
 
 
 def _named(transaction: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from io import TextIOWrapper
 from typing import Any
@@ -263,9 +264,28 @@ def bar(share: float, width: int = 24) -> Text:
     return Text("█" * full, style="green") + Text("·" * (width - full), style="dim")
 
 
-def waiting(text: str) -> AbstractContextManager[Any]:
-    """Show on a terminal that something takes long."""
-    return err().status(Text(text)) if err().is_terminal else nullcontext()
+def waiting(text: str, silent: float | None = None) -> AbstractContextManager[Any]:
+    """Show on a terminal that something takes long. Elsewhere say it in a line, after ``silent`` seconds if given."""
+    if err().is_terminal:
+        return err().status(Text(text))
+    return nullcontext() if silent is None else _said_after(silent, text)
+
+
+@contextmanager
+def _said_after(seconds: float, text: str) -> Iterator[None]:
+    """Print a line to stderr after some seconds, unless the work is done by then."""
+
+    def tell() -> None:
+        with suppress(OSError, ValueError):  # a reader that is gone is met by the next line of the command itself
+            print(text, file=sys.stderr, flush=True)
+
+    timer = threading.Timer(seconds, tell)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def progress(total: int, text: str) -> Progress:

@@ -56,9 +56,9 @@ def is_test(hold: Hold) -> bool:
 
 def amount_of(hold: Hold) -> str:
     """Return the price. Of a ceiling any part may be taken, and what the chain shows of it is a bound."""
-    if hold.charge is not None and not hold.is_ceiling and hold.price.units:
+    if hold.charge is not None and not hold.is_open_ceiling and hold.price.units:
         return f"at most {hold.price}"
-    return f"up to {hold.price}" if hold.is_ceiling else f"{hold.price}"
+    return f"up to {hold.price}" if hold.is_open_ceiling else f"{hold.price}"
 
 
 def price_of(hold: Hold) -> str:

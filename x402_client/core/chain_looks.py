@@ -9,6 +9,7 @@ from ..errors import X402Error
 from ..model.holds import Charge, Hold, Outcome
 from .asks import LookLater, LookNow, Seen
 from .drive import Flow
+from .last_answer import is_by_chain
 from .reclaim import reclaim
 
 if TYPE_CHECKING:
@@ -22,16 +23,17 @@ def look_now(hold: Hold, rules: Rules, funds: bool = False) -> Flow[Seen]:
     back here. The purchase stays as it is: "Delivery and money are two facts". What the chain does not show yet of a
     ceiling is looked at in the background.
     """
-    if hold.money == "spent" and not hold.is_ceiling:  # the chain showed it before
+    shown = is_by_chain(hold)
+    if shown and not hold.is_open_ceiling:
         return Seen(True)
-    seen = Seen(hold.money == "spent")
+    seen = Seen(shown)
     with suppress(Exception):  # no look may take the place of the end that it is about
         found = yield from LookNow(hold, funds)
         seen = Seen(found.settled or seen.settled, found.balance, found.charged, found.fate)
     with suppress(X402Error):  # the ledger is busy or gone: ``reconcile`` asks again
         if seen.charged is not None:
             yield from reclaim(hold.but(charged=seen.charged), seen.fate, rules.policy)
-        elif hold.is_ceiling:
+        elif hold.is_open_ceiling:
             yield from LookLater(Outcome(hold.money, hold, hold.offer, looked=Charge()), unresolved=True)
     return seen
 

@@ -44,7 +44,7 @@ from .call import Call
 from .chain_looks import charged, look_now
 from .drive import Flow
 from .joining import join
-from .last_answer import noted
+from .last_answer import is_known_paid, noted, shown_by_chain
 from .no_content import paid_before
 from .other_offers import another, patiently_signed
 from .present import led_elsewhere, present, read, terms
@@ -67,7 +67,7 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
             call.attempt.end()
             return first
         if call.paid is not None:
-            raise (yield from noted((yield from _paid_before(call, call.paid, rules)), first.status))
+            raise (yield from _paid_before(call, call.paid, first.status, rules))
         yield from _admit(call, quote, rules)
         if isinstance(quote, Quote) and quote.sign_in is not None:
             quote, opened = yield from sign_in(call, quote, rules)
@@ -194,7 +194,7 @@ def _secure(call: Call, quote: Quote | QuoteError, rules: Rules) -> Flow[Hold | 
 
 
 #: A payment that lives, by its chain's own clock, is held, also where the local clock says that it expired.
-_MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held", "settled": "spent"}
+_MONEY: dict[Fate, MoneyState] = {"open": "held", "live": "held"}
 
 
 def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
@@ -204,15 +204,20 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     expired: until then its end is that of a payment which can settle yet.
     """
     call.is_over = True
-    if hold.money == "spent" and not has_ceiling(hold):
-        return hold
+    if hold.money == "spent":  # a ledger says so where a reader concluded it
+        hold = shown_by_chain(hold)
+        if not has_ceiling(hold):
+            return hold
     fate = yield from Settlement(hold.shown)
     if fate == "one_says_not" and (yield from may_give_back(hold, rules.policy)):
         fate = "not_settled"
     if fate != "not_settled":
         call.expired_recently, call.is_live = fate == "early", fate == "live"
         call.is_over = fate not in ("open", "live")
-        return hold if hold.money == "spent" else hold.but(money=_MONEY.get(fate, "unknown"))
+        if fate == "settled":
+            return shown_by_chain(hold)
+        # What an earlier answer showed paid stays so where the chain is silent.
+        return hold if is_known_paid(hold) else hold.but(money=_MONEY.get(fate, "unknown"))
     call.attempt.end()  # a ledger concludes only what no attempt presents
     call.attempt = Attempt()
     if (yield from Conclude(hold, False)):
@@ -330,7 +335,8 @@ def _look_again(call: Call, hold: Hold, rules: Rules, waited_for: str) -> Flow[t
     return quote, hold.but(offer=_chosen(call, quote, mandate, rules))
 
 
-def _paid_before(call: Call, hold: Hold, rules: Rules) -> Flow[PaymentRejected]:
+def _paid_before(call: Call, hold: Hold, status: int, rules: Rules) -> Flow[PaymentRejected]:
     call.attempt.end()
     seen = yield from look_now(hold, rules)
-    return paid_before(call, charged(hold, seen), seen.settled)
+    error = paid_before(call, charged(hold, seen), seen.settled)
+    return (yield from noted(error, status, by_chain=seen.settled))

@@ -114,8 +114,10 @@ def _replaced(found: Joined) -> AlreadyPaid:
 def _delivered_to(who: str, found: Joined, then: str, reply: Reply | None = None) -> AlreadyPaid:
     hold = found.hold
     what = f"{hold.price} to {hold.host}" if hold is not None else "It"
+    keyed = hold is not None and hold.purchase.keyed
+    after = "under this key nothing is bought again" if keyed else "the same request buys anew"
     error = AlreadyPaid(
-        f"{what} was paid and delivered to {who}. {then}. Nothing was signed; the same request buys anew.",
+        f"{what} was paid and delivered to {who}. {then}. Nothing was signed; {after}.",
         hold=hold,
         offer=None if hold is None else hold.offer,
         receipt=None if found.outcome is None else found.outcome.receipt,
@@ -129,12 +131,12 @@ def _delivered_to(who: str, found: Joined, then: str, reply: Reply | None = None
 def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnknown:
     if found.state == "queued":
         return _paid_already(found, "Another call presents its payment at this moment. Nothing was sent by this call")
-    hold = found.hold
+    hold, after = found.hold, "buys anew" if call.mandate.key is None else "ends in AlreadyPaid"
     return PaymentOutcomeUnknown(
         f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process. A call "
         "for it took longer than its read time-out, so its caller seems to have given up. This one waited as long as "
         "its own time-out allows, and sent and signed nothing. Make the same request again, at once: it joins the "
-        "other call or takes its payment over. After a delivery for which none waited, it buys anew. Calls that are "
+        f"other call or takes its payment over. After a delivery for which none waited, it {after}. Calls that are "
         "meant to be purchases of their own take a key each.",
         hold=hold,
         offer=None if hold is None else hold.offer,

@@ -27,13 +27,17 @@ _PATH = "/%:@!$&'()*+,;=~"
 
 
 def noted(
-    error: E, status: int | None = None, said: str = "", transaction: str = "", short: bool = False
+    error: E,
+    status: int | None = None,
+    said: str = "",
+    transaction: str = "",
+    short: bool = False,
+    by_chain: bool = False,
 ) -> Generator[Ask[Any], Any, E]:
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
     assert hold is not None
-    # An error says "spent" where a chain showed it, and nowhere else.
-    told = with_last(hold, error.money, status, said, transaction, short, error.money == "spent")
+    told = with_last(hold, error.money, status, said, transaction, short, by_chain)
     assert told.last is not None
     last = told.last._replace(untold=isinstance(error, PaymentOutcomeUnknown) and error.wait_until is None)
     error.hold = told.but(last=last)
@@ -53,19 +57,35 @@ def with_last(
 ) -> Hold:
     """Return a hold as an error tells it: with what is known of the money, and with its last answer.
 
-    What an earlier answer to this payment named stays known: a transaction, a place, and that a chain showed it paid.
+    What an earlier answer to this payment named stays known: a transaction, a place, and that it was paid, by a chain's
+    word or by the seller's receipt. No later answer takes that back: only the chain itself does, once it expired.
     """
-    before = hold.last or LastAnswer(money)
-    place = leads_to or before.leads_to
-    last = LastAnswer(
-        money, status, words(said, _REASON), named(transaction, hold), short, by_chain or before.by_chain, place
-    )
-    return hold.shown_as(money=money, last=last)
+    money = "spent" if by_chain else money_after(hold, money)
+    place = leads_to or (hold.last.leads_to if hold.last is not None else "")
+    last = LastAnswer(money, status, words(said, _REASON), named(transaction, hold), short, by_chain, place)
+    return hold.shown_as(money=money, last=last.after(hold.last))
 
 
 def shown_by_chain(hold: Hold) -> Hold:
     """Return a hold of which it is kept that a chain showed it paid."""
     return hold.but(money="spent", last=(hold.last or LastAnswer("spent"))._replace(money="spent", by_chain=True))
+
+
+def is_known_paid(hold: Hold) -> bool:
+    """Return True if a chain showed that a payment was paid, or a sound receipt said so, before what comes now."""
+    if hold.money == "untouched":  # by the chain's own later word, nothing was taken of a ceiling
+        return False
+    return hold.money == "spent" or (hold.last is not None and hold.last.money == "spent")
+
+
+def money_after(hold: Hold, money: MoneyState) -> MoneyState:
+    """Return what is known of a payment's money after an answer that says ``money``: "spent" stays "spent"."""
+    return "spent" if is_known_paid(hold) else money
+
+
+def is_by_chain(hold: Hold) -> bool:
+    """Return True if a chain showed that a payment was paid."""
+    return is_known_paid(hold) and not is_by_receipt(hold)
 
 
 def is_by_receipt(hold: Hold) -> bool:
@@ -74,7 +94,7 @@ def is_by_receipt(hold: Hold) -> bool:
     A ledger calls a payment "spent" that is not delivered where a reader concluded it: the answer before says less.
     """
     last = hold.last
-    return hold.told.money == "spent" and last is not None and last.money == "spent" and not last.by_chain
+    return last is not None and last.money == "spent" and not last.by_chain
 
 
 def note_answer(reply: Reply, hold: Hold, refusal: tuple[int | None, str, str] | None = None) -> Flow[None]:
@@ -151,7 +171,9 @@ def named(transaction: str, hold: Hold) -> str:
 def note_sign_in(outcome: Outcome, status: int) -> Flow[None]:
     """Keep that a sign-in brought what a payment was for: lists show it of the delivered purchase."""
     said = f"a sign-in as {outcome.signed_in} brought the content"
-    yield from _note(outcome.hold, LastAnswer(outcome.money, status, said))
+    told = with_last(outcome.hold, outcome.money, status, said)
+    assert told.last is not None
+    yield from _note(told, told.last)
 
 
 def note_chain(hold: Hold) -> Flow[None]:

@@ -98,7 +98,8 @@ class LedgerExtras(Protocol):
     def note(self, hold: Hold, last: LastAnswer) -> Maybe[None]:
         """Keep the last answer to an open payment, for ``Hold.last`` in lists. Default: it is not kept.
 
-        Called when a call ended without the content. It changes no budget and no claim, and may do nothing.
+        Called when a call ended without the content. It changes no budget and no claim, and may do nothing. Notes may
+        come late: keep ``last.after(kept)``, so that none takes back that a payment was paid.
         """
         ...
 

@@ -61,14 +61,22 @@ _SELLER = "sk the seller for the content or the money; {nonce}. {write_off} give
 _SELLER += "request buys anew."
 _GIVE_UP = "{write_off} gives the purchase up, so that the same request buys anew, but it {settle}: then both are paid."
 _LIVE, _OVER = _GIVE_UP.replace("{settle}", "may still settle"), _GIVE_UP.replace("{settle}", "may have settled")
+_ANEW = "The same request buys anew."
+#: What the same request does after a payment under a purchase key ended.
+_KEYED: Mapping[Case, str] = {
+    "delivered": "Under its key nothing is bought again: the same request ends in AlreadyPaid. Without that key, or "
+    "under a new one, it is a new purchase.",
+    "written off": "The same request buys anew, under its key too, unless a later payment under that key was "
+    "delivered.",
+}
 _KNOWN: Mapping[Case, str] = {
     "refused": "The chain has not shown that the money was taken.",
     "short": "The wallet had too little for it at the last try.",
 }
 _TODO: Mapping[Case, str] = {
-    "delivered": "Nothing: the content came. The same request buys anew.",
-    "written off": "Nothing: it was given up, and counts as spent. The same request buys anew.",
-    "released": "Nothing: it was given back. The same request buys anew.",
+    "delivered": "Nothing: the content came. {after}",
+    "written off": "Nothing: it was given up, and counts as spent. {after}",
+    "released": f"Nothing: it was given back. {_ANEW}",
     "in flight": "Wait: a call is paying it at this moment, and its price is counted. If that call or its program ends "
     "without the content, it is unresolved, and the same request presents it again.",
     "open": "{again}: it presents the same payment, never a second one, and after that time it asks the chain first. "
@@ -139,6 +147,7 @@ def next_step(
     case = case_of(hold, expired, just_expired)
     later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
     facts = words._asdict() | {
+        "after": _KEYED.get(case, _ANEW) if hold.purchase.keyed else _ANEW,
         "often": _often(hold),
         "hopeless": _hopeless(hold, expired),
         "later": f"{later:%Y-%m-%d %H:%M:%S} UTC" if later else "that",

@@ -10,7 +10,7 @@ from ..model.holds import MARGIN, Hold, moment
 from ..model.networks import short_name
 from . import interruptions
 from .amounts import asked_of, taken
-from .last_answer import named, with_last
+from .last_answer import is_by_chain, is_known_paid, money_after, named, with_last
 from .next_step import next_step
 
 if TYPE_CHECKING:
@@ -27,13 +27,14 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
     hold, said = tries.hold, tries.reason
     outcome = tries.refusal.outcome if tries.refusal is not None else None
     pending = outcome is not None and outcome.money == "unknown"
-    money: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
+    said_of_it: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
+    money = money_after(hold, said_of_it)
     advice = next_step(with_last(hold, money, *tries.last, short, seen.settled))
     quoted = f' It says: "{said}".' if said else ""
     text = f"{call.origin} asked for payment again after {asked_of(hold)} was presented.{quoted} "
     if advice.case == "short":
         text += f"{what_is_short(hold, seen.balance)} {still_counted(call, hold)} {advice.todo}"
-    elif seen.settled:
+    elif money == "spent":
         text += f"{taken(hold)}{advice}"
     else:
         text += f"{still_counted(call, hold)} {_taken_first(hold)}{advice}"
@@ -50,26 +51,27 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
         patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
     order = "After that" if tries.refused_last else "Before that"
     then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
-    unknown = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {_taken_first(hold)}"
-    money: MoneyState = "spent" if seen.settled else "unknown"
+    money = money_after(hold, "spent" if seen.settled else "unknown")
+    known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {_taken_first(hold)}"
+    if money == "spent":
+        known = taken(hold)
     advice = next_step(with_last(hold, money, *tries.last, by_chain=seen.settled))
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
-        f"{then}{patience} {taken(hold) if seen.settled else unknown}{advice}{interruptions.remark(hold)}",
+        f"{then}{patience} {known}{advice}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=tries.refusal and tries.refusal.native,
         wait_until=expiry(hold),
     )
-    if seen.settled:
-        error.money = "spent"
+    error.money = money
     return error
 
 
 def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
     """Return the error for a call that was led away from the payee of its unresolved payment."""
-    is_paid = hold.money == "spent"
-    advice = next_step(with_last(hold, "spent" if is_paid else "unknown", by_chain=is_paid))
+    is_paid = is_known_paid(hold)
+    advice = next_step(with_last(hold, "unknown", by_chain=is_by_chain(hold)))
     known = taken(hold) if is_paid else f"The payment can settle until {_until(call, hold)}. "
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
@@ -86,16 +88,16 @@ def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
 
 def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
     """Return the error for a 402 of a later hop, in a call that paid before it was redirected."""
-    stays = "" if settled else f"{still_counted(call, hold)} "
-    advice = next_step(with_last(hold, "spent" if settled else "held", 402, by_chain=settled))
+    money = money_after(hold, "spent" if settled else "held")
+    stays = "" if money == "spent" else f"{still_counted(call, hold)} "
+    advice = next_step(with_last(hold, money, 402, by_chain=settled))
     error = PaymentRejected(
         f"This call paid {asked_of(hold)} to {hold.host} before it was redirected, and {call.origin} asks for payment "
         f"again; one call pays at most once. Nothing more was signed. {stays}{advice}",
         hold=hold.shown,
         offer=hold.offer,
     )
-    if settled:
-        error.money = "spent"
+    error.money = money
     return error
 
 
@@ -106,7 +108,7 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
     just = call.expired_recently
     advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just)
     stays = "" if just else "It stays counted. "
-    return PaymentOutcomeUnknown(
+    error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
         f"brought {_brought(call, tries)} now. We could not find out on {short_name(hold.offer.network)} if it "
         f"settled. {stays}{advice} Policy(accept_loss=...) gives small amounts up by itself."
@@ -116,6 +118,8 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
         response=answer and answer.native,
         wait_until=moment(hold.authorization.expires + MARGIN) if just else None,
     )
+    error.money = money_after(hold, "unknown")
+    return error
 
 
 def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:

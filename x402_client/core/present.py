@@ -18,7 +18,7 @@ from ..wire.read import read_quote
 from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .chain_looks import charged, look_now
 from .drive import Flow
-from .last_answer import note_answer, noted, shown_by_chain
+from .last_answer import is_by_chain, is_known_paid, note_answer, noted, shown_by_chain
 from .levels import left_in, tell_levels
 from .no_content import led_away, never_known, outcome_unknown, rejected, undelivered
 from .receipt_check import judge, says_pending
@@ -52,8 +52,9 @@ def terms(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | QuoteError | N
 def present(call: Call, hold: Hold, rules: Rules) -> Flow[Reply | Lost]:
     """Return the answer that the caller gets.
 
-    ``hold.money`` tells what the chain said of a payment that was made before. "spent": it settled; "held": it can yet;
-    "unknown": it expired, and no reader can tell. ``call.is_over`` is True if it expired.
+    ``hold.money`` tells what the chain said of a payment that was made before. "spent": it settled; "held": it can yet,
+    or an earlier answer showed it paid; "unknown": it expired, and no reader can tell. ``call.is_over`` is True if it
+    expired.
     """
     tries = Tries(hold)
     if call.running is not None:
@@ -74,7 +75,7 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     call.attempt.end()
     if call.is_over:
         return (yield from _expired(call, Tries(hold, terms=quote, elsewhere=True), rules))
-    raise (yield from noted(led_away(call, hold), None, f"a redirect to {call.origin}"))
+    raise (yield from noted(led_away(call, hold), None, f"a redirect to {call.origin}", by_chain=is_by_chain(hold)))
 
 
 def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
@@ -147,9 +148,11 @@ def _refused_terms(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Q
 
 
 def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
-    """Judge the money: the chain's proof outweighs a receipt, and a seller's no does not undo an earlier silence."""
-    if tries.hold.money == "spent":
+    """Judge the money: what was shown paid stays so, and a seller's no does not undo an earlier silence."""
+    if is_by_chain(tries.hold):
         return _paid_by_chain(outcome)
+    if is_known_paid(tries.hold):
+        return replace(outcome, money="spent")
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
 
 
@@ -161,8 +164,11 @@ def _handed_over(call: Call, reply: Reply, hold: Hold, rules: Rules) -> Flow[Rep
     if reply.status != 101 and not 200 <= reply.status < 300:
         call.attempt.end()
         if reply.status >= 400:
-            yield from _look(reply, rules)
+            yield from _look(reply, hold, rules)
         yield from note_answer(reply, hold)
+        assert reply.outcome is not None
+        # Where a redirect leads, it is known what this answer said of the money.
+        call.paid = hold.shown_as(last=reply.outcome.hold.last)
         # The library's own auth may yet bring the content after a 401 or 407.
         if reply.status >= 400 and reply.status not in _AUTH:
             yield from _tell_undelivered(call, reply)
@@ -175,15 +181,15 @@ def _tell_undelivered(call: Call, reply: Reply) -> Flow[None]:
     yield from Tell(events.NotDelivered(call.method, call.url, reply.status, reply.outcome))
 
 
-def _look(reply: Reply, rules: Rules) -> Flow[None]:
+def _look(reply: Reply, hold: Hold, rules: Rules) -> Flow[None]:
     """Look at the chain where an answer does not settle it: a no of the seller's proves nothing about the money.
 
-    It changes ``.money``, and of a ceiling ``.charged``.
+    It changes ``.money``, and of a ceiling ``.charged``. ``hold`` is as it was before that answer.
     """
     outcome = reply.outcome
-    if outcome is None or (outcome.money == "spent" and not outcome.hold.is_ceiling):
+    if outcome is None or (outcome.money == "spent" and not outcome.hold.is_open_ceiling):
         return
-    seen = yield from look_now(outcome.hold, rules)
+    seen = yield from look_now(hold.shown, rules)
     if outcome.looked is not None and seen.charged is not None:
         outcome.looked.on_chain = charged(outcome.hold, seen).charge
     if seen.settled:
@@ -239,7 +245,7 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
         return (yield from _expired(call, tries, rules))
     if tries.kept is not None and tries.kept.outcome is not None:
         tries.kept.outcome = _weighed(tries, tries.kept.outcome)
-        yield from _look(tries.kept, rules)
+        yield from _look(tries.kept, tries.hold, rules)
         yield from note_answer(tries.kept, tries.hold, tries.last if tries.refused_last else None)
         yield from _tell_undelivered(call, tries.kept)
         return tries.kept
@@ -250,28 +256,30 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     seen = yield from look_now(tries.hold.shown, rules, funds)
     tries.hold = charged(tries.hold, seen)
     if tries.failure is not None:
-        raise (yield from noted(outcome_unknown(call, tries, rules, seen), *tries.last)) from tries.failure
-    short = not seen.settled and is_short(tries.hold, tries.reason, seen.balance)
-    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short))
+        error = outcome_unknown(call, tries, rules, seen)
+        raise (yield from noted(error, *tries.last, by_chain=seen.settled)) from tries.failure
+    open_yet = not seen.settled and not is_known_paid(tries.hold)
+    short = open_yet and is_short(tries.hold, tries.reason, seen.balance)
+    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))
 
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     """End a payment that cannot settle any more and was presented for the content alone."""
-    if tries.hold.is_ceiling:
+    if tries.hold.is_open_ceiling:
         seen = yield from look_now(tries.hold.shown, rules)
-        tries.hold = charged(tries.hold, seen).but(money="spent" if seen.settled else tries.hold.money)
-    hold = tries.hold
-    error: X402Error = never_known(call, tries)
-    if hold.money == "spent":
-        error = undelivered(call, tries)
-        if (yield from _written(call, Conclude(hold, True))):
-            yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
+        newly = seen.settled and not is_by_chain(tries.hold)
+        tries.hold = charged(shown_by_chain(tries.hold) if newly else tries.hold, seen)
+    hold, by_chain = tries.hold, is_by_chain(tries.hold)
+    error: X402Error = undelivered(call, tries) if by_chain else never_known(call, tries)
+    # Of one that a chain showed paid before, and shows no more now, the ledger goes on asking.
+    if hold.money == "spent" and (yield from _written(call, Conclude(hold, True))):
+        yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
     lost = hold.price if hold.charge is None else hold.charge
     may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(lost)
     accepted = may_lose and tries.terms is not None
     if not accepted or not (yield from _written(call, WriteOff(hold))):
-        raise (yield from noted(error, *tries.last)) from tries.failure
+        raise (yield from noted(error, *tries.last, by_chain=by_chain)) from tries.failure
     assert tries.terms is not None
     yield from Tell(events.WrittenOff(call.method, call.url, hold.shown))
     call.attempt, call.paid, call.signing = Attempt(), None, True

@@ -19,7 +19,7 @@ from ..policy.choice import admit_terms
 from .asks import Bought, Claim, Reply, Send, Tell
 from .chain_looks import look_now
 from .drive import Flow
-from .last_answer import note_sign_in
+from .last_answer import money_after, note_sign_in, shown_by_chain
 from .present import terms
 from .purchase_name import known_purchase
 
@@ -131,8 +131,9 @@ def _outcome(call: Call, network: str, account: str, opened: bool, rules: Rules)
     if hold is None:
         call.attempt.end()
         return _free((yield from known_purchase(call, rules)), network, account)
-    settled = hold.money == "spent" or (yield from look_now(hold.shown, rules)).settled
-    return Outcome("spent" if settled else "unknown", hold.shown, hold.offer, signed_in=account)
+    seen = yield from look_now(hold.shown, rules)
+    shown = shown_by_chain(hold.shown) if seen.settled else hold.shown
+    return Outcome(money_after(shown, "unknown"), shown, hold.offer, signed_in=account)
 
 
 def _free(purchase: Purchase, network: str, account: str) -> Outcome:

@@ -159,7 +159,7 @@ class MemoryLedger:
         with self._lock:
             row = self._rows.get(hold.id)
             if row is not None:
-                row.hold = row.hold.but(last=last)
+                row.hold = row.hold.but(last=last.after(row.hold.last))
 
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""

@@ -15,6 +15,7 @@ from ..model.money import Money
 from ..model.offers import Offer, Receipt
 from . import refusals
 from .live_attempts import LiveAttempts
+from .rows import with_charged
 from .windows import Account
 
 Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
@@ -174,7 +175,7 @@ def hold_of(past: Past) -> Hold:
     """Return a resolved hold."""
     name, purchase, offer, price, created, state, money, signed, receipt, tries, payer, last, path = past
     facts = (name, purchase, offer, price, created, state, money, _shown(signed), receipt, tries, payer, last)
-    return Hold(*facts, None, path)
+    return with_charged(Hold(*facts, None, path))
 
 
 def check_key(purchase: Purchase, past: Past | None, rows: Iterable[Row]) -> None:

@@ -13,6 +13,7 @@ from ..errors import MoneyState
 from ..model.holds import CHARGED, Hold
 from ..model.money import Money
 from .memory_rows import Past, Row, hold_of, past_of
+from .rows import with_charged
 
 
 def still_counted(told: Hold, settled: bool, counted: int) -> int | None:
@@ -28,9 +29,8 @@ def with_charge(hold: Hold, units: int) -> Hold:
     signed = hold.authorization
     assert signed is not None
     money: MoneyState = "spent" if units else "untouched"
-    return hold.but(
-        price=Money.of_units(units, hold.price.currency), money=money, authorization=replace(signed, kind=CHARGED)
-    )
+    price, signed = Money.of_units(units, hold.price.currency), replace(signed, kind=CHARGED)
+    return with_charged(hold.but(price=price, money=money, authorization=signed))
 
 
 def count_less(row: Row, units: int) -> None:
@@ -46,7 +46,7 @@ def settle(row: Row, told: Hold) -> None:
     """Mark a row of the ledger in memory as spent, as the chain told: of a ceiling, what was taken of it."""
     row.hold = row.hold.but(money="spent")
     units = still_counted(told, True, row.hold.price.units)
-    if row.hold.is_ceiling and units is not None:
+    if row.hold.is_open_ceiling and units is not None:
         count_less(row, units)
 
 
@@ -59,7 +59,7 @@ class OwedInMemory:
 
     def keep(self, row: Row, past: Past) -> None:
         """Keep a row that was resolved, if what was signed can still take money."""
-        if row.hold.is_ceiling:
+        if row.hold.is_open_ceiling:
             row.hold = hold_of(past)
             self._rows[row.hold.id] = row
 

@@ -9,9 +9,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.holds import Authorization, Hold, HoldState, LastAnswer, Order, Purchase
+from ..model.holds import CHARGED, Authorization, Hold, HoldState, LastAnswer, Order, Purchase
 from ..model.hosts import Origin
-from ..model.money import Money, Token
+from ..model.money import UNITS_PER_ONE, Money, Token
 from ..model.offers import Offer, Receipt
 from ..model.statements import Statement, facts_of, statement_of
 
@@ -80,10 +80,19 @@ def hold_of(
     got = None if receipt is None else receipt_of(receipt)
     signed = _signed(row[UNSIGNED:], named)
     heard, under = last_of(last), path_of(path)
-    return Hold(
+    return with_charged(Hold(
         name_of(number), bought, offer_of(offer), price, created, state, money, signed, got, tries, payer, heard,
         None, under,
-    )  # fmt: skip
+    ))  # fmt: skip
+
+
+def with_charged(hold: Hold) -> Hold:
+    """Return a hold with what the chain showed to be taken of its ceiling. A ledger keeps that as its price alone."""
+    token, signed = hold.offer.token, hold.authorization
+    if signed is None or signed.kind != CHARGED or token is None:
+        return hold
+    most = hold.price.units * 10**token.decimals // UNITS_PER_ONE
+    return hold.but(charged=min(most, hold.offer.amount))
 
 
 def _signed(facts: tuple[Any, ...], header: tuple[str, str]) -> Authorization | None:

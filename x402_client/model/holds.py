@@ -14,6 +14,7 @@ from .attempt import Attempt as Attempt
 from .budgets import Cap
 from .elsewhere import InParts
 from .hosts import Origin
+from .last_answers import LastAnswer as LastAnswer
 from .money import Money
 from .offers import Offer, Receipt, brief, line, words
 from .spending import LedgerBusy as LedgerBusy
@@ -129,27 +130,6 @@ def _shown_facts(signed: Authorization) -> tuple[str, str, int, tuple[str, str],
     return signed.nonce, signed.payer, signed.expires, ("", ""), signed.evidence
 
 
-class LastAnswer(NamedTuple):
-    """The last answer to a payment that brought no content, kept to be shown: what it left of the money, and why."""
-
-    #: As the error or the outcome of that call said.
-    money: MoneyState
-    #: The answer's HTTP status. None: no answer came, or it broke off.
-    status: int | None = None
-    #: The seller's reason in its own words, or the name of the failure if no answer came, or a few words of ours.
-    said: str = ""
-    #: The transaction that the seller named in this answer, or in an earlier one. "": it named none.
-    transaction: str = ""
-    #: True if the payer had too little, by the chain's word, or by the seller's where the chain was silent.
-    short: bool = False
-    #: True if a chain showed that it was paid. False where it is "spent": the seller's receipt alone says so.
-    by_chain: bool = False
-    #: Where an answer led, without a query: a path, or a URL if that is of another origin. "": none led anywhere.
-    leads_to: str = ""
-    #: True if it had expired by then, and nothing could tell whether it settled: another call may not learn it either.
-    untold: bool = False
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Hold:
     """Our reservation of budget for one purchase, with its state and its payment.
@@ -174,6 +154,7 @@ class Hold:
         path: The accounts of the allowances in which it counts, from the root down. Empty: it is under none.
         used: The millionths that count in each of them, with this one, right after it was reserved. Empty: not known.
         charged: The most that was taken of a ceiling, as the chain shows, in the token's smallest units. None: unknown.
+            A ledger keeps it in millionths, rounded up.
     """
 
     id: str
@@ -207,7 +188,12 @@ class Hold:
 
     @property
     def is_ceiling(self) -> bool:
-        """Return True if what was signed lets the seller take any part of the price."""
+        """Return True if what was signed let the seller take any part of the offer's price, also if it took it."""
+        return self.authorization is not None and self.authorization.kind in (CEILING, CHARGED)
+
+    @property
+    def is_open_ceiling(self) -> bool:
+        """Return True for a ceiling of which the chain has not shown what was taken: any part of it may be, yet."""
         return self.authorization is not None and self.authorization.kind == CEILING
 
     @property

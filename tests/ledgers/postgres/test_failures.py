@@ -72,7 +72,7 @@ def test_a_role_needs_no_more_than_to_make_steps(server: Server, role: Callable[
 
 #: What the role lacks: the statements that lead there, the rest of the URL, and what is to be told.
 _GRANTS = "GRANT USAGE ON SCHEMA {0} TO the_role; GRANT EXECUTE ON FUNCTION {0}.step TO the_role"
-_MIGRATE = "Let an owner run `x402 ledger migrate --ledger postgresql://...`, and then: " + _GRANTS
+_MIGRATE = r"Let an owner run `x402 ledger migrate --ledger 'postgresql://\.\.\.\?schema={0}'`, and then: " + _GRANTS
 LACKING: dict[str, tuple[str, str, str, str]] = {
     "USAGE of the schema": ("SELECT 1", "", _GRANTS.format("x402"), _GRANTS.format("x402")),
     "EXECUTE of the function": (

@@ -363,3 +363,31 @@ def test_a_user_who_may_not_do_it(start: Callable[..., Server]) -> None:
     ledger = RedisLedger(server.url.replace("//", f"//weak:{PASSWORD}@"))
     assert ledger.holds() == ()
     ledger.close_ledger()
+
+
+#: Users before an administrator follows what is said, and whether they may use all keys.
+USERS = {
+    "no keys": ((), False),
+    "all keys": (("~*",), True),
+    "all keys, all but scripts": (("allkeys", "+@all", "-@scripting"), True),
+    "our keys": (("~{x402*",), False),
+    "other keys": (("~app:*", "+get"), False),
+}
+
+
+@pytest.mark.parametrize(("rights", "all_keys"), USERS.values(), ids=USERS)
+def test_what_is_said_of_rights_can_be_followed(server: Server, rights: tuple[str, ...], all_keys: bool) -> None:
+    server.do("ACL", "DELUSER", "weak")
+    server.do("ACL", "SETUSER", "weak", "on", f">{PASSWORD}", *rights)
+    ledger = RedisLedger(server.url.replace("//", f"//weak:{PASSWORD}@"))
+    said = refused(ledger.holds)
+    commands, keys = said.partition("run: ")[2].partition("~* already: ")[::2]
+    server.do(*commands.partition(";")[0].replace("the_user", "weak").split())
+    if not all_keys:
+        server.do(*keys.partition(". ")[0].replace("the_user", "weak").split())
+    presented(ledger, Attempt())
+    assert len(ledger.holds()) == 1
+    kept = {"~app:*", "~*"} & set(rights)
+    assert kept <= set(str(server.do("ACL", "GETUSER", "weak")).replace("'", " ").split())
+    ledger.close_ledger()
+    server.do("ACL", "DELUSER", "weak")

@@ -291,9 +291,11 @@ def _said(name: str, hold: Hold) -> str:
     """Return what the chain says of a payment: of a ceiling, the most that was taken of it."""
     if hold.charge is not None and name == "settled":
         return f"at most {hold.charge} of it was taken; the rest is given back"
-    if name == "released" and hold.is_ceiling:
+    if name == "released" and hold.is_open_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
+    if name == "unknown" and hold.last is not None and hold.last.by_chain:
+        return "the chain showed before that it was paid, and could not tell now"
     if name == "unknown" and not has_end(hold):
         return (
             "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "

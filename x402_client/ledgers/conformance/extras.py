@@ -86,6 +86,22 @@ class Extras(LedgerTestCase):
         assert self.spent() == 10_000
         assert self.reserve(order(), self.attempt()).id == hold.id
 
+    def test_no_later_note_takes_back_that_a_payment_was_paid(self) -> None:
+        if not hasattr(self.ledger, "note"):
+            return
+        late = (LastAnswer("held", 402, 'no "é"'), LastAnswer("unknown"), LastAnswer("spent", 502, "", "0x1"))
+        for number, (by_chain, later) in enumerate((chain, one) for chain in (False, True) for one in late):
+            hold = self.unresolved(order(purchase(f"{number}")))
+            self.answer(note(self.ledger, hold, LastAnswer("unknown", by_chain=False)))
+            self.answer(note(self.ledger, hold, LastAnswer("spent", by_chain=by_chain)))
+            self.answer(note(self.ledger, hold, later))
+            kept = next(one.last for one in self.holds() if one.id == hold.id)
+            assert kept == later._replace(money="spent", by_chain=by_chain)
+            self.answer(note(self.ledger, hold, later._replace(money="spent", by_chain=True)))
+            self.answer(note(self.ledger, hold, later))
+            again = later._replace(money="spent", by_chain=True)
+            assert next(one.last for one in self.holds() if one.id == hold.id) == again
+
     def test_what_was_written_off_keeps_its_last_answer(self) -> None:
         if not hasattr(self.ledger, "note"):
             return

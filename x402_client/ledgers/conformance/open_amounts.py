@@ -48,6 +48,8 @@ class OpenAmounts(LedgerTestCase):
         assert (past.id, past.price.units, past.money) == (hold.id, _CHARGE, "spent")
         assert past.authorization is not None
         assert past.authorization.kind == CHARGED
+        assert (past.is_ceiling, past.is_open_ceiling) == (True, False)
+        assert (past.charged, past.charge) == (_CHARGE, past.price)
 
     def test_a_charge_is_taken_off_once(self) -> None:
         if not self._keeps_them:
@@ -90,6 +92,7 @@ class OpenAmounts(LedgerTestCase):
         attempt = Attempt()
         again = self.reserve(self._order(), attempt)
         assert (again.id, again.money, again.price.units) == (hold.id, "spent", _CHARGE)
+        assert (again.is_ceiling, again.is_open_ceiling, again.charged) == (True, False, _CHARGE)
         assert again.authorization.header == ("PAYMENT-SIGNATURE", SECRET)
         self.answer(self.ledger.close(again, "spent", RECEIPT))
         attempt.end()
@@ -132,7 +135,7 @@ class OpenAmounts(LedgerTestCase):
         if not self._keeps_them:
             return
         [owed] = self._owed()
-        assert (owed.id, owed.state, owed.money, owed.is_ceiling) == (hold.id, "written_off", "spent", True)
+        assert (owed.id, owed.state, owed.money, owed.is_open_ceiling) == (hold.id, "written_off", "spent", True)
         assert self._conclude(owed.but(charged=_CHARGE), settled=True)
         for account in ("", "api.example.com", "*.example.com"):
             for window in ("minute", "hour", "day", "total"):

@@ -77,9 +77,15 @@ class Address:
     def beginning(self) -> str:
         """Return who can make the ledger where this role may not."""
         return (
-            f" If there is no schema {self.schema} yet, and this role may not make it, let its owner run `x402 ledger "
-            "migrate --ledger postgresql://...` first."
+            f" If there is no schema {self.schema} yet, and this role may not make it, let its owner run "
+            f"{self.migrate} first."
         )
+
+    @property
+    def migrate(self) -> str:
+        """Return the command that makes the ledger, or brings it up to date, without user and password."""
+        url = "postgresql://..." if self.schema == SCHEMA else f"'postgresql://...?schema={self.schema}'"
+        return f"`x402 ledger migrate --ledger {url}`"
 
     @property
     def grants(self) -> str:

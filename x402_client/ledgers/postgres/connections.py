@@ -24,7 +24,7 @@ from ..served import protocol
 from . import migrations
 from .address import Address
 from .exchange import INTERVAL, answer, note_lost, send
-from .failures import CONFLICTS, MISSING, Broken, Crowded, Refused, connect_code, explain
+from .failures import ABSENT, CONFLICTS, MISSING, RIGHTS, Broken, Crowded, Refused, connect_code, explain
 
 #: Times that a step is made. One whose connection broke is sent once more: a step that is sent twice is done once.
 _TRIES = 3
@@ -36,9 +36,13 @@ _EMPTY = {"exists": False, "purses": [], "frozen": []}
 
 def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Callable[[], Any]:
     """Return what is to be done before a step is made again; raise the failure if nothing can be."""
-    if isinstance(failure, Refused) and failure.code in MISSING and isinstance(ask, protocol.Request):
-        if tries == 1:
-            return lambda: migrations.migrate(address, only_new=True)
+    if isinstance(failure, Refused) and isinstance(ask, protocol.Request) and failure.code in ABSENT:
+        if is_empty_answer(failure, ask):
+            return partial(migrations.check_absent, failure.code, address)
+        if failure.code in MISSING and tries < _TRIES:  # perhaps after a connection that broke
+            return partial(migrations.migrate, address, only_new=True, knew=ask.knew)
+        if failure.code not in MISSING:
+            return partial(migrations.tell_absence, failure.code, address, ask.knew)
     elif isinstance(failure, Refused) and failure.code in CONFLICTS and tries < _TRIES:
         return lambda: None  # the server rolled all back
     elif isinstance(failure, Broken) and tries == 1:
@@ -47,8 +51,8 @@ def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Ca
 
 
 def is_empty_answer(failure: Exception, ask: Ask[Any]) -> bool:
-    """Return True if there is no ledger, and the question needs none."""
-    missing = isinstance(failure, Refused) and failure.code in MISSING
+    """Return True if there may be no ledger, and the question needs none: see ``migrations.check_absent``."""
+    missing = isinstance(failure, Refused) and failure.code in (*MISSING, RIGHTS)
     return missing and isinstance(ask, protocol.Request) and ask.op in _EMPTY
 
 
@@ -89,8 +93,7 @@ class Connection:
                 return self._once(ask)
             except (Refused, Broken) as failure:
                 empty = is_empty_answer(failure, ask)
-                check = migrations.check_whole
-                prepare = partial(check, self.address) if empty else judge(failure, ask, self.address, tries)
+                prepare = judge(failure, ask, self.address, tries)
             prepare()
             if empty:
                 return _EMPTY[ask.op]  # type: ignore[attr-defined]
@@ -230,8 +233,7 @@ class AsyncConnection:
                 return await self._once(ask, lines)
             except (Refused, Broken) as failure:
                 empty = is_empty_answer(failure, ask)
-                check = migrations.check_whole
-                prepare = partial(check, self.address) if empty else judge(failure, ask, self.address, tries)
+                prepare = judge(failure, ask, self.address, tries)
             await self._in_thread(prepare)
             if empty:
                 return _EMPTY[ask.op]  # type: ignore[attr-defined]

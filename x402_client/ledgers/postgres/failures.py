@@ -71,6 +71,10 @@ _WORDS = (
 _IN_PLAIN, _IN_TLS = (", no encryption", ", SSL off"), (", SSL encryption", ", SSL on")
 #: A function, a schema, a table or a type that is not there: the ledger was not made yet, or parts of it are gone.
 MISSING = ("42883", "3F000", "42P01", "42704")
+#: The role has not the right.
+RIGHTS = "42501"
+#: With these, too, there may be no ledger.
+ABSENT = (*MISSING, RIGHTS, "3D000")
 #: Conflicts after which the server rolled all back, so that the step may be made again.
 CONFLICTS = ("40001", "40P01")
 #: The server ended the connection.

@@ -6,13 +6,13 @@ import re
 from contextlib import suppress
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NoReturn
 
 from ...errors import LedgerUnavailable
 from ...model.budgets import BUDGET_WINDOWS
 from ..served.protocol import MICROSECONDS
 from .address import Address
-from .failures import Broken, Refused, connect_code, explain, unavailable
+from .failures import RIGHTS, Broken, Refused, connect_code, explain, unavailable
 
 #: Each brings the layout before it to its own. Layouts are never changed: a new one is one more file.
 LAYOUTS = ("layout1.sql",)
@@ -31,6 +31,9 @@ END $$
 """
 
 
+#: What "step" takes.
+_TAKEN = "text, text, text, text, integer"
+_LOST = "Payments it had counted may be missing, so nothing is paid from it here."
 _TABLE = re.compile(r"(?m)^CREATE TABLE (\w+)")
 
 
@@ -45,23 +48,47 @@ def _text(name: str) -> str:
     return files(__name__.rpartition(".")[0]).joinpath("sql", name).read_text("utf-8")
 
 
-def migrate(address: Address, only_new: bool = False) -> tuple[int, int]:
+def migrate(address: Address, only_new: bool = False, knew: bool = False) -> tuple[int, int]:
     """Bring the schema to the present layout. Return the layout before, 0 if there was none, and the present one.
 
     It makes the schema if there is none. A newer layout is refused. With ``only_new`` a ledger that is there is left as
-    it is: programs may be using it.
+    it is: programs may be using it. A program that ``knew`` a ledger there is told of its loss if it may make none.
     """
     import psycopg
 
     try:
         with psycopg.connect(address.url, **address.options()) as connection, connection.transaction():
-            return _migrate(connection, address, only_new)
+            return _migrate(connection, address, only_new, knew)
     except psycopg.Error as failure:
         code = connect_code(failure)
         problem = explain(Refused(code) if code else Broken(), address)
         if problem_of_rights(failure):
-            problem = unavailable(address, _not_ours(address))
+            problem = unavailable(address, _not_ours(address, knew))
     raise problem
+
+
+def tell_absence(code: str, address: Address, knew: bool) -> NoReturn:
+    """Raise what is wrong where a role has no right, or there is no database: there may be no ledger either.
+
+    A program that ``knew`` a ledger there is told of its loss.
+    """
+    if code == RIGHTS:
+        check_absent(code, address)
+        raise unavailable(address, _not_ours(address, knew))
+    if knew:
+        gone = "has no database of this name any more, and its ledger was there when this program last used it"
+        raise unavailable(
+            address,
+            f"{gone}. {_LOST} Restore the database from a backup, or check the address: it may be another server's",
+        )
+    raise explain(Refused(code), address)
+
+
+def check_absent(code: str, address: Address) -> None:
+    """Refuse a schema where a ledger is, or parts of it, although a step met this failure. Nothing is made."""
+    check_whole(address)
+    if code == RIGHTS and _owner(address) is not None:
+        raise explain(Refused(code), address)
 
 
 def check_whole(address: Address) -> None:
@@ -82,23 +109,29 @@ def _check_whole(connection: Any, address: Address, functions: bool = True) -> N
     found = {row[0] for row in connection.execute(asked, (_quoted(address),)).fetchall()}
     tables = [name for layout in LAYOUTS for name in _TABLE.findall(_text(layout))]
     gone = [name for name in tables if name not in found]
-    if len(gone) == len(tables):
+    # With no table, a function of ours tells that there was a ledger.
+    if len(gone) == len(tables) and not _has_step(connection, address, "AND oidvectortypes(proargtypes) = %s", _TAKEN):
         return
     if gone:
+        names = ", ".join(gone) if len(gone) < len(tables) else "all of them"
         raise unavailable(
             address,
-            f"has a ledger in the schema {address.schema} of which tables are gone: {', '.join(gone)}. What was paid "
+            f"has a ledger in the schema {address.schema} of which tables are gone: {names}. What was paid "
             "is not known there. Restore its data from a backup; or, once you know what was paid, drop the schema: "
             "then a ledger begins anew in it",
         )
-    asked = "SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace(%s)::oid AND proname = 'step')"
-    if functions and not connection.execute(asked, (_quoted(address),)).fetchone()[0]:
+    if functions and not _has_step(connection, address):
         raise unavailable(
             address,
             f"has a ledger in the schema {address.schema} whose functions are gone; its payments are there. Let its "
-            "owner run `x402 ledger migrate --ledger postgresql://...`, which makes them anew, and then: "
-            f"{address.grants}",
+            f"owner run {address.migrate}, which makes them anew, and then: {address.grants}",
         )
+
+
+def _has_step(connection: Any, address: Address, more: str = "", *given: str) -> bool:
+    """Return True if the schema has a function "step"."""
+    asked = "SELECT EXISTS (SELECT FROM pg_proc WHERE pronamespace = to_regnamespace(%s)::oid AND proname = 'step' "
+    return bool(connection.execute(f"{asked}{more})", (_quoted(address), *given)).fetchone()[0])
 
 
 def _quoted(address: Address) -> str:
@@ -125,19 +158,26 @@ def check_can_begin(address: Address) -> None:
         raise unavailable(address, _not_ours(address))
 
 
-def _not_ours(address: Address) -> str:
-    """Return what is said to a role that may not migrate: there is a ledger of another role, or none at all."""
+def _not_ours(address: Address, knew: bool = False) -> str:
+    """Return what is said to a role that may not migrate: there is a ledger of another role, none, or none any more."""
     owner = _owner(address)
     if owner is not None:
         return (
             f"has a ledger in the schema {address.schema}, which is the role {owner}'s: no other role may migrate it. "
-            f"Let that one run `x402 ledger migrate --ledger postgresql://...`. A role that pays needs only: "
-            f"{address.grants}"
+            f"Let that one run {address.migrate}. A role that pays needs only: {address.grants}"
+        )
+    if knew:
+        return (
+            f"has no ledger in the schema {address.schema} any more, and there was one when this program last used it: "
+            f"the schema was dropped, or the database was made anew. {_LOST} Restore its data from a backup; or, once "
+            f"you know what was paid, let an owner run {address.migrate}, and then: {address.grants}. A program that "
+            "starts then begins with whole budgets, unless it has must_exist=True. This one will refuse the new "
+            "ledger, and say how to go on"
         )
     return (
         f"has no ledger in the schema {address.schema} that this version can use, and this role may not make one: that "
-        "takes the right CREATE on the database, or the schema as its own. Let an owner run `x402 ledger migrate "
-        f"--ledger postgresql://...`, and then: {address.grants}"
+        f"takes the right CREATE on the database, or the schema as its own. Let an owner run {address.migrate}, and "
+        f"then: {address.grants}"
     )
 
 
@@ -156,10 +196,10 @@ def _owner(address: Address) -> str | None:
 
 def problem_of_rights(failure: Exception) -> bool:
     """Return True if the role may not do something."""
-    return connect_code(failure) == "42501"
+    return connect_code(failure) == RIGHTS
 
 
-def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, int]:
+def _migrate(connection: Any, address: Address, only_new: bool, knew: bool) -> tuple[int, int]:
     from psycopg import sql
 
     schema, present = sql.Identifier(address.schema), len(LAYOUTS)
@@ -171,7 +211,7 @@ def _migrate(connection: Any, address: Address, only_new: bool) -> tuple[int, in
     connection.execute(sql.SQL("SET LOCAL search_path = {}, pg_catalog").format(schema))
     # A schema that may not be used is left out of the search path, as if it were not there.
     if not connection.execute("SELECT has_schema_privilege(%s, 'USAGE')", (address.schema,)).fetchone()[0]:
-        raise unavailable(address, _not_ours(address))
+        raise unavailable(address, _not_ours(address, knew))
     _check_whole(connection, address, only_new)
     before = _layout(connection, address)
     if before > present:
@@ -230,7 +270,7 @@ def other_layout(address: Address, found: int) -> LedgerUnavailable:
     return unavailable(
         address,
         f"has a ledger of an older version in the schema {address.schema} (layout {found}). End the programs that use "
-        "it, run `x402 ledger migrate --ledger postgresql://...`, and use this version in all of them",
+        f"it, run {address.migrate}, and use this version in all of them",
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from .address import Address
 from .exchanges import NotCopied, Unanswered
 
-#: A script makes its commands by the rights of the user that runs it.
+#: A script makes its commands by the rights of the user that runs it. Redis refuses a pattern of keys beside ~*.
+COMMANDS = "ACL SETUSER the_user +@read +@write -@dangerous +@connection +eval +evalsha +info +keys +time +wait"
+KEYS = "ACL SETUSER the_user ~{x402*"
 _RIGHTS = (
-    "does not let this user do what the ledger needs; let an administrator run: ACL SETUSER the_user ~{x402* +@read "
-    "+@write -@dangerous +@connection +eval +evalsha +info +keys +time +wait"
+    f"does not let this user do what the ledger needs; let an administrator run: {COMMANDS}; and, unless its keys are "
+    f"~* already: {KEYS}"
 )
 #: How servers begin the refusal of a command in a script. It has no code of its own.
 _IN_SCRIPT = ("The user executing the script", "ACL failure in script")

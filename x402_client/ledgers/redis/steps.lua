@@ -90,8 +90,18 @@ function ops.conclude()
   return { "ok", seq, "1" }
 end
 
+-- Returns an answer with what an earlier one showed: that the payment was paid, and that a chain showed it.
+local function after(last, before)
+  local known = before and cjson.decode(before)
+  if not known or known[1] ~= "spent" then return last end
+  local told = cjson.decode(last)
+  told[1], told[6] = "spent", told[6] or known[6]
+  return cjson.encode(told)
+end
+
 function ops.note()
-  if call("EXISTS", claims.row_key(asked.id)) == 1 then call("HSET", claims.row_key(asked.id), "last", asked.last) end
+  local row = claims.row_key(asked.id)
+  if call("EXISTS", row) == 1 then call("HSET", row, "last", after(asked.last, call("HGET", row, "last"))) end
   return { "ok", seq }
 end
 

@@ -18,7 +18,7 @@ from ...model.offers import Offer
 from ..accounts import accounts_of, hosts_in, patterns_of
 from ..allowances import terms_of
 from ..owed import still_counted
-from ..rows import last_of, offer_of, offer_text, path_of, path_text, receipt_of
+from ..rows import last_of, offer_of, offer_text, path_of, path_text, receipt_of, with_charged
 from ..windows import BUCKETS
 
 #: The largest sum that the servers can add up.
@@ -34,7 +34,7 @@ class Request(Ask[Any]):
     They are written when a connection is free: a proof that waits for one would grow old.
     """
 
-    __slots__ = ("_said", "_write", "op", "purse", "unanswered")
+    __slots__ = ("_said", "_write", "knew", "op", "purse", "unanswered")
 
     def __init__(self, purse: str | None, op: str, write: Callable[[], str]) -> None:
         #: None: it concerns all purses.
@@ -43,6 +43,8 @@ class Request(Ask[Any]):
         self._write, self._said = write, ""
         #: Set by a connection if the command left and its answer was lost: the server may have made the step.
         self.unanswered: bool = False
+        #: True if this program used a ledger there before: where there is none any more, it was lost.
+        self.knew: bool = False
 
     @property
     def said(self) -> str:
@@ -127,21 +129,23 @@ def read_row(written: str) -> Hold:
         row = json.loads(written)
         purse, purchase, request, keyed, method, url, scheme, host, port, offer, currency, *_ = json.loads(row["doc"])
         receipt = row.get("receipt")
-        return Hold(
-            row["id"],
-            Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse),
-            offer_of(offer),
-            Money.of_units(int(row["units"]), currency),
-            int(row["created"]) / MICROSECONDS,
-            row["state"],
-            row["money"],
-            _authorization(row),
-            receipt_of(receipt) if receipt else None,
-            int(row["tries"]),
-            row.get("payer", ""),
-            last_of(row.get("last")),
-            None if "standing" not in row else row["standing"] != "free",
-            path_of(row.get("path")),
+        return with_charged(
+            Hold(
+                row["id"],
+                Purchase(purchase, request, bool(keyed), method, url, Origin(scheme, host, port), purse),
+                offer_of(offer),
+                Money.of_units(int(row["units"]), currency),
+                int(row["created"]) / MICROSECONDS,
+                row["state"],
+                row["money"],
+                _authorization(row),
+                receipt_of(receipt) if receipt else None,
+                int(row["tries"]),
+                row.get("payer", ""),
+                last_of(row.get("last")),
+                None if "standing" not in row else row["standing"] != "free",
+                path_of(row.get("path")),
+            )
         )
     except (ValueError, KeyError, TypeError, IndexError) as failure:
         problem = type(failure).__name__
@@ -176,7 +180,7 @@ def charge_of(hold: Hold, settled: bool) -> dict[str, str]:
     units = still_counted(hold, settled, counted)
     rest = 0 if units is None else counted - units
     told = {"units": "" if units is None else str(units), "rest": str(rest), "before": str(counted)}
-    return {"owes": "1" if hold.is_ceiling else "", **told}
+    return {"owes": "1" if hold.is_open_ceiling else "", **told}
 
 
 def stem(account: str, currency: str | None) -> str:

@@ -81,13 +81,13 @@ class LedgerSteps:
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> Steps[None]:
         purse = hold.purchase.purse
-        owes = "1" if hold.is_ceiling else ""
+        owes = "1" if hold.is_open_ceiling else ""
         said = {"id": hold.id, "money": money, "receipt": receipt_text(receipt) or "", "owes": owes}
         yield from self.server.ask(purse, "close", **said)
         self._claims.drop_hold(hold.id)
 
     def write_off(self, hold: Hold) -> Steps[Hold]:
-        owes = "1" if hold.is_ceiling else ""
+        owes = "1" if hold.is_open_ceiling else ""
         answer = yield from self.server.ask(hold.purchase.purse, "write_off", id=hold.id, owes=owes)
         if answer[0] != "hold":
             raise refusals.nothing_to_write_off(hold)
@@ -125,7 +125,7 @@ class LedgerSteps:
         """Freeze for later purses first, then in each that exists. A failure in one purse does not stop the others."""
         name = pattern if pattern == "*" else str(Pattern.parse(pattern))
         op = "unfreeze" if thaw else "freeze"
-        purses = yield from protocol.everywhere(f"{op}_all", {"pattern": name})
+        purses = yield from self.server.everywhere(f"{op}_all", {"pattern": name})
         failure: X402Error | None = None
         for purse in sorted({*purses, *self.server.lives.known}):
             try:
@@ -136,7 +136,7 @@ class LedgerSteps:
             raise failure
 
     def freezes(self) -> Steps[tuple[str, ...]]:
-        return tuple(sorted((yield from protocol.everywhere("frozen", {}))))
+        return tuple(sorted((yield from self.server.everywhere("frozen", {}))))
 
     def open_allowance(self, terms: AllowanceTerms) -> Steps[AllowanceRecord]:
         seconds = "" if terms.seconds is None else str(terms.seconds)
@@ -156,7 +156,7 @@ class LedgerSteps:
         return tuple(sorted(found, key=lambda record: record.opened))
 
     def purses(self) -> Steps[tuple[str, ...]]:
-        return tuple(sorted((yield from protocol.everywhere("purses", {}))))
+        return tuple(sorted((yield from self.server.everywhere("purses", {}))))
 
     def accept(self) -> Steps[bool]:
         """Go on with what is there, and wait while running programs write back what they remember as unresolved."""

@@ -112,6 +112,14 @@ class TrustedServer:
             failure.wrote_nothing = True  # the step itself was not asked for
             raise
 
+    def everywhere(self, op: str, said: dict[str, Any]) -> protocol.Request:
+        """Build a request about all purses."""
+        return self._knowing(protocol.everywhere(op, said))
+
+    def _knowing(self, request: protocol.Request) -> protocol.Request:
+        request.knew = bool(self.lives.known)
+        return request
+
     def look(self) -> Steps[None]:
         """Look at the server's settings, with each join and each minute: they may have been changed."""
         if self._looked_at is None or time.monotonic() - self._looked_at > _LOOK_AGAIN:
@@ -154,11 +162,11 @@ class TrustedServer:
     def accept(self) -> Steps[bool]:
         """Go on with what is there, and wait while running programs write back. Return False if nothing was lost."""
         accepted = False
-        for purse in sorted({*(yield from protocol.everywhere("purses", {})), *self.lives.known}):
+        for purse in sorted({*(yield from self.everywhere("purses", {})), *self.lives.known}):
             known = self.lives.known.get(purse) or KnownPurse()
             said = {"identity": known.identity, "seen": known.seq, "heard": known.heard, "heard_as": known.heard_as}
             said |= {"owner": self._claims.owner, "candidate": new_token() * 2}
-            answer = yield from protocol.request(purse, "accept", said)
+            answer = yield from self._knowing(protocol.request(purse, "accept", said))
             accepted = accepted or bool(answer[2])
             if known.joined:
                 yield from self.ask(purse, "holds")
@@ -179,7 +187,7 @@ class TrustedServer:
             return json.dumps(self._common(proof) | {"gives": [claim.given_up for claim in ended]} | said)
 
         seq, life, refused = 0, "", False
-        request = protocol.Request(purse, op, write)
+        request = self._knowing(protocol.Request(purse, op, write))
         try:
             answer = yield from _answered(request)
             proof, ended = sent[0]
@@ -219,7 +227,7 @@ class TrustedServer:
         must_exist = self.must_exist and is_shown(purse)
         if must_exist and not anew and not (yield from protocol.request(purse, "exists", {})):
             yield from self._refuse_missing(purse)
-        frozen = yield from protocol.everywhere("enroll", {"purse": purse})
+        frozen = yield from self.everywhere("enroll", {"purse": purse})
         said = {"candidate": new_token() * 2, "patterns": frozen, "must_exist": "1" if must_exist else ""}
         if anew:
             yield from self._send(purse, "join", said, anew)
@@ -232,7 +240,7 @@ class TrustedServer:
         """Note that a purse was used for the first time, and which others there are: its name may be mistyped."""
         self._begun.discard(purse)
         try:
-            known = yield from protocol.everywhere("purses", {})
+            known = yield from self.everywhere("purses", {})
             self.beside = tuple(sorted(one for one in known if one != purse))
         finally:
             self.fresh = True
@@ -266,7 +274,7 @@ class TrustedServer:
         problem = None
         if status in _LOST:
             if status != "older":  # so that ``x402 ledger accept`` finds the purse
-                yield from protocol.everywhere("enroll", {"purse": purse})
+                yield from self.everywhere("enroll", {"purse": purse})
             problem = self._distrusted(status)
         elif status == "settling":
             problem = (
@@ -295,7 +303,7 @@ class TrustedServer:
         )
 
     def _refuse_missing(self, purse: str) -> Steps[NoReturn]:
-        others = other_purses((yield from protocol.everywhere("purses", {})), purse)
+        others = other_purses((yield from self.everywhere("purses", {})), purse)
         there = f"It has: {others}." if others else "It has no purse at all."
         beginning = "" if others else self.store.beginning
         raise LedgerUnavailable(

@@ -19,8 +19,13 @@ from .process_locks import Claims
 class Recording(Protocol):
     """Ledger that can record its ended attempts."""
 
+    _claims: Claims
+
     def _record_ended(self) -> None:
         """Record which attempts ended."""
+
+    def close_ledger(self) -> None:
+        """Close the ledger."""
 
 
 def ends_writer(ledger: weakref.ref[Recording]) -> Callable[[SimpleQueue[bool]], None]:
@@ -41,6 +46,8 @@ def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[Recording]) -> None
             return
         with contextlib.suppress(X402Error):
             found._record_ended()
+            if found._claims.left and not found._claims.some_live:
+                found.close_ledger()
         del found
 
 

@@ -19,6 +19,7 @@ from ..rows import (
     UNSIGNED,
     authorization_row,
     hold_of,
+    last_of,
     last_text,
     name_of,
     new_hold,
@@ -166,8 +167,10 @@ def claim(db: sqlite3.Connection, row: Row, owner: str) -> Hold:
 
 
 def note(db: sqlite3.Connection, number: int, last: LastAnswer) -> None:
-    """Keep the last answer to an open payment."""
-    db.execute("UPDATE holds SET last = ? WHERE id = ?", (last_text(last), number))
+    """Keep the last answer to an open payment, with what an earlier one showed."""
+    kept = db.execute("SELECT last FROM holds WHERE id = ?", (number,)).fetchone()
+    if kept is not None:
+        db.execute("UPDATE holds SET last = ? WHERE id = ?", (last_text(last.after(last_of(kept[0]))), number))
 
 
 def give_up(db: sqlite3.Connection, row: Row) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import json
 import os
@@ -170,7 +169,7 @@ class SqliteLedger:
 
         def deliver(db: sqlite3.Connection, meta: Meta) -> None:
             meta.delivered = found.number
-            if hold.is_ceiling:
+            if hold.is_open_ceiling:
                 owed.keep(db, found.number, hold.offer.network)
             rows.deliver(db, found)
 
@@ -264,16 +263,14 @@ class SqliteLedger:
         return self._read(lambda db, meta: tuple(purse for (purse,) in db.execute(query)))
 
     def close_ledger(self) -> None:
-        """Close the file, and give up the claims of attempts that ended. The next use opens it again.
-
-        The rule: "in flight while the attempt that claimed it is provably alive". So a call that still pays keeps its
-        claim.
-        """
-        if self._claims.existing_lock is not None:
-            with contextlib.suppress(X402Error):
+        """Close the file; the next use opens it again. A call that still pays keeps its claim, and closes it again."""
+        self._claims.left = True
+        try:
+            if self._claims.existing_lock is not None:
                 self._write(lambda db, meta: claimable.leave(db, self._claims))
-        if not self._claims.some_live:
-            self._claims.close()
+        except X402Error:
+            if not self._claims.some_live:
+                self._claims.close()
         self._file.close()
 
     def accept(self) -> bool:

@@ -41,7 +41,7 @@ def conclude(db: sqlite3.Connection, row: holds.Row | None, told: Hold, settled:
         return True
     db.execute("UPDATE holds SET money = 'spent' WHERE id = ?", (row.number,))
     units = owed.still_counted(told, True, row.hold.price.units)
-    if row.hold.is_ceiling and units is not None:
+    if row.hold.is_open_ceiling and units is not None:
         sums.count_less(db, row.accounts, row.hold.price.units - units, row.hold.created)
         db.execute("UPDATE holds SET units = ?, kind = ? WHERE id = ?", (units, CHARGED, row.number))
     return True

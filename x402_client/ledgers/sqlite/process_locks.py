@@ -121,12 +121,14 @@ class Claims:
     ``listen`` is called with a queue, which gets an item each time that an attempt ends.
     """
 
-    __slots__ = ("__weakref__", "_ends", "_ledger", "_listen", "_process_lock")
+    __slots__ = ("__weakref__", "_ends", "_ledger", "_listen", "_process_lock", "left")
 
     def __init__(self, ledger: Path, listen: Callable[[SimpleQueue[bool]], object]) -> None:
         self._ledger, self._listen = ledger, listen
         self._process_lock: ProcessLock | None = None
         self._ends: SimpleQueue[bool] = SimpleQueue()
+        #: True from a close of the ledger to the next claim.
+        self.left: bool = False
 
     @property
     def existing_lock(self) -> ProcessLock | None:
@@ -158,12 +160,15 @@ class Claims:
 
     def take(self, number: int, attempt: Attempt) -> None:
         """Record a claim: an attempt now presents a hold."""
+        self.left = False
         self.process_lock.attempts.take(number, attempt)
 
     def drop(self, number: int) -> None:
         """Forget the claim of a hold that is resolved."""
         if self._process_lock is not None:
             self._process_lock.attempts.drop(number)
+            if self.left:
+                self._ends.put(True)
 
     def ended(self) -> dict[int, Entry[int]]:
         """Return the claims of ended attempts, by their holds. Call ``drop_all`` once they are recorded."""

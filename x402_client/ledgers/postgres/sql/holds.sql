@@ -32,6 +32,16 @@ BEGIN
   );
 END $$;
 
+-- Returns an answer with what an earlier one showed: that the payment was paid, and that a chain showed it.
+CREATE FUNCTION last_after(in_last text, before text) RETURNS text LANGUAGE sql AS $$
+  SELECT CASE WHEN before::jsonb ->> 0 = 'spent' THEN
+    jsonb_set(
+      jsonb_set(in_last::jsonb, '{0}', '"spent"'), '{5}',
+      to_jsonb(coalesce((in_last::jsonb ->> 5)::boolean, false) OR coalesce((before::jsonb ->> 5)::boolean, false))
+    )::text
+  ELSE in_last END
+$$;
+
 CREATE FUNCTION drop_hold(h holds) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
   DELETE FROM holds WHERE id = h.id;

@@ -266,7 +266,7 @@ BEGIN
     WHEN 'write_off' THEN answer := write_off(t, asked);
     WHEN 'conclude' THEN answer := conclude(t, asked);
     WHEN 'note' THEN
-      UPDATE holds SET last = asked ->> 'last' WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE;
+      UPDATE holds SET last = last_after(asked ->> 'last', last) WHERE id = asked ->> 'id' AND (purse = t.purse) IS TRUE;
       answer := jsonb_build_array('ok', t.seq);
     WHEN 'spent' THEN answer := spent(t, asked);
     WHEN 'check' THEN answer := check_order(t, asked);
