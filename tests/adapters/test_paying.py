@@ -164,7 +164,7 @@ class TestPaying:
         else:
             response = shell.client(buyer).get(url)
             assert response.status_code == 402
-            assert b"it differs from the quote this purchase is bound to" in response.content
+            assert b"and the seller changed its terms meanwhile" in response.content
         assert len(server.requests) == 2
         assert untouched(buyer)
         assert till.nonces == dear.nonces == []

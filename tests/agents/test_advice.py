@@ -326,6 +326,16 @@ def test_a_mistake_in_an_argument_is_one_whatever_caused_it() -> None:
     assert (found["error"], found["money"], found["next"]) == ("NotFetched", "untouched", STOP)
 
 
+def test_a_sentence_that_hangs_on_one_about_a_repeat_goes_with_it() -> None:
+    last, soon = LastAnswer("held", 402, "no"), int(datetime.now(UTC).timestamp()) + 60
+    hold = HOLD.but(authorization=Authorization("0x1", "0x2", soon, ("", "")), tries=MOST_PRESENTED, last=last)
+    says = results.failed(errors.PaymentRejected(f"It was refused. {next_step(hold)}", hold=hold))["says"]
+    assert says.endswith(
+        "and another time before then will hardly help. Do not repeat it. Tell the user: it is the payment 1 in the "
+        "ledger."
+    )
+
+
 @pytest.mark.parametrize("size", [10, 900, 1_000, 5_000])
 @pytest.mark.parametrize("tries", [0, MOST_PRESENTED])
 def test_what_a_person_needs_is_said_after_any_words_of_a_sellers(size: int, tries: int) -> None:

@@ -93,3 +93,17 @@ def test_a_payment_that_a_person_has_to_see_is_named(box: Toolbox, seller: Sandb
     told = own.budget()
     assert (told["unresolved_payments"], told["unresolved"]) == (1, [fact])
     assert own.quote(url)["unresolved_payment"] == fact
+
+
+@pytest.mark.parametrize("number", [10, 11, 13])
+def test_a_list_that_is_cut_says_how_many_more_there_are(plain: Toolbox, seller: Sandbox, number: int) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), repeat=(), breaker_after=None)
+    own = plain.tools(buyer, hosts=HERE)
+    for n in range(number):
+        own.paid_fetch(seller.sell(f"/{n}", "0.01", fault="drop-before-settling"))
+        buyer.freeze(f"{n}.example")
+    told = own.budget()
+    more = number - 10
+    for name in ("unresolved", "frozen"):
+        assert (len(told[name]), told.get(f"{name}_more", 0)) == (10, more), name
+    assert told["unresolved_payments"] == number

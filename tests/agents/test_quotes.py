@@ -189,3 +189,31 @@ def test_an_answer_that_failed_is_not_free(box: Toolbox, seller: Sandbox, status
         found = own.quote(server.on("/gone", lambda ex: ex.answer(status, b"")))
     assert (found["ok"], found["status"], found["free"], found["would_pay"]) == (True, status, False, None)
     assert found["reasons"] == [f"The server answered {status}, and asked for no payment."]
+
+
+@pytest.mark.parametrize("stop", ["a freeze", "a freeze of the host", "the policy"])
+def test_what_stops_an_open_payment_does_not_hide_it(box: Toolbox, seller: Sandbox, stop: str) -> None:
+    url = seller.sell("/poem", "0.02", fault=["drop-before-settling"] * 9)
+    buyer = seller.buyer(Policy(per_day="5"), repeat=())
+    box.tools(buyer, hosts=HERE).paid_fetch(url)
+    [hold] = buyer.holds()
+    if stop == "the policy":
+        denied = Policy(per_day="5", hosts={"127.0.0.1": "deny"})
+        buyer, error = seller.buyer(denied, ledger=buyer.ledger, wallet=buyer.wallet), "HostNotAllowed"
+    else:
+        buyer.freeze("*" if stop == "a freeze" else "127.0.0.1")
+        error = "Frozen"
+    with toolbox("httpx") as other:
+        own = other.tools(buyer, hosts=HERE)
+        quoted, known, found = own.quote(url), own.budget()["unresolved"], own.paid_fetch(url)
+        by_face = other.quote(url)
+    assert (found["error"], found["money"], found["next"]) == (error, "unknown", "ask a person")
+    assert known == [quoted["unresolved_payment"]]
+    assert (known[0]["payment"], known[0]["next"]) == (hold.id, "ask a person")
+    assert (quoted["would_pay"], len(quoted["reasons"])) == (None, 2)
+    assert quoted["reasons"][0].endswith("Only the user can lift this.")
+    assert quoted["reasons"][1].endswith(f"Tell the user: it is the payment {hold.id} in the ledger.")
+    assert (by_face.unresolved, type(by_face.refusal).__name__) == (hold.id, error)
+    assert by_face.refusal is not None
+    assert (by_face.refusal.money, hold.id in str(by_face.refusal)) == ("unknown", True)
+    assert "would be presented again" not in repr(by_face)

@@ -202,8 +202,10 @@ def test_terms_that_rose_meanwhile_are_not_paid(seller: Sandbox, ask: Ask) -> No
         seller.sell("/report", "0.10")
 
     buyer = seller.buyer(POLICY, approve=slowly(rise), terms_age=0)
-    with pytest.raises(errors.NoAcceptableOffer, match="differs from the quote"):
+    with pytest.raises(errors.NoAcceptableOffer, match="the seller changed its terms meanwhile") as refused:
         ask(buyer, seller.url + "/report")
+    assert "approval was asked for exact on sandbox, 0.05 USD, and the seller" in str(refused.value)
+    assert "quote" not in str(refused.value)
     assert seller.settlements == []
     assert buyer.spent().units == 0
 

@@ -15,7 +15,7 @@ from x402_client.core.delivery import deliver
 from x402_client.core.drive import run
 from x402_client.core.known_terms import Memory
 from x402_client.core.paying_ahead import pay_ahead
-from x402_client.errors import AlreadyPaid, BodyNotReplayable, PaymentOutcomeUnknown, TooExpensive
+from x402_client.errors import AlreadyPaid, BodyNotReplayable, NoAcceptableOffer, PaymentOutcomeUnknown, TooExpensive
 from x402_client.model.holds import Attempt, Hold, Outcome
 from x402_client.model.hosts import Origin
 
@@ -130,6 +130,14 @@ def test_terms_that_became_old_while_it_waited_are_looked_at_again() -> None:
     answer = ground.pay(called(), Join=answers(*looks), LookAgain=asking(), Send=paid())
     assert answer.status == 200
     assert names(ground)[-6:] == ["LeftAlone", "LookAgain", "Peek", "SignTyped", "Record", "Send"]
+
+
+def test_terms_that_rose_while_it_waited_are_not_paid_and_no_quote_is_blamed() -> None:
+    ground, record = Ground(terms_age=0.03), Record()
+    looks = [asks.Joined(record, "running", seconds=9)] * 2 + [asks.Joined(record)] * 2
+    with pytest.raises(NoAcceptableOffer) as refused:
+        ground.pay(called(), Join=answers(*looks), LookAgain=asking(entry(amount="20000")))
+    assert "was chosen before this call waited for another one, and the seller changed its terms" in str(refused.value)
 
 
 def test_a_delivered_payment_is_presented_once_and_is_no_purchase() -> None:

@@ -93,11 +93,12 @@ def test_a_quote_is_given_also_where_this_cannot_be_told(kind: type[Any], failur
     assert (quote.unresolved, quote.choice is None) == ("", False)
 
 
-def test_at_a_place_that_is_not_paid_nothing_is_presented() -> None:
+def test_a_quote_of_a_place_that_is_not_paid_names_what_was_paid_before() -> None:
     ground = Ground()
-    unresolved(ground)
+    hold = unresolved(ground)
     denied = Ground(Policy(per_day="1", hosts={"api.example.com": "deny", "b.example": Limit()}), ground.ledger)
-    assert quoted(denied).unresolved == ""
+    quote = quoted(denied)
+    assert (quote.unresolved, quote.choice) == (hold.id, None)
 
 
 # --- a refusal presents nothing, and tells of it

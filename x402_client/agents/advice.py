@@ -1,7 +1,8 @@
 """Says what a model does next after a failure, by the error's class and what became of the money.
 
 The rule of the whole package is "make the same request again". It holds while a payment of the call is out: the same
-call then presents the same payment, and never signs a second one. Where nothing left, the class decides.
+call then presents the same payment, and never signs a second one. What is known of that payment decides, by the table
+of steps that the ledger's lists read, too: ``next_for`` is the one place. Where nothing left, the class decides.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from typing import Literal
 
 from .. import errors
+from ..buyer.settlement_reader import expired_recently, has_expired
 from ..core.last_answer import with_last
-from ..core.next_step import STEPS, Step, case_of
+from ..core.next_step import Step, step_of
+from ..core.stops import FREE, Stops
 from ..errors import X402Error
 from ..model.holds import Hold, Outcome
 
@@ -42,15 +45,18 @@ _UNTOUCHED: dict[type[X402Error], Next] = {
 
 #: The errors about a payment that left: the table of steps says what to do about it.
 _AFTER_A_PAYMENT = (errors.PaymentOutcomeUnknown, errors.PaymentRejected, errors.PaidNotDelivered)
-#: What a model does, by that table. Once a payment expired, the same call says how it ended: so waiting is repeating.
+#: What a model does, by that table. Once a payment expired, the same call asks the chain how it ended: so waiting and
+#: asking are repeating, until a call asked in vain.
 _BY_STEP: dict[Step, Next] = {
     "nothing": "stop",
     "wait": "repeat",
     "repeat": "repeat",
     "fund": "ask a person",
+    "look there": "ask a person",
     "ask the seller": "ask a person",
-    "ask the chain": "ask a person",
+    "ask the chain": "repeat",
     "unfreeze": "ask a person",
+    "allow": "ask a person",
 }
 
 
@@ -60,12 +66,13 @@ def next_after(error: X402Error) -> Next:
         return "stop"
     if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
         return "ask a person"
-    if isinstance(error, errors.PaymentOutcomeUnknown) and error.wait_until is None:
-        return "ask a person"  # it expired and no endpoint can tell: a repeat would say the same
     if isinstance(error, _AFTER_A_PAYMENT):
-        if error.hold is None or error.hold.last is None:  # nothing is known of an answer
-            return "ask a person" if isinstance(error, errors.PaidNotDelivered) else "repeat"
-        return _BY_STEP[STEPS[case_of(error.hold, isinstance(error, errors.PaidNotDelivered))]]
+        is_over = isinstance(error, errors.PaidNotDelivered)
+        if error.hold is not None and error.hold.last is not None:
+            return next_for(error.hold, expired=is_over)
+        if isinstance(error, errors.PaymentOutcomeUnknown) and error.wait_until is None:
+            return "ask a person"  # it expired and no endpoint can tell: a repeat would say the same
+        return "ask a person" if is_over else "repeat"
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         return "repeat"  # the pause of a seller that failed repeatedly passes by itself
     if isinstance(error, errors.PaymentRefused) and error.money != "untouched":
@@ -82,21 +89,27 @@ def next_after_status(status: int, outcome: Outcome | None) -> Next:
     """
     if outcome is None:
         return "repeat" if status in (408, 425, 429) or status >= 500 else "stop"
-    led_on = outcome.money == "spent" and status < 400
-    if led_on or is_worn_out(outcome.hold):
-        return "ask a person"
     hold = outcome.hold if outcome.hold.last is not None else with_last(outcome.hold, outcome.money, status)
-    return _BY_STEP[STEPS[case_of(hold)]]
+    return next_for(hold)
 
 
 def next_after_break(outcome: Outcome) -> Next:
     """Return what to do after a paid answer that broke off or led nowhere."""
-    return "ask a person" if is_worn_out(outcome.hold) else "repeat"
+    return next_for(outcome.hold)
 
 
-def next_for(hold: Hold, expired: bool) -> Next:
-    """Return what to do about an earlier payment of the same request, by the table of steps."""
-    return "ask a person" if is_worn_out(hold) else _BY_STEP[STEPS[case_of(hold, expired)]]
+def next_for(hold: Hold, stops: Stops = FREE, expired: bool = False) -> Next:
+    """Return what to do about a payment that brought nothing: each place that tells of one says what this says.
+
+    Args:
+        hold: The payment, with the money that is told of it.
+        stops: What keeps it from being presented. Default: nothing.
+        expired: True if it is known to have expired. Default: this machine's clock decides.
+    """
+    if is_worn_out(hold) or (hold.last is not None and hold.last.untold and hold.money != "spent"):
+        return "ask a person"
+    expired = expired or has_expired(hold)
+    return _BY_STEP[step_of(hold, expired, expired and expired_recently(hold), stops)]
 
 
 def is_worn_out(hold: Hold) -> bool:

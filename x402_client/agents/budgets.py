@@ -19,7 +19,7 @@ from ..model.money import Money
 from ..model.offers import words
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
-from .earlier import payment_facts
+from .earlier import payment_facts, stops_of
 from .hosts import NotFetched
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _report(payer: Payer, currency: str, known: _Known) -> dict[str, Any]:
         **_numbers_left(root, known),
         **_stopped(root, known),
         "unresolved_payments": len(unresolved),
-        **({"unresolved": list(map(payment_facts, unresolved[:_LISTED]))} if unresolved else {}),
+        **_listed("unresolved", [payment_facts(hold, stops_of(root, known.freezes, hold)) for hold in unresolved]),
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }
@@ -183,15 +183,19 @@ def _counted(cap: Cap, payments: Iterable[Hold]) -> Window:
     return window
 
 
+def _listed(name: str, every: list[Any]) -> dict[str, Any]:
+    """Return a list as far as a model is given it, and how many more there are. Nothing, for an empty one."""
+    more = len(every) - _LISTED
+    return ({name: every[:_LISTED]} if every else {}) | ({f"{name}_more": more} if more > 0 else {})
+
+
 def _stopped(root: Buyer, known: _Known) -> dict[str, Any]:
     """Return what gets no new payment: frozen hosts, sellers that are paused, and an allowance that is not open."""
     found: dict[str, Any] = {}
-    if known.freezes:
-        found["frozen"] = [words(name, _NAME) for name in known.freezes[:_LISTED]]
-    paused = root.services.breaker.paused()
-    if paused:
-        shown = sorted(paused.items(), key=itemgetter(1))[:_LISTED]
-        found["paused_until"] = {words(seller, _NAME): f"{until:%Y-%m-%d %H:%M:%S} UTC" for seller, until in shown}
+    found |= _listed("frozen", [words(name, _NAME) for name in known.freezes])
+    paused = sorted(root.services.breaker.paused().items(), key=itemgetter(1))
+    until = _listed("paused_until", [(words(seller, _NAME), f"{at:%Y-%m-%d %H:%M:%S} UTC") for seller, at in paused])
+    found |= until | ({"paused_until": dict(until["paused_until"])} if until else {})
     if known.allowance is not None and known.allowance.state != "open":
         found["allowance"] = known.allowance.state
     return found

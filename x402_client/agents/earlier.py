@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..buyer.scopes import mandate_around
-from ..buyer.settlement_reader import has_expired
 from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
+from ..core.stops import FREE, Stops, stops_at
 from ..model.holds import Hold, Outcome, Purchase
 from ..model.offers import words
-from .advice import Next, next_after_break, next_after_status, next_for
+from .advice import Next, next_after_status, next_for
 from .results import AGAIN, SAME_PAYMENT, Result, failure_of, led_to, over, unproven
+from .saying import without_code
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -46,7 +47,7 @@ def told(
     if request is None or not (_hides(found) or _presents(found, broken)):
         return found
     try:
-        return among(buyer.holds(), buyer, sent, request, found, again, broken)
+        return among(buyer.holds(), buyer, sent, request, found, again, broken, buyer.freezes())
     except Exception:  # the ledger cannot be asked: the result says what is known of its own call
         return unproven(found, broken) if broken is not None and _presents(found, broken) else found
 
@@ -63,14 +64,15 @@ async def atold(
     if request is None or not (_hides(found) or _presents(found, broken)):
         return found
     try:
-        return among(await buyer.aholds(), buyer, sent, request, found, again, broken)
+        holds, frozen = await buyer.aholds(), await buyer.afreezes()
+        return among(holds, buyer, sent, request, found, again, broken, frozen)
     except Exception:
         return unproven(found, broken) if broken is not None and _presents(found, broken) else found
 
 
 def _hides(found: Result) -> bool:
     """Return True if a result may hide an earlier payment, or what to do about it: a failure, or a quote."""
-    is_quote = "would_pay" in found and (402 != found["status"] >= 400 or AGAIN in found["reasons"])
+    is_quote = "would_pay" in found and (402 != found["status"] >= 400 or "unresolved_payment" in found)
     return found.get("money") == "untouched" or is_quote
 
 
@@ -87,6 +89,7 @@ def among(
     found: Result,
     again: str = SAME_CALL,
     broken: Outcome | None = None,
+    frozen: tuple[str, ...] = (),
 ) -> Result:
     """Return a result with the first of the holds that the same call would present again, or as it is."""
     if broken is not None and _presents(found, broken):
@@ -98,23 +101,38 @@ def among(
     hold = next((one for one in out if _is_same(buyer, asked, body, one.purchase)), None)
     if hold is None:
         return found
+    stops = stops_of(buyer, frozen, hold)
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
-        reason = f"{_known(hold)} {again if _by_itself(hold) == 'repeat' else then}"
-        return found | {"reasons": [reason], "unresolved_payment": payment_facts(hold)}
-    advice = _advice(hold, found)
+        against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]
+        reason = f"{_known(hold)} {again if next_for(hold, stops) == 'repeat' and not against else then}"
+        return found | {"reasons": [*against, reason], "unresolved_payment": payment_facts(hold, stops)}
+    advice = _advice(hold, found, stops)
     if advice == "repeat":
         then = again
     said = str(found["says"]).removesuffix(_UNPAID).replace(f"{_UNPAID} ", " ")
     return found | failure_of(found["error"], hold.money, f"{said} {_known(hold)} {then}", advice)
 
 
-def payment_facts(hold: Hold) -> dict[str, str]:
+def stops_of(buyer: Buyer, frozen: tuple[str, ...], hold: Hold) -> Stops:
+    """Return what keeps a payment from being presented by this buyer."""
+    return stops_at(hold.purchase.origin, frozen, buyer.policy)
+
+
+def payment_facts(hold: Hold, stops: Stops = FREE) -> dict[str, str]:
     """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step."""
     return {
         "payment": hold.id, "host": words(hold.host, _NAME), "price": str(hold.price), "money": hold.money,
-        "next": _by_itself(hold),
+        "next": next_for(hold, stops),
     }  # fmt: skip
+
+
+def _refused(stops: Stops) -> list[str]:
+    """Return why nothing is presented, each reason in a sentence for a model."""
+    named = ", ".join(words(one, _NAME) for one in stops.frozen)
+    frozen = "All payments are frozen." if "*" in stops.frozen else f"Payments to {named} are frozen."
+    reasons = [frozen if stops.frozen else "", without_code(stops.denied)]
+    return [f"{one} Only the user can lift this." for one in reasons if one]
 
 
 def _known(hold: Hold) -> str:
@@ -122,19 +140,13 @@ def _known(hold: Hold) -> str:
     return f"An earlier call {known} {hold.price} to {hold.host} for this request. {led_to(hold)}".rstrip()
 
 
-def _advice(hold: Hold, found: Result) -> Next:
-    by_itself = _by_itself(hold)
+def _advice(hold: Hold, found: Result, stops: Stops) -> Next:
+    by_itself = next_for(hold, stops)
     if by_itself != "repeat":
         return by_itself
     if "status" in found:
         return next_after_status(found["status"], Outcome(hold.money, hold, hold.offer))
-    if found["next"] != "repeat":
-        return "ask a person"
-    return next_after_break(Outcome(hold.money, hold, hold.offer))
-
-
-def _by_itself(hold: Hold) -> Next:
-    return next_for(hold, hold.money == "spent" and has_expired(hold))
+    return "ask a person" if found["next"] != "repeat" else by_itself
 
 
 def _is_out(buyer: Buyer, hold: Hold) -> bool:

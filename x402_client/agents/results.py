@@ -174,7 +174,9 @@ def _refused(error: X402Error, cap: Money | None) -> Result:
 def _after(paid: Outcome, advice: Next) -> str:
     if advice == "repeat":
         return SAME_PAYMENT
-    return f"Its payment was presented {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
+    if is_worn_out(paid.hold):
+        return f"Its payment was presented {paid.hold.tries + 1} times. Tell the user: payment {paid.hold.id}."
+    return f"{_presented(paid)} before that. {_led_or_not(paid)}"
 
 
 def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result:
@@ -207,6 +209,7 @@ def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
         "reasons": [words(without_code(reason) or reason, _WORDS) for reason in reasons[:_OFFERS]],
         "seller_says": words(quote.description or quote.error, _WORDS),
+        **({"unresolved_payment": {"payment": quote.unresolved}} if quote.unresolved else {}),
     }
 
 

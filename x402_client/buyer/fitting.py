@@ -22,6 +22,7 @@ from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
 from ..model.budgets import Cap, is_request_account
 from ..model.holds import Busy
+from ..policy.policy import admit
 
 if TYPE_CHECKING:
     from ..model.offers import Offer, Quote
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
     """Return a quote with the error that a payment would raise at this moment, if there is one.
 
-    It is one of its choice, or the unresolved one that would be presented again. That counts already, so a freeze alone
-    refuses it. Allowances were looked at before.
+    It is one of its choice, or the unresolved one that would be presented again. That counts already, so only a freeze
+    and a policy that does not pay there refuse it. Allowances were looked at before.
     """
     choice = quote.choice
     if not quote.unresolved and (choice is None or choice.price is None):
@@ -53,6 +54,7 @@ def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:
     """Return what refuses to present the unresolved payment of the same request: it tells of that payment."""
     purchase = yield from known_purchase(call, rules)
     try:
+        admit(rules.policy, call.origin, call.came_from)
         check_frozen((yield from Freezes()), purchase)
     except PaymentRefused as refusal:
         yield from tell_unresolved(call, refusal, rules)

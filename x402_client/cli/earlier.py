@@ -9,7 +9,7 @@ from ..model.hosts import Origin
 from .vocabulary import is_expired, price_of
 
 
-def presented_again(hold: Hold, url: str, frozen: bool = False) -> str:
+def presented_again(hold: Hold, url: str, frozen: bool = False, denied: bool = False) -> str:
     """Return what an unresolved payment means for the same request, which leads to ``url``."""
     payee = hold.purchase.origin
     text = f"This request has an unresolved payment: {hold.id} ({price_of(hold)}, to {payee})."
@@ -17,6 +17,8 @@ def presented_again(hold: Hold, url: str, frozen: bool = False) -> str:
         return f"{text} It is presented there only, and the request leads elsewhere now: nothing would be sent or paid."
     if frozen:
         return f"{text} Payments there are frozen: nothing would be presented or paid."
+    if denied:
+        return f"{text} The policy does not pay there: nothing would be presented or paid."
     if is_expired(hold) and hold.money != "spent":
         return f"{text} It expired: the chain is asked first, and what it shows unused is given back and paid anew."
     return f"{text} That same payment would be presented again; nothing new would be signed."

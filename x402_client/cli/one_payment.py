@@ -47,10 +47,13 @@ def _of_ceiling(hold: Hold) -> str:
 
 
 def rows_of(
-    hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = ()
+    hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = (), denied: str = ""
 ) -> Iterator[tuple[str, str]]:
-    """Yield what is known of a payment: names, and values for a person. ``lifts`` lift the freezes."""
-    facts, said = row(hold), advice(hold, lifts)
+    """Yield what is known of a payment: names, and values for a person.
+
+    ``lifts`` lift the freezes. ``denied`` says why the policy does not pay there.
+    """
+    facts, said = row(hold), advice(hold, lifts, denied=denied)
     yield "hold", hold.id
     yield "state", said.state
     yield "money", f"{facts['money']}: {_of_money(hold, facts['money'])}"
@@ -158,7 +161,9 @@ def _last_answer(hold: Hold, last: LastAnswer) -> dict[str, Any]:
     }
 
 
-def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = ()) -> dict[str, Any]:
+def document(
+    hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Iterable[str] = (), denied: str = ""
+) -> dict[str, Any]:
     """Return all of it as JSON: the columns of an export, and more."""
     last, receipt = hold.last, hold.receipt
     return row(hold) | {
@@ -174,5 +179,5 @@ def document(hold: Hold, frozen: tuple[str, ...], found: Transaction, lifts: Ite
         else {"success": receipt.success, "transaction": words(receipt.transaction, 200), "error": receipt.error},
         "refund": _refund(hold) or None,
         "frozen": list(frozen),
-        **advised(hold, lifts),
+        **advised(hold, lifts, denied),
     }

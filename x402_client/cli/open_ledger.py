@@ -11,16 +11,20 @@ from typing import Any
 
 from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
+from ..core.stops import stops_at
+from ..errors import ConfigurationError
 from ..ledgers.extras import ALL_PAYMENTS, closer_of, name_of, purses_of
 from ..model.allowances import AllowanceRecord
 from ..model.budgets import purses_to_show
 from ..model.holds import Hold, Spending
-from ..model.hosts import Origin, Pattern
+from ..model.hosts import Origin
 from ..model.money import Money
 from ..model.offers import words
+from ..policy.policy import Policy
 from .buying import ledger_file
 from .exits import Code
 from .in_use import typed
+from .own_words import in_own_words
 from .running import Stop
 from .transactions import by_seller
 
@@ -52,6 +56,11 @@ class OpenLedger:
     def lifts(self, hold: Hold) -> list[str]:
         """Return the commands that lift the freezes which keep a payment from being presented."""
         return [self.lift(pattern) for pattern in stops(self.frozen(), hold.purchase.origin)]
+
+    def stops(self, hold: Hold, frozen: tuple[str, ...], policy: Path | None) -> tuple[list[str], str]:
+        """Return what keeps a payment from being presented: the commands that lift freezes, and the policy's reason."""
+        payee = hold.purchase.origin
+        return [self.lift(pattern) for pattern in stops(frozen, payee)], denied_by(policy, payee)
 
     def holds(self) -> tuple[Hold, ...]:
         """Return what is not resolved, each with the money that the last error about it told."""
@@ -236,4 +245,20 @@ def lift_allowance(name: str, named: str | None, purse: str) -> str:
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:
     """Return the freezes that stop payments to an origin."""
-    return tuple(pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin))
+    return stops_at(origin, frozen).frozen
+
+
+def denied_by(policy: Path | None, origin: Origin) -> str:
+    """Return why a policy file does not pay an origin; "" if it does.
+
+    Without one, programs have policies of their own. One that cannot be read must hide no payment.
+    """
+    try:
+        return "" if policy is None else denial(Policy.from_file(policy), origin)
+    except ConfigurationError:
+        return ""
+
+
+def denial(policy: Policy, origin: Origin) -> str:
+    """Return why a policy does not pay an origin, in our words; "" if it does."""
+    return in_own_words(stops_at(origin, (), policy).denied)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ..core import HttpRequest, body_digest, is_request_of
 from ..core.last_answer import is_by_receipt, place_led_to
 from ..core.next_step import Case, Step, Words, next_step
+from ..core.stops import Stops
 from ..model.holds import MARGIN, Hold, moment
 from ..model.offers import words
 from ..signers.play_keys import takes_play_keys
@@ -111,14 +112,14 @@ class Advice:
     step: Step
 
 
-def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "") -> Advice:
+def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "", denied: str = "") -> Advice:
     """Return what the state of a payment means, and what to do about it.
 
     ``lifts`` are the commands that lift the freezes it is under. ``again`` says how it is presented again, where that
-    is not by a program.
+    is not by a program. ``denied`` says why the policy does not pay there.
     """
-    told, just = hold.told, _is_just_expired(hold)
-    found = next_step(told, is_expired(hold), just, _words(hold, lifts, again))
+    told, just, stops = hold.told, _is_just_expired(hold), Stops(tuple(lifts), denied)
+    found = next_step(told, is_expired(hold), just, _words(hold, stops.frozen, again), stops)
     return Advice(_state(told, found.case), with_options(str(found)), found.step)
 
 
@@ -128,9 +129,9 @@ def shown_by(hold: Hold, said: Advice) -> str:
     return "" if command in said.todo else f" `{command}` shows it."
 
 
-def advised(hold: Hold, lifts: Iterable[str] = ()) -> dict[str, str]:
+def advised(hold: Hold, lifts: Iterable[str] = (), denied: str = "") -> dict[str, str]:
     """Return the same as JSON: the state in words, what to do in a word, and in words."""
-    said = advice(hold, lifts)
+    said = advice(hold, lifts, denied=denied)
     return {"state_in_words": said.state, "step": said.step, "advice": said.todo}
 
 

@@ -305,7 +305,7 @@ def paused(origin: Origin, until: datetime) -> HostNotAllowed:
 
 
 def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
-    age = call.waited
+    age, waited_for = call.waited, "another call"
     if rules.approve_all or call.repeats or rules.policy.needs_approval(hold.price):
         asked = Approval(
             hold.price, hold.offer, call.method, call.url, call.origin.host, quote.description, hold.allowance,
@@ -316,13 +316,13 @@ def _approve(call: Call, quote: Quote, hold: Hold, rules: Rules) -> Flow[tuple[Q
             remark = answer.remark or "The approver said no."
             said = f"{remark} {hold.price} to {call.origin.host} was not paid."
             raise ApprovalDenied(said, offer=hold.offer) from answer.failure
-        age += answer.seconds
+        age, waited_for = age + answer.seconds, "approval"
     if age <= rules.terms_age:
         return quote, hold
-    return (yield from _look_again(call, hold, rules))
+    return (yield from _look_again(call, hold, rules, waited_for))
 
 
-def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold] | Reply]:
+def _look_again(call: Call, hold: Hold, rules: Rules, waited_for: str) -> Flow[tuple[Quote, Hold] | Reply]:
     """Ask for the terms anew: what was approved a while ago has to be on offer still, and cost no more."""
     reply = yield from LookAgain()
     if reply.status != 402:
@@ -331,7 +331,7 @@ def _look_again(call: Call, hold: Hold, rules: Rules) -> Flow[tuple[Quote, Hold]
     if quote is None:
         return reply
     agreed = Quote(call.url, choice=hold.offer)
-    mandate = replace(call.mandate, quote=agreed)
+    mandate = replace(call.mandate, quote=agreed, waited_for=waited_for)
     return quote, hold.but(offer=_chosen(call, quote, mandate, rules))
 
 

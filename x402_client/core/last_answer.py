@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-from ..errors import MoneyState, X402Error
+from ..errors import MoneyState, PaymentOutcomeUnknown, X402Error
 from ..model.holds import Hold, LastAnswer, Outcome
 from ..model.offers import words
 from ..wire.leaks import repeats
@@ -37,9 +37,11 @@ def noted(
     """Keep what an error says of its payment. Return it, with a hold that says the same of the money."""
     hold = error.hold
     assert hold is not None
-    error.hold = told = with_last(hold, error.money, status, said, transaction, short, by_chain)
+    told = with_last(hold, error.money, status, said, transaction, short, by_chain)
     assert told.last is not None
-    yield from _note(hold, told.last)
+    last = told.last._replace(untold=isinstance(error, PaymentOutcomeUnknown) and error.wait_until is None)
+    error.hold = told.but(last=last)
+    yield from _note(hold, last)
     return error
 
 

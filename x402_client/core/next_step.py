@@ -10,6 +10,7 @@ from ..model.holds import MARGIN, OFTEN_PRESENTED, Hold, moment
 from ..model.networks import short_name
 from .empty_wallet import where_to_send
 from .last_answer import is_by_receipt, place_led_to
+from .stops import FREE, Stops
 
 #: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
 Case = Literal[
@@ -17,8 +18,10 @@ Case = Literal[
     "open", "short", "refused", "owed", "denied", "just expired", "expired", "no end",
 ]  # fmt: skip
 #: What to do, in a word: for programs, and for tests that compare what two places say.
-Step = Literal["nothing", "wait", "repeat", "fund", "ask the seller", "ask the chain", "unfreeze"]
-#: The one step of each case.
+Step = Literal[
+    "nothing", "wait", "repeat", "fund", "look there", "ask the seller", "ask the chain", "unfreeze", "allow",
+]  # fmt: skip
+#: The one step of each case, unless something comes before it: see ``step_of``.
 STEPS: Mapping[Case, Step] = {
     "delivered": "nothing",
     "written off": "nothing",
@@ -45,8 +48,8 @@ class Words(NamedTuple):
     rpc: str = "Buyer(rpc=...)"
     #: What may happen at a place that an answer led to.
     there: str = "A client that pays may pay anew there."
-    #: What lifts a freeze that keeps the payment from being presented. "": nothing is frozen.
-    unfreeze: str = ""
+    #: What lifts a freeze that keeps the payment from being presented.
+    unfreeze: str = "buyer.unfreeze(...)"
 
 
 PYTHON = Words()
@@ -81,7 +84,7 @@ _TODO: Mapping[Case, str] = {
     "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
     f"first. {_LIVE}",
     "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and gives a "
-    f"payment back that was not used. After that the same request buys anew. {_LIVE}",
+    f"payment back that was not used, so that the same request buys anew. {_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
     "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
@@ -117,7 +120,21 @@ _LATE = "(?i)valid_?before|expire|deadline|too_?late"
 _PASSING = (408, 425, 429)
 
 
-def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, words: Words = PYTHON) -> Advice:
+def step_of(hold: Hold, expired: bool = False, just_expired: bool = False, stops: Stops = FREE) -> Step:
+    """Return what to do about a payment, in a word. What keeps it from being presented comes first."""
+    case = case_of(hold, expired, just_expired)
+    if STEPS[case] == "nothing" or case == "in flight":
+        return STEPS[case]
+    if stops.frozen:
+        return "unfreeze"
+    if stops.denied:
+        return "allow"
+    return "look there" if place_led_to(hold) else STEPS[case]
+
+
+def next_step(
+    hold: Hold, expired: bool = False, just_expired: bool = False, words: Words = PYTHON, stops: Stops = FREE
+) -> Advice:
     """Return what to do about a payment.
 
     Args:
@@ -125,6 +142,7 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
         expired: True if it can settle no more. Default: False.
         just_expired: True if it expired too recently for the chain to tell. Default: False.
         words: What the steps are called. Default: as in Python, beside an error.
+        stops: What keeps it from being presented. Default: nothing.
     """
     case = case_of(hold, expired, just_expired)
     later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
@@ -138,14 +156,18 @@ def next_step(hold: Hold, expired: bool = False, just_expired: bool = False, wor
     }
     todo = _TODO[case].format_map(facts)
     if STEPS[case] != "nothing" and case != "in flight":
-        todo = f"{_led(hold, words)}{todo}"
+        todo = f"{_stopped(stops, words)}{_led(hold, words)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
-    step = STEPS[case]
-    if words.unfreeze and step != "nothing" and case != "in flight":
-        step = "unfreeze"
-        todo = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: {todo}"
+    step = step_of(hold, expired, just_expired, stops)
     return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo, step)
+
+
+def _stopped(stops: Stops, words: Words) -> str:
+    """Return what keeps a payment from being presented, and what lifts that; "" if nothing does."""
+    frozen = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: " if stops.frozen else ""
+    denied = f"{stops.denied} So nothing presents it under that policy: change the policy first. Then: "
+    return frozen + (denied if stops.denied else "")
 
 
 def _led(hold: Hold, words: Words) -> str:
@@ -197,8 +219,10 @@ def _is_denied(hold: Hold, expired: bool) -> bool:
     A 402 may come before the content if the money was under way. So the first ones alone do not say no.
     """
     status = _status(hold)
-    if status is None or status < 400 or status >= 500 or status in _PASSING:
+    if status is None or status < 300 or status >= 500 or status in _PASSING:
         return False
+    if status < 400:  # one that leads nowhere is the seller's last word; another one has a place to look at
+        return not place_led_to(hold)
     often = hold.tries + 1 >= OFTEN_PRESENTED
     return status != 402 or often or expired or (hold.last is not None and re.search(_USED, hold.last.said) is not None)
 

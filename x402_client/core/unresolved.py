@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ..errors import Frozen, HostNotAllowed, PaymentRefused
 from ..model.holds import Hold, Purchase
-from ..policy.policy import admit
 from .asks import Holds
 from .drive import Flow
 from .purchase_name import known_purchase
@@ -25,9 +24,8 @@ def with_unresolved(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
     a second one".
     """
     try:
-        admit(rules.policy, call.origin, call.came_from)
         found, flying = yield from _found(call, rules)
-    except Exception:  # not paid at all, or the body or the ledger cannot be read: the terms are shown nevertheless
+    except Exception:  # the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
     unresolved = "" if found is None else found.id
     return replace(quote, unresolved=unresolved, in_flight=tuple(hold.id for hold in flying))

@@ -25,6 +25,8 @@ class LastAnswer(NamedTuple):
     by_chain: bool = False
     #: Where an answer led, without a query: a path, or a URL if that is of another origin. "": none led anywhere.
     leads_to: str = ""
+    #: True if it had expired by then, and nothing could tell whether it settled: another call may not learn it either.
+    untold: bool = False
 
     def after(self, before: LastAnswer | None) -> LastAnswer:
         """Return this answer, with what an earlier one showed: that the payment was paid, and that a chain showed it.

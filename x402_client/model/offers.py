@@ -170,15 +170,15 @@ class Quote:
         size: The bytes of terms that are longer, of which some are kept. 0: they are brief, or none are kept.
         request: A digest of the request, without its body. ``purchase(quote=...)`` pays no other one.
         unresolved: The id of an unresolved payment for the same request, as in ``buyer.holds()``. That payment would be
-            presented again, and no offer paid. Default: there is none.
+            presented again, unless ``refusal`` says that nothing is, and no offer paid. Default: there is none.
         in_flight: The ids of payments that other calls of the same request are making at this moment. A further call
             would be a purchase of its own. Default: there are none.
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
         refusal: The error that a payment of the choice would raise at this moment: a limit that is used up, a freeze, a
-            pause, a key in use; or that an unresolved payment would raise, which a freeze keeps from being presented.
-            None: none would, or the ledger could not be asked.
+            pause, a key in use; or that an unresolved payment would raise, which a freeze or the policy keeps from
+            being presented. None: none would, or the ledger could not be asked.
     """
 
     url: str
@@ -234,7 +234,8 @@ class Quote:
         if self.sign_in is not None:
             found += f", sign-in {'first' if self.sign_in.reason is None else 'not signed'}"
         if self.unresolved:
-            found = f"{offers}; payment {brief(self.unresolved)} is unresolved and would be presented again"
+            again = " and would be presented again" if self.refusal is None else ""
+            found = f"{offers}; payment {brief(self.unresolved)} is unresolved{again}"
         if self.refusal is not None:
             found += f"; refused now: {type(self.refusal).__name__}"
         if self.in_flight:

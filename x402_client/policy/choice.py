@@ -32,6 +32,15 @@ _NOT_KNOWN = "not a token this buyer knows; Policy(tokens=[Token(...)]) vouches 
 CHANGED = "the 402 was changed on its way, or is broken"
 
 
+#: Why an offer is not paid that differs from what was chosen before, by what the call waited for meanwhile.
+_DIFFERS = {
+    "": "it differs from the quote this purchase is bound to ({agreed})",
+    "approval": "approval was asked for {agreed}, and the seller changed its terms meanwhile",
+    "another call": "{agreed} was chosen before this call waited for another one, and the seller changed its terms "
+    "meanwhile",
+}
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Mandate:
     """The caller's own terms for one purchase, on top of the policy."""
@@ -41,6 +50,8 @@ class Mandate:
     quote: Quote | None = None
     #: The allowances under which it is made, from the root down. All of them count.
     allowances: tuple[AllowanceRules, ...] = ()
+    #: What this call waited for since it chose ``quote``, so that the caller gave none: "approval" or "another call".
+    waited_for: str = ""
     #: False: the call stands in a scope of a buyer with another ledger or purse, whose terms cannot hold for it.
     in_reach: bool = True
 
@@ -258,7 +269,7 @@ class _Judge:
         if agreed is None:
             return "the quote this purchase is bound to had no acceptable offer"
         if not self._same_terms(agreed, offer) or offer.amount > agreed.amount or offer.upfront > agreed.upfront:
-            return f"it differs from the quote this purchase is bound to ({agreed})"
+            return _DIFFERS[self.mandate.waited_for].format(agreed=agreed)
         return None
 
     def _same_terms(self, agreed: Offer, offer: Offer) -> bool:

@@ -397,6 +397,29 @@ def test_what_an_error_says_can_be_put_in_other_words(seller: Sandbox) -> None:
     assert "ONE PAYMENT MAY COST 0.10 USD" in run(call)["says"]
 
 
+def test_what_a_quote_and_a_search_say_is_put_in_other_words_and_no_words_of_a_seller(seller: Sandbox) -> None:
+    async def call(name: str, arguments: dict[str, Any]) -> Any:
+        async with httpx.AsyncClient() as client:
+            payer = seller.buyer().allowance("0.01")
+            shop = tools(client, payer, hosts=["127.0.0.1"], facilitator=seller.url)
+            return await ToolCalls(shop, 60, lambda said: said.replace("without a name", "OURS")).call(
+                name, arguments, Person()
+            )
+
+    paid = run(lambda: call("paid_fetch", {"url": f"{seller.url}/report"}))
+    quoted = run(lambda: call("quote", {"url": f"{seller.url}/report"}))
+    assert "allowance OURS" in paid["says"]
+    assert "allowance OURS" in quoted["reasons"][0]
+
+    async def says() -> dict[str, Any]:
+        listed = [{"why_not": "ours", "name": "theirs"}]
+        return {"ok": True, "reasons": ["ours"], "seller_says": "theirs", "sellers": listed}
+
+    found = run(lambda: ToolCalls([says], 60, str.upper).call("says", {}, Person()))
+    listed = [{"why_not": "OURS", "name": "theirs"}]
+    assert found == {"ok": True, "reasons": ["OURS"], "seller_says": "theirs", "sellers": listed}
+
+
 def test_no_result_ends_the_server() -> None:
     broken = {"ok": True, "half": "a\ud800", "\udfff": [{"b": "\ud8ff"}]}
 

@@ -32,6 +32,8 @@ _TITLES = {
     "budget": "See what is left to spend",
     "search": "Search what is sold",
 }
+#: What of a result is our words, or a list of them.
+_WORDS = ("says", "reasons", "why_not")
 #: What a host tells its model about the server.
 INSTRUCTIONS = (
     "Fetches what answers 402 Payment Required and pays for it by x402, within limits that your user set and that no "
@@ -111,7 +113,15 @@ class ToolCalls:
                 return Asked(call.asked, self._tickets.issue(call.asked, named))
             if call.refusal is not None:
                 return _refused(call.refusal)
-        return _writable({**found, "says": self._reword(found["says"])} if "says" in found else found)
+        return _writable(self._in_other_words(found))
+
+    def _in_other_words(self, found: Any, ours: bool = False) -> Any:
+        """Return a result with the words in it that are ours in those of the server."""
+        if isinstance(found, dict):
+            return {name: self._in_other_words(one, name in _WORDS) for name, one in found.items()}
+        if isinstance(found, list):
+            return [self._in_other_words(one, ours) for one in found]
+        return self._reword(found) if ours and isinstance(found, str) else found
 
     def _hear(self, call: Call, named: str, reply: Reply) -> NoApproval | None:
         """Take the answer to a question. Return why it is no yes; a question that is not known is asked anew."""

@@ -168,22 +168,27 @@ def show_(
     with looking(ledger, purse) as found:
         one = found.find(hold)
         stopped = stops(found.frozen(), one.purchase.origin)
-        lifts = [found.lift(pattern) for pattern in stopped]
+        lifts, denied = found.stops(one, stopped, policy)
     transaction = look_up(one, tuple(rpc or ()), policy, offline)
     if as_json:
-        show_json({"ledger": found.name} | document(one, stopped, transaction, lifts))
+        show_json({"ledger": found.name} | document(one, stopped, transaction, lifts, denied))
         return
-    facts([*rows_of(one, stopped, transaction, lifts), ("ledger", found.name)])
+    facts([*rows_of(one, stopped, transaction, lifts, denied), ("ledger", found.name)])
 
 
 @app.command("holds")
 @command
-def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False) -> None:
+def holds_(
+    policy: options.PolicyFile = None,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
+) -> None:
     """List the payments that are not resolved, and what to do about each."""
     with looking(ledger, purse) as found:
         holds, frozen, others = found.holds(), found.frozen(), found.other_purses()
     if as_json:
-        more = [exporting.row(hold) | advised(hold, _lifts_of(found, frozen, hold)) for hold in holds]
+        more = [exporting.row(hold) | advised(hold, *found.stops(hold, frozen, policy)) for hold in holds]
         show_json(_heading(found, frozen) | {"holds": more, "in_flight": flights.document(holds)})
         return
     if frozen:
@@ -192,7 +197,7 @@ def holds_(ledger: options.LedgerAt = None, purse: options.Purse = "default", as
         show("Nothing is open: every payment is resolved.")
         _tell_other_purses(found, others)
     for hold in holds:
-        _draw_hold(hold, _lifts_of(found, frozen, hold))
+        _draw_hold(hold, *found.stops(hold, frozen, policy))
     if flights.told(holds):
         say(flights.told(holds), "dim")
 
@@ -264,13 +269,8 @@ def _draw_frozen(found: OpenLedger, frozen: tuple[str, ...]) -> None:
     say(f"frozen: {stopped}. To lift it: {lifts}", "yellow")
 
 
-def _lifts_of(found: OpenLedger, frozen: tuple[str, ...], hold: Hold) -> list[str]:
-    """Return the commands that lift the freezes which keep a payment from being presented."""
-    return [found.lift(pattern) for pattern in stops(frozen, hold.purchase.origin)]
-
-
-def _draw_hold(hold: Hold, lifts: list[str]) -> None:
-    said = advice(hold, lifts)
+def _draw_hold(hold: Hold, lifts: list[str], denied: str) -> None:
+    said = advice(hold, lifts, denied=denied)
     show(f"{hold.id}  {price_of(hold)}  {hold.purchase.method} {hold.url}", "bold")
     show(f"    {said.state}; money: {hold.money}", "yellow" if hold in unresolved([hold]) else "dim")
     if answer_of(hold):

@@ -43,7 +43,7 @@ from ..exits import Code, code_of
 from ..export import row
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import lift, stops
+from ..open_ledger import denial, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -147,6 +147,8 @@ class QuoteReport:
         payee, choice = origin_of(quote.url), quote.choice
         self.left: dict[str, Money] = left(buyer, payee, choice.price.currency) if choice and choice.price else {}
         self.frozen: tuple[str, ...] = stops(looked.frozen, payee)
+        #: Why the policy does not pay there; "" if it does.
+        self.denied: str = denial(buyer.policy, payee)
         self._policy, self._is_contract = buyer.policy, isinstance(buyer.wallet.evm, ContractSigner)
         #: True if it is a sandbox's, whose settings were not read here.
         self.unread: bool = is_unread(quote.offers, buyer.policy.tokens)
@@ -189,7 +191,7 @@ class QuoteReport:
         return said
 
     def _refusal(self, host: str) -> str:
-        if self.presents is not None and not self.frozen:
+        if self.presents is not None and not self.frozen and self.quote.refusal is None:
             self.obstacle = "the earlier payment comes first"
             return ""
         if self.signs_in:
@@ -293,8 +295,8 @@ class QuoteReport:
         """Return what is to be said of the earlier payment of the same request, and what to do about it."""
         if self.presents is None:
             return []
-        said = advice(self.presents, self.lifts)
-        earlier = presented_again(self.presents, self.quote.url, frozen=bool(self.frozen))
+        said = advice(self.presents, self.lifts, denied=self.denied)
+        earlier = presented_again(self.presents, self.quote.url, bool(self.frozen), bool(self.denied))
         return [earlier, f"It is {said.state}. To do: {said.todo}"]
 
     def document(self) -> dict[str, Any]:
@@ -321,7 +323,9 @@ class QuoteReport:
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,
-            "unresolved": None if self.presents is None else row(self.presents) | advised(self.presents, self.lifts),
+            "unresolved": None
+            if self.presents is None
+            else row(self.presents) | advised(self.presents, self.lifts, self.denied),
             "in_flight": in_flight.document(self.holds) | {"same_request": [hold.id for hold in self.same]},
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,

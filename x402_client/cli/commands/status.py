@@ -15,7 +15,7 @@ from ..exits import Code
 from ..exposures import draw_exposures
 from ..in_use import ledger_command, typed, wallet_option
 from ..money_labels import network_name
-from ..open_ledger import lift, lift_allowance, stops
+from ..open_ledger import denied_by, lift, lift_allowance, stops
 from ..policy_rows import rows_of
 from ..running import Stop, asking
 from ..screen import bar, facts, put, show, show_json, table
@@ -222,6 +222,10 @@ def _lifts_of(found: Standing, hold: Hold) -> list[str]:
     return [lift(pattern, found.choices.ledger) for pattern in stops(found.frozen, hold.purchase.origin)]
 
 
+def _denied(found: Standing, hold: Hold) -> str:
+    return denied_by(found.choices.policy, hold.purchase.origin)
+
+
 def _draw_open(found: Standing) -> None:
     flying, waiting = in_flight.in_flight(found.holds), _waiting(found)
     _section("In flight", [("", in_flight.told(flying) or "none")])
@@ -231,7 +235,7 @@ def _draw_open(found: Standing) -> None:
         show(f"  next: {ledger_command('holds')}{_more(len(flying))}", "cyan")
     _section("Unresolved payments", [] if waiting else [("", "none")])
     for hold in waiting[:_LISTED]:
-        said = vocabulary.advice(hold, _lifts_of(found, hold))
+        said = vocabulary.advice(hold, _lifts_of(found, hold), denied=_denied(found, hold))
         show(f"  {hold.id}  {vocabulary.price_of(hold)}", "yellow")
         facts([("    for", f"{hold.purchase.method} {hold.url}"), ("    state", said.state), ("    to do", said.todo)])
     if waiting:
@@ -257,7 +261,10 @@ def _document(found: Standing) -> dict[str, Any]:
         "frozen": list(found.frozen),
         "frozen_allowances": _frozen_allowances(found),
         "in_flight": in_flight.document(found.holds),
-        "unresolved": [export.row(hold) | vocabulary.advised(hold, _lifts_of(found, hold)) for hold in waiting],
+        "unresolved": [
+            export.row(hold) | vocabulary.advised(hold, _lifts_of(found, hold), _denied(found, hold))
+            for hold in waiting
+        ],
         "open_amounts": [export.row(hold) for hold in found.owed],
         "exposures": [exposures.document(one) for one in found.exposures],
     }
