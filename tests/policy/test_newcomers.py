@@ -323,3 +323,25 @@ def test_a_policy_file_with_wrong_decimals_of_a_known_token_is_refused_by_line(t
     file.write_text(f'per_day = "1"\n[[tokens]]\nnetwork = "base"\naddress = "{usdc.address}"\ndecimals = 18\n')
     with pytest.raises(errors.ConfigurationError, match=r"policy\.toml, line 2: .*has 6 decimals"):
         Policy.from_file(file)
+
+
+DENIES = ("deny", "denied", "deny_hosts", "blocked", "blocklist", "blacklist", "banned", "excluded_hosts")
+ALLOWS = ("allow", "allowed_hosts", "allowlist", "whitelist", "trusted", "only_hosts", "permitted")
+
+
+@pytest.mark.parametrize("word", DENIES + ALLOWS)
+def test_a_word_of_ones_own_for_hosts_that_are_paid_or_not(tmp_path: Path, word: str) -> None:
+    cure = 'hosts={"bad.example": "deny"}' if word in DENIES else "only_listed_hosts=True"
+    given: dict[str, object] = {word: ["bad.example"]}
+    for kind in (Policy, Limit):
+        build: Any = kind
+        with pytest.raises(TypeError) as raised:
+            build(**given)
+        assert cure in str(raised.value)
+    cure = '"bad.example" = "deny", in a table [hosts]' if word in DENIES else "only_listed_hosts = true"
+    file = tmp_path / "policy.toml"
+    for written in (f'{word} = ["bad.example"]', f'[hosts."bad.example"]\n{word} = true'):
+        file.write_text(f'per_request = "0.10"\n{written}\n')
+        with pytest.raises(errors.ConfigurationError) as refused:
+            Policy.from_file(file)
+        assert cure in str(refused.value)

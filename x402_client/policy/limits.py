@@ -27,6 +27,17 @@ _SUSPECT = range(1_000, 10**24)
 _NO_LISTS = (str, bytes, bytearray, memoryview, Mapping, Money)
 #: What ``Limit`` can be given, also as fields of a policy file.
 LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments", "upto")
+_DENY, _ALLOW = "deny|denied|block|exclu|ban|black|forbid|never", "allow|white|permit|trust|only|accept"
+#: Words that people write for the hosts that are paid and those that are not, and the cure.
+HOST_CURES = (
+    (_DENY, 'did you mean hosts={"bad.example": "deny"}?'),
+    (_ALLOW, "did you mean only_listed_hosts=True? Then the hosts with an entry in hosts are paid, and no others."),
+)
+#: The same in a policy file.
+FILE_HOST_CURES = (
+    (_DENY, 'did you mean "bad.example" = "deny", in a table [hosts]?'),
+    (_ALLOW, "did you mean only_listed_hosts = true? Then the hosts with an entry in [hosts] are paid, and no others."),
+)
 _SIGN_IN = ("paid", "always", "never")
 #: What terms that are known are paid ahead for: the body that they were asked for, or any one.
 PaidAhead: TypeAlias = Literal["same body", "any body"]
@@ -90,7 +101,7 @@ class Limit:
             self._written[name] = as_amounts(given.pop(name, None))
             self._budgets[window] = by_currency(name, self._written[name])
         if given:
-            raise unexpected("Limit", given, (*LIMIT_KEYWORDS, "sign_in", "pay_ahead"))
+            raise unexpected("Limit", given, (*LIMIT_KEYWORDS, "sign_in", "pay_ahead"), HOST_CURES)
         #: Where a host's sign-in challenge is signed. None: the next entry of the policy says so.
         self.sign_in: SignInMode | None = None if sign_in is None else sign_in_mode(sign_in)
         if pay_ahead is not None and pay_ahead not in _PAID_AHEAD:

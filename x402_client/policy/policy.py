@@ -17,7 +17,7 @@ from ..model.offers import line
 from ..model.sign_in import SignInMode
 from . import checks, contradictions
 from .checks import HostRule
-from .limits import LIMIT_KEYWORDS, Amounts, Limit, same_request_limits, sign_in_mode
+from .limits import HOST_CURES, LIMIT_KEYWORDS, Amounts, Limit, same_request_limits, sign_in_mode
 from .toml_words import in_words
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Policy:
         **further: Never,
     ) -> None:
         if not further.keys() <= set(LIMIT_KEYWORDS):
-            raise unexpected("Policy", further.keys() - set(LIMIT_KEYWORDS), _keywords_of(Policy))
+            raise unexpected("Policy", further.keys() - set(LIMIT_KEYWORDS), _keywords_of(Policy), HOST_CURES)
         self.overall: Limit = Limit(
             per_request=per_request, per_minute=per_minute, per_hour=per_hour, per_day=per_day, per_month=per_month,
             total=total, max_payments=max_payments, upto=upto, **further,

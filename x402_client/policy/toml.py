@@ -17,7 +17,7 @@ from ..errors import ConfigurationError
 from ..model.keywords import meant
 from ..model.money import Token
 from ..model.sandbox_settings import ended_sandbox
-from .limits import LIMIT_KEYWORDS, Limit
+from .limits import FILE_HOST_CURES, LIMIT_KEYWORDS, Limit
 from .toml_mistakes import DUPLICATE, cure_of, twice
 from .toml_words import in_toml
 
@@ -216,7 +216,8 @@ def _unknown(field: str, kinds: Mapping[str, _Kind]) -> str:
         return _BELOW
     if kinds is POLICY and field == "policy":
         return "is no field here; write the fields without a heading, at the top of the file."
-    return f"is no field here; {meant(field, kinds) or 'known are ' + ', '.join(kinds) + '.'}"
+    cures = FILE_HOST_CURES if "per_request" in kinds else ()
+    return f"is no field here; {meant(field, kinds, cures) or 'known are ' + ', '.join(kinds) + '.'}"
 
 
 #: A table of TOML goes on until the next one begins.
