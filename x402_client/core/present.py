@@ -101,7 +101,7 @@ def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
         return None
     judged = judge(reply, hold, shown, rules.bounds, rules.means.same_account)
     reply.outcome = yield from heard(call, reply, _weighed(tries, judged), hold, rules)
-    yield from Tell(events.Answered(call.method, call.url, reply.status, reply.outcome))
+    yield from Tell(events.Answered(call.method, call.url, reply.status, _by_this_answer(tries, reply.outcome, judged)))
     if reply.status == 402:
         # What is broadcast and not confirmed may take a moment: the same payment is presented, never another.
         tries.refusal, tries.refused_last = reply, True
@@ -153,7 +153,18 @@ def _weighed(tries: Tries, outcome: Outcome) -> Outcome:
         return _paid_by_chain(outcome)
     if is_known_paid(tries.hold):
         return replace(outcome, money="spent")
+    return _after_silence(tries, outcome)
+
+
+def _after_silence(tries: Tries, outcome: Outcome) -> Outcome:
     return replace(outcome, money="unknown") if outcome.money == "held" and tries.failure is not None else outcome
+
+
+def _by_this_answer(tries: Tries, outcome: Outcome, judged: Outcome) -> Outcome:
+    """Return what an answer tells of the money by itself, for its event. The error tells what was shown before, too."""
+    if tries.hold.money == "spent" or outcome.money == judged.money:  # "spent": this call asked the chain
+        return outcome
+    return replace(outcome, money=_after_silence(tries, judged).money)
 
 
 def _paid_by_chain(outcome: Outcome) -> Outcome:
