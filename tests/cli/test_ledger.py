@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shlex
 import shutil
 import time
 from collections.abc import Iterator
@@ -423,6 +424,20 @@ def test_reconciling_without_the_chain_says_so(lost: dict[str, str]) -> None:
     assert said.code == 7
     assert len(json.loads(said.out)["unknown"]) == 2
     assert len(json.loads(in_process(["ledger", "holds", "--json"], lost).out)["holds"]) == 2
+
+
+@pytest.mark.parametrize("pattern", ["*", "127.0.0.1"])
+def test_under_a_freeze_one_endpoint_gives_nothing_back_and_the_command_says_why(
+    lost: dict[str, str], pattern: str
+) -> None:
+    assert in_process(["ledger", "freeze", pattern], lost).code == 0
+    ran = in_process(["ledger", "reconcile"], lost)
+    assert (ran.code, "given back to the budget" in ran.text) == (7, False)
+    assert "under a freeze the word of one endpoint gives nothing back" in ran.text
+    advised = re.search(r"by `x402 (ledger unfreeze [^`]*)`", ran.text)
+    assert advised is not None
+    assert in_process(shlex.split(advised[1]), lost).code == 0
+    assert "given back to the budget" in in_process(["ledger", "reconcile"], lost).text
 
 
 @pytest.mark.parametrize("expires", [1, int(time.time())], ids=["long ago", "now"])

@@ -123,6 +123,7 @@ def test_a_refusal_tells_of_the_unresolved_payment_of_the_same_request(kind: typ
     assert (error.money, error.hold and error.hold.id, error.offer) == (told, hold.id, hold.offer)
     assert "Nothing was" not in error.args[0]
     assert f"presented 0.01 USD (test) to api.example.com, and brought nothing yet (money {told})" in error.args[0]
+    assert ("it asks the chain first: one that was not used is given back" in error.args[0]) is (told != "spent")
     assert ground.all(asks.Send) == ground.all(asks.SignTyped) == []
     assert [one.tries for one in ground.ledger.holds()] == [hold.tries]
 

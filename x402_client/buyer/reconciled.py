@@ -17,7 +17,8 @@ class Reconciled:
     Attributes:
         released: Payments that did not settle. They were given back to the budgets.
         settled: Payments that settled. They are spent.
-        unknown: Payments of which the chain could not be asked, or could not tell.
+        unknown: Payments of which the chain could not be asked, or could not tell. So are those of which one endpoint
+            alone tells that they are unused, where its word gives back no more: over a limit, or under a freeze.
         live: Payments that have not expired by the chain's own clock.
         not_expired: Unresolved payments that have not expired by this machine's clock. The chain was asked about
             ceilings alone, and showed nothing of these.

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import Frozen, HostNotAllowed, PaymentRefused
-from ..model.holds import Hold, Purchase
+from ..model.holds import NEVER, Hold, Purchase, moment
 from .asks import Holds
 from .drive import Flow
+from .next_step import has_end
 from .purchase_name import known_purchase
 
 if TYPE_CHECKING:
@@ -50,8 +51,17 @@ def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[N
     refusal.args = (
         f"{said} An earlier call of this request presented {told.price} to {told.host}, and brought nothing yet "
         f"(money {told.money}): payment {told.id}. It was not presented again, and nothing new was paid. Once this is "
-        "allowed again, the same request presents it, and never pays a second one.",
+        f"allowed again, the same request presents it, and never pays a second one.{_once_expired(told)}",
     )
+
+
+def _once_expired(hold: Hold) -> str:
+    """Return what the same request does after the expiry; "" for a payment that was paid, or that never expires."""
+    signed = hold.authorization
+    if hold.money == "spent" or signed is None or signed.expires >= NEVER or not has_end(hold):
+        return ""
+    at = f"{moment(signed.expires):%Y-%m-%d %H:%M:%S} UTC"
+    return f" After its expiry, {at}, it asks the chain first: one that was not used is given back, and it buys anew."
 
 
 def _found(call: Call, rules: Rules) -> Flow[tuple[Hold | None, list[Hold]]]:

@@ -279,6 +279,10 @@ _SAID = {
 }
 
 
+_FROZEN = (
+    ". Payments there are frozen, and under a freeze the word of one endpoint gives nothing back: name two endpoints "
+    "with --rpc, or lift the freeze first, by `{}`"
+)
 _COUNTED = {
     "released": "given back",
     "settled": "settled",
@@ -328,6 +332,8 @@ def _tell_reconciled(
     for name, holds in groups.items():
         for hold in holds:
             then = f". {advice(hold, lifts(hold)).todo}" if name == "settled" and hold.state == "signed" else ""
+            if name == "unknown" and lifts(hold) and has_end(hold):
+                then = _FROZEN.format(" && ".join(lifts(hold)))
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]
