@@ -19,8 +19,8 @@ from ..model.money import Money
 from ..model.offers import words
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
-from .earlier import payment_facts, stops_of
-from .hosts import NotFetched
+from .earlier import is_elsewhere, payment_facts, stops_of
+from .hosts import AllowedHosts, NotFetched
 
 if TYPE_CHECKING:
     from ..buyer.allowance import AllowanceBalance
@@ -88,23 +88,23 @@ class _Known(NamedTuple):
     allowance: AllowanceBalance | None
 
 
-def report(payer: Payer, currency: str) -> dict[str, Any]:
+def report(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, what one payment may cost, and what is stopped."""
     root, own = root_of(payer), _tightest(one.balance(currency) for one in allowances_of(payer))
     spent = {window: root.spent(None, window, currency) for window in WINDOWS}
     left, most = _left(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
-    return _report(
-        payer, currency, _Known(spent, left, root.holds(), root.history(most) if most else (), root.freezes(), own)
-    )
+    resolved = root.history(most) if most else ()
+    return _report(payer, currency, hosts, _Known(spent, left, root.holds(), resolved, root.freezes(), own))
 
 
-async def areport(payer: Payer, currency: str) -> dict[str, Any]:
+async def areport(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str, Any]:
     """Async twin of ``report``."""
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in allowances_of(payer)])
     spent = {window: await root.aspent(None, window, currency) for window in WINDOWS}
     left, most = await _aleft(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
     resolved = await root.ahistory(most) if most else ()
-    return _report(payer, currency, _Known(spent, left, await root.aholds(), resolved, await root.afreezes(), own))
+    known = _Known(spent, left, await root.aholds(), resolved, await root.afreezes(), own)
+    return _report(payer, currency, hosts, known)
 
 
 def allowances_of(payer: Payer) -> list[Any]:
@@ -140,8 +140,12 @@ def _sum(prices: Iterable[Money], currency: str) -> Money:
     return sum((price for price in prices if price.currency == currency), Money.of_units(0, currency))
 
 
-def _report(payer: Payer, currency: str, known: _Known) -> dict[str, Any]:
+def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> dict[str, Any]:
     root = root_of(payer)
+
+    def facts(hold: Hold) -> dict[str, str]:
+        return payment_facts(hold, stops_of(root, known.freezes, hold), is_elsewhere(root, hosts, hold))
+
     around = under_allowances(mandate_around(root), root, path_of(payer))
     cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))
     flying = [hold.price for hold in known.open if is_in_flight(hold)]
@@ -157,7 +161,7 @@ def _report(payer: Payer, currency: str, known: _Known) -> dict[str, Any]:
         **_numbers_left(root, known),
         **_stopped(root, known),
         "unresolved_payments": len(unresolved),
-        **_listed("unresolved", [payment_facts(hold, stops_of(root, known.freezes, hold)) for hold in unresolved]),
+        **_listed("unresolved", list(map(facts, unresolved))),
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }

@@ -23,6 +23,7 @@ from .saying import without_code
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
     from .asking import Request
+    from .hosts import AllowedHosts
 
 #: Returns the facts of a model's request as a client would send it, with what the client itself adds.
 AsSent: TypeAlias = "Callable[[Request], HttpRequest]"
@@ -119,12 +120,22 @@ def stops_of(buyer: Buyer, frozen: tuple[str, ...], hold: Hold) -> Stops:
     return stops_at(hold.purchase.origin, frozen, buyer.policy)
 
 
-def payment_facts(hold: Hold, stops: Stops = FREE) -> dict[str, str]:
-    """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step."""
+def payment_facts(hold: Hold, stops: Stops = FREE, is_elsewhere: bool = False) -> dict[str, str]:
+    """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step.
+
+    ``is_elsewhere``: no call of the model's presents it, so it is not the model's to repeat.
+    """
+    by_itself = next_for(hold, stops)
     return {
         "payment": hold.id, "host": words(hold.host, _NAME), "price": str(hold.price), "money": hold.money,
-        "next": next_for(hold, stops),
+        "next": "ask a person" if is_elsewhere and by_itself == "repeat" else by_itself,
     }  # fmt: skip
+
+
+def is_elsewhere(buyer: Buyer, hosts: AllowedHosts, hold: Hold) -> bool:
+    """Return True for a payment that no call of the tools presents: of another key, place or wallet."""
+    keyed = is_key_of(hold.purchase, mandate_around(buyer).key)
+    return not keyed or not _is_of_wallet(buyer, hold) or bool(hosts.objection(hold.url))
 
 
 def _refused(stops: Stops) -> list[str]:
@@ -151,9 +162,12 @@ def _advice(hold: Hold, found: Result, stops: Stops) -> Next:
 
 def _is_out(buyer: Buyer, hold: Hold) -> bool:
     """Return True for a payment that left, that no call presents at this moment, and that this wallet made."""
+    return _is_of_wallet(buyer, hold) and hold.state == "signed" and not hold.in_flight
+
+
+def _is_of_wallet(buyer: Buyer, hold: Hold) -> bool:
     payers = buyer.rules.means.payers
-    mine = not hold.payer or not payers or hold.payer in payers
-    return mine and hold.state == "signed" and not hold.in_flight
+    return not hold.payer or not payers or hold.payer in payers
 
 
 def _is_same(buyer: Buyer, asked: HttpRequest, body: BodyDigest, known: Purchase) -> bool:

@@ -277,7 +277,7 @@ def _sync_tools(shop: Shop) -> Tools:
 
     def budget() -> dict[str, Any]:
         try:
-            return budgets.report(shop.buyer, shop.currency)
+            return budgets.report(shop.buyer, shop.currency, shop.hosts)
         except Exception as failure:
             return results.failed(failure)
 
@@ -325,7 +325,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
 
     async def budget() -> dict[str, Any]:
         try:
-            return await budgets.areport(shop.buyer, shop.currency)
+            return await budgets.areport(shop.buyer, shop.currency, shop.hosts)
         except Exception as failure:
             return results.failed(failure)
 
