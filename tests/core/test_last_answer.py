@@ -11,7 +11,7 @@ from x402_client import errors
 from x402_client.core import asks
 from x402_client.core.delivery import Delivery
 from x402_client.core.drive import run
-from x402_client.core.last_answer import is_by_receipt
+from x402_client.core.last_answer import is_by_receipt, is_known_paid, money_after, with_last
 from x402_client.core.next_step import next_step
 from x402_client.core.reclaim import reclaim
 from x402_client.errors import LedgerUnavailable
@@ -284,3 +284,12 @@ def _led_and_paid() -> asks.Reply:
     inner = answer.header
     answer.header = lambda name: inner(name) or receipt.header(name)
     return answer
+
+
+def test_the_chains_own_later_word_takes_back_what_a_receipt_said() -> None:
+    """Of a ceiling the chain may show that nothing was taken, after a receipt said "paid"."""
+    paid_before = HOLD.but(last=LastAnswer("spent", 500))
+    nothing = paid_before.but(money="untouched")
+    assert (is_known_paid(paid_before), is_known_paid(nothing)) == (True, False)
+    assert with_last(paid_before, "held", 500).told.money == "spent"
+    assert money_after(nothing, "held") == "held"
