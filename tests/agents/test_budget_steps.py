@@ -1,8 +1,9 @@
-"""What a model is told of open payments that none of its calls presents: they are not its to repeat."""
+"""What a model is told of open payments: of those that its calls do not present, and of expired ones."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -47,3 +48,23 @@ def test_a_payment_is_repeated_by_the_calls_that_present_it_alone(is_async: bool
             assert next_told(buyer, [host], is_async) == "repeat"
         with buyer.purchase(key="order 2"):
             assert next_told(buyer, [host], is_async) == "ask a person"
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_a_quote_and_a_failure_say_that_an_expired_payment_may_be_paid_anew(
+    monkeypatch: pytest.MonkeyPatch, expired: bool
+) -> None:
+    with Sandbox() as seller:
+        buyer = opened(seller, None)
+        later = time.time() + (5_000 if expired else 0)
+        monkeypatch.setattr(time, "time", lambda: later)
+        url = seller.url + "/goods"
+        quote: Any = tools(httpx.Client(), buyer, hosts=[seller.url.removeprefix("http://")])
+        told = quote.quote(url)
+        assert told["unresolved_payment"]["next"] == "repeat"
+        [reason] = told["reasons"]
+        assert ("given back and paid anew" in reason) is expired
+        assert ("pays nothing new" in reason) is not expired
+        seller.close()  # no answer: the call fails before it comes to the payment
+        says = quote.paid_fetch(url)["says"]
+        assert ("given back and paid anew" in says, "presents the same payment" in says) == (expired, not expired)

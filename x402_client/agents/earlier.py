@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..buyer.scopes import mandate_around
+from ..buyer.settlement_reader import has_expired
 from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 #: Returns the facts of a model's request as a client would send it, with what the client itself adds.
 AsSent: TypeAlias = "Callable[[Request], HttpRequest]"
 SAME_CALL = "Make the same call again later: it presents the same payment."
+#: Said in place of how a payment is presented, once it expired. The chain may show that it was paid, too.
+_EXPIRED = (
+    "It expired: the chain is asked first, and what it shows unused is given back and paid anew, at the price of then."
+)
 _UNPAID = " Nothing was paid."
 #: The most characters of a host's name.
 _NAME = 100
@@ -103,6 +108,7 @@ def among(
     if hold is None:
         return found
     stops = stops_of(buyer, frozen, hold)
+    again = _EXPIRED if has_expired(hold) and hold.money != "spent" else again
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
         against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]
