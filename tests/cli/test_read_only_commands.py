@@ -11,8 +11,8 @@ import pytest
 
 from tests.ledgers.redis.server import Server
 from x402_client import Money, Wallet
-from x402_client.cli.commands.quote import is_play_money
 from x402_client.cli.money_labels import network_name
+from x402_client.cli.offer_rows import is_play_money
 from x402_client.ledgers import RedisLedger, SqliteLedger
 from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
