@@ -64,6 +64,8 @@ def next_after(error: X402Error) -> Next:
     """Return what to do after one of our errors."""
     if isinstance(error, errors.AlreadyPaid):
         return "stop"
+    if isinstance(error, errors.PaymentOutcomeUnknown) and error.hold is not None and error.hold.in_flight:
+        return "repeat"  # another call is at it: this one sent nothing
     if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
         return "ask a person"
     if isinstance(error, _AFTER_A_PAYMENT):

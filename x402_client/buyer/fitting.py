@@ -15,13 +15,13 @@ from ..core import (
     known_purchase,
     order_of,
     paused,
+    still_running,
     tell_unresolved,
 )
 from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
 from ..model.budgets import Cap, is_request_account
-from ..model.holds import Busy
 from ..policy.policy import admit
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
         check_frozen((yield from Freezes()), purchase)  # a ledger may have no ``check``
         busy = yield from CheckOrder(order._replace(caps=tuple(cap for cap in order.caps if _refuses(cap, rules))))
         if busy is not None:
-            raise _in_flight(busy)
+            raise still_running(busy.hold)
     except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
@@ -97,12 +97,3 @@ def _refuses(cap: Cap, rules: Rules) -> bool:
     """
     asks = rules.can_ask and not rules.cannot_ask()
     return allowance_name(cap.account) is None and not (is_request_account(cap.account) and asks)
-
-
-def _in_flight(busy: Busy) -> PaymentOutcomeUnknown:
-    known = busy.hold
-    return PaymentOutcomeUnknown(
-        f"Another attempt at the same purchase may still be running: its payment {known.id} is in flight. Nothing is "
-        "sent under its key until it ended.",
-        hold=known.shown,
-    )

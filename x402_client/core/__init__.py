@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .flow import inspect, paused, pay
     from .ledger_extras import LedgerExtras
     from .ledger_reads import CheckOrder, Freezes
+    from .no_content import still_running
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -182,6 +183,7 @@ __all__ = [
     "pay",
     "pay_ahead",
     "run",
+    "still_running",
     "tell_unresolved",
     "tool_call",
     "with_unresolved",
@@ -253,6 +255,7 @@ _HOMES = {
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "paused", "pay"),
     ".ledger_reads": ("CheckOrder", "Freezes"),
+    ".no_content": ("still_running",),
     ".purchase_name": ("is_key_of", "is_request_of", "known_purchase"),
     ".reserving": ("order_of",),
     ".rules": ("Rules",),
