@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -11,7 +12,7 @@ from tests.adapters.scripted_server import Server
 from x402_client import Limit, Policy
 from x402_client.errors import AlreadyPaid, PaymentRefused
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.sandbox import Sandbox
+from x402_client.sandbox import FAULTS, Sandbox
 
 from .clients import Toolbox, toolbox
 
@@ -69,7 +70,8 @@ def test_what_would_be_refused_now_is_told_alike_by_each_quote(box: Toolbox, sel
     assert (type(quoted.refusal).__name__, f"refused now: {error}" in repr(quoted)) == (error, True)
     assert (found["would_pay"], paid["error"]) == (None, error)
     told = found["reasons"][0].removeprefix("It would be refused now: ")
-    assert told.partition(".")[0] == paid["says"].partition(".")[0], "the refusal itself says the same"
+    seconds = [re.sub(r"in \d+ seconds?", "in some seconds", said) for said in (told, paid["says"])]
+    assert seconds[0] == seconds[1], "the refusal itself says the same, to its end"
     assert quoted.choice is not None
     assert quoted.refusal is not None
     assert quoted.refusal.offer == quoted.choice
@@ -180,6 +182,20 @@ def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(b
         "0.02 USD",
         True,
     ]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_would_not_be_paid_has_its_reason(plain: Toolbox, seller: Sandbox, fault: str) -> None:
+    own = plain.tools(seller.buyer(Policy(per_request="0.10", per_day="5")), hosts=HERE)
+    found = own.quote(f"{seller.url}/fault/{fault}/weather")
+    if not found["ok"]:
+        assert found["says"]
+    elif found["would_pay"] is None and not found["free"]:
+        assert found["reasons"], found
+    else:
+        assert found.get("funds") == (None if found["would_pay"] is None else "not looked at")
+    if found.get("status") == 402 and not found["offers"] and found["ok"]:
+        assert found["reasons"][0] == own.paid_fetch(f"{seller.url}/fault/{fault}/weather")["says"]
 
 
 @pytest.mark.parametrize("status", [404, 500])

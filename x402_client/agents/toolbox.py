@@ -65,7 +65,7 @@ _BUDGET = """Say what was spent, what is left, what one payment may cost, and wh
     Returns:
         The amounts by window of time: left, spent, and per_payment. Where there are any: payments_left, the numbers of
         payments; frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing
-        yet. To your user name such a payment by its "payment".
+        yet; unresolved_outside, how many others did not. To your user name such a payment by its "payment".
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.
 
