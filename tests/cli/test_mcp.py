@@ -456,3 +456,36 @@ def test_what_is_pasted_names_the_wallet_and_hides_a_password(bare: dict[str, st
     ran = in_process(["mcp", "--config", "cursor", "--passphrase-file", str(secret)], bare)
     assert str(secret) in ran.text
     assert "no terminal" not in ran.err
+
+
+#: What the ledger has, and what is said of --under run beside the entry to paste.
+UNDER = {
+    "no ledger": "There is no allowance 'run' in purse 'default' of this ledger. A program opens one",
+    "none": "There is no allowance 'run' in purse 'default' of this ledger. A program opens one",
+    "another": "There is no allowance 'run' in purse 'default' of this ledger. There is: other.",
+    "open": "",
+    "frozen": "Allowance 'run' is frozen. Nothing new is paid under it.",
+    "closed": "Allowance 'run' is closed. Nothing new is paid under it.",
+    "broken": "a.db",
+}
+
+
+@pytest.mark.parametrize("state", UNDER)
+def test_an_entry_under_an_allowance_that_pays_nothing_says_so(
+    own: Sandbox, bare: dict[str, str], tmp_path: Path, state: str
+) -> None:
+    ledger = tmp_path / "a.db"
+    if state == "broken":
+        ledger.write_text("no database")
+    elif state != "no ledger":
+        buyer = own.buyer(ledger=ledger)
+        made = None if state == "none" else buyer.allowance("1", name="other" if state == "another" else "run")
+        if made is not None and state in ("frozen", "closed"):
+            (made.freeze if state == "frozen" else made.close)()
+        buyer.close()
+    command = ["mcp", "--under", "run", "--config", "codex", "--ledger", str(ledger)]
+    ran = in_process(command, bare)
+    said = " ".join(ran.err.split())
+    assert (ran.code, "--under" in ran.text, "--under: " in said) == (0, True, state != "open")
+    assert UNDER[state] in said
+    assert "--under" not in in_process(["mcp", "--config", "codex", "--ledger", str(ledger)], bare).err
