@@ -108,7 +108,7 @@ def test_a_quote_names_what_the_call_then_raises(one_box: Toolbox, seller: Sandb
     _stop(stop, buyer, allowance, own, seller)
     with buyer.purchase(key=key):
         quoted, found, paid = box.quote(url), own.quote(url), own.paid_fetch(url)
-    refused = paid["error"] if paid.get("error") in REFUSED and quoted.choice is not None else None
+    refused = paid["error"] if paid.get("error") in REFUSED else None
     told = None if quoted.refusal is None else type(quoted.refusal).__name__
     assert told == refused, (quoted.refusal, paid)
     assert found["ok"], found
@@ -140,6 +140,49 @@ def _stop(stop: str, buyer: Any, allowance: Any, own: Any, seller: Sandbox) -> N
         own.paid_fetch(seller.sell("/other", "0.02"))
     elif stop != "nothing":
         buyer.freeze("127.0.0.1" if stop == "its host is frozen" else "*")
+
+
+#: Policies under which none of the seller's offers is chosen, and what a payment of a new purchase raises.
+NOT_CHOSEN: dict[str, tuple[dict[str, Any], str]] = {
+    "denied": ({"hosts": {"127.0.0.1": "deny"}}, "HostNotAllowed"),
+    "not listed": ({"hosts": {"a.example": Limit(per_day="1")}, "only_listed_hosts": True}, "HostNotAllowed"),
+    "too dear": ({"per_request": "0.01"}, "TooExpensive"),
+    "another asset": ({"assets": ["EURC"]}, "NoAcceptableOffer"),
+    "another account": ({"pay_to": ["0x0000000000000000000000000000000000000001"]}, "NoAcceptableOffer"),
+}
+
+
+@pytest.mark.parametrize("frozen", [None, "127.0.0.1", "allowance"])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("why", NOT_CHOSEN)
+def test_a_quote_without_a_choice_names_what_the_call_then_raises(
+    plain: Toolbox, seller: Sandbox, why: str, before: str, frozen: str | None
+) -> None:
+    settings, error = NOT_CHOSEN[why]
+    fault, paid_under, key = BEFORE[before]
+    url, first = seller.sell("/poem", "0.02", fault=fault), seller.buyer(Policy(per_day="5"), repeat=())
+    if before != "nothing":
+        with first.purchase(key=paid_under):
+            plain.tools(first, hosts=HERE).paid_fetch(url)
+    policy = Policy(**{"per_day": "5", **settings})
+    buyer = seller.buyer(policy, ledger=first.ledger, wallet=first.wallet, breaker_after=None, repeat=())
+    allowance = buyer.allowance("1")
+    if frozen is not None:
+        buyer.freeze(frozen) if frozen != "allowance" else allowance.freeze()
+    with toolbox("httpx") as box:
+        own = box.tools(allowance, hosts=HERE)
+        with buyer.purchase(key=key):
+            quoted, found, paid = box.quote(url), own.quote(url), own.paid_fetch(url)
+    assert (quoted.choice, found["would_pay"]) == (None, None)
+    told = None if quoted.refusal is None else type(quoted.refusal).__name__
+    # A payment that is presented asks no policy but for the host; what the seller answers no quote knows.
+    assert told == (None if paid["error"] in ("PaymentRejected", "PaymentOutcomeUnknown") else paid["error"])
+    if before == "nothing" and frozen is None:
+        assert told == error
+    assert found["reasons"]
+    if quoted.refusal is not None:
+        assert quoted.refusal.money == paid["money"]
+        assert f"refused now: {told}" in repr(quoted)
 
 
 class Asked(MemoryLedger):

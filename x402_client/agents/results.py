@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.error_names import name_of
 from ..core.last_answer import place_led_to
-from ..errors import ApprovalDenied, MoneyState, PaymentOutcomeUnknown, TooExpensive, X402Error, find
+from ..errors import ApprovalDenied, MoneyState, NoAcceptableOffer, PaymentOutcomeUnknown, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
@@ -194,7 +194,7 @@ def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
     refusal = words(without_code(refusal) or refusal, MOST_SAID)
-    if not refusal and quote.refusal is not None:
+    if not refusal and quote.refusal is not None and not isinstance(quote.refusal, NoAcceptableOffer):
         refusal = f"It would be refused now: {said_to_a_model(quote.refusal, _next_of(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice

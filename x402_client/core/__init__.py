@@ -83,7 +83,7 @@ if TYPE_CHECKING:
         SettlementReader,
         SolanaSigner,
     )
-    from .purchase_name import is_key_of, is_request_of, known_purchase
+    from .purchase_name import check_quoted, is_key_of, is_request_of, known_purchase
     from .reserving import order_of
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
@@ -173,6 +173,7 @@ __all__ = [
     "WriteOff",
     "arun",
     "body_digest",
+    "check_quoted",
     "deliver",
     "inspect",
     "is_key_of",
@@ -256,7 +257,7 @@ _HOMES = {
     ".flow": ("inspect", "paused", "pay"),
     ".ledger_reads": ("CheckOrder", "Freezes"),
     ".no_content": ("still_running",),
-    ".purchase_name": ("is_key_of", "is_request_of", "known_purchase"),
+    ".purchase_name": ("check_quoted", "is_key_of", "is_request_of", "known_purchase"),
     ".reserving": ("order_of",),
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),

@@ -193,22 +193,28 @@ class QuoteReport:
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
         choice = self.quote.choice
-        if choice is None or choice.price is None:
-            return "No offer would be paid."
+        found = self.quote.refusal
+        if (choice is None or choice.price is None) and not isinstance(found, (AlreadyPaid, PaymentOutcomeUnknown)):
+            return f"No offer would be paid. {self._frozen()}".rstrip()
         if self.frozen:
             self.obstacle = "frozen"
-            stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-            lifts = " and ".join(f"`{one}`" for one in self.lifts)
-            lifts += " lift" if len(self.frozen) > 1 else " lifts"
-            return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
+            return f"{self._frozen()} Nothing would be paid."
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
-        found = self.quote.refusal
         if found is None:
             return ""
         self.code, self.obstacle = code_of(found), _OBSTACLES.get(type(found), "refused now")
         return in_own_words(str(found.args[0]))
+
+    def _frozen(self) -> str:
+        """Return what is frozen, and what lifts that; "" if nothing stops payments there."""
+        if not self.frozen:
+            return ""
+        stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
+        lifts = " and ".join(f"`{one}`" for one in self.lifts)
+        lifts += " lift" if len(self.frozen) > 1 else " lifts"
+        return f"{stopped} are frozen; {lifts} that."
 
     @property
     def pays(self) -> bool:
