@@ -9,7 +9,8 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.adapters.scripted_server import Server
-from x402_client import Limit, Policy
+from x402_client import Buyer, Limit, Policy
+from x402_client.buyer.keyless import keyless_wallet
 from x402_client.errors import AlreadyPaid, PaymentRefused
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.sandbox import FAULTS, Sandbox
@@ -276,3 +277,21 @@ def test_what_stops_an_open_payment_does_not_hide_it(box: Toolbox, seller: Sandb
     assert by_face.refusal is not None
     assert (by_face.refusal.money, hold.id in str(by_face.refusal)) == ("unknown", True)
     assert "would be presented again" not in repr(by_face)
+
+
+@pytest.mark.parametrize("stop", ["nothing", "frozen", "too dear"])
+def test_without_a_wallet_nothing_would_be_paid(plain: Toolbox, seller: Sandbox, stop: str) -> None:
+    url = seller.sell("/poem", "0.20" if stop == "too dear" else "0.02")
+    policy = Policy(per_request="0.10", per_day="5")
+    buyer = Buyer(keyless_wallet(), seller.policy(policy), ledger=":memory:", rpc=seller.rpc)
+    if stop == "frozen":
+        buyer.freeze("*")
+    own = plain.tools(buyer, hosts=HERE, facilitator=seller.url)
+    found, paid, listed = own.quote(url), own.paid_fetch(url), own.search("poem")["found"]
+    assert (found["ok"], found["would_pay"], len(found["offers"])) == (True, None, 2)
+    assert [one["would_be_paid"] for one in listed] == [False]
+    assert (listed[0]["why_not"] == "there is no wallet to pay with") is (stop == "nothing")
+    assert ("There is no wallet to pay with" in found["reasons"][0]) is (stop not in ("frozen", "too dear"))
+    if stop != "too dear":
+        assert found["reasons"] == [f"It would be refused now: {paid['says']}"]
+    buyer.close()

@@ -258,9 +258,12 @@ def test_a_call_that_is_cancelled_leaves_a_hold_and_a_question_that_is_cancelled
 def test_a_server_without_a_wallet_tells_prices_and_pays_nothing(own: Sandbox, settings: dict[str, str]) -> None:
     bare = {name: value for name, value in settings.items() if "KEY" not in name}
     with Pipes(HERE, bare) as pipes:
-        assert pipes.called(1, "quote", url=f"{own.url}/weather")["would_pay"] == "0.01 USD"
+        quoted = pipes.called(1, "quote", url=f"{own.url}/weather")
         found = pipes.called(2, "paid_fetch", url=f"{own.url}/weather")
         assert (found["money"], found["next"]) == ("untouched", "ask a person")
+        assert (quoted["would_pay"], quoted["offers"][0]["price"]) == (None, "0.01 USD")
+        assert quoted["reasons"] == [f"It would be refused now: {found['says']}"]
+        assert "per_payment" in pipes.called(3, "budget")
         assert "There is no wallet to pay with." in found["says"]
         assert "x402 wallet new" in found["says"]
         assert pipes.end() == 0

@@ -163,6 +163,8 @@ def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> 
     own = [hold for hold in known.open if known.told is None or known.told in hold.path]
     flying = [hold.price for hold in own if is_in_flight(hold)]
     limits = [*per_request(around.allowances, currency), root.policy.overall.per_request(currency), cap]
+    above = _asks_above(root, currency)
+    limits += [above] if root.rules.cannot_ask() else []
     most = min((limit for limit in limits if limit is not None), default=None)
     spent = known.spent if known.allowance is None else known.spent | {ALLOWANCE: known.allowance.spent}
     unresolved = [hold for hold in own if _is_unresolved(hold)]
@@ -172,6 +174,7 @@ def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> 
         "left": {window: str(money) for window, money in known.left.items()},
         "spent": {window: str(spent[window]) for window in known.left or ("day",)},
         "per_payment": None if most is None else str(most),
+        **({} if above is None or (most is not None and above >= most) else {"asks_above": str(above)}),
         **_numbers_left(root, known),
         **_stopped(root, known),
         "unresolved_payments": len(unresolved),
@@ -180,6 +183,14 @@ def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> 
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }
+
+
+def _asks_above(root: Buyer, currency: str) -> Money | None:
+    """Return the price above which a person is asked. None: none is asked."""
+    above, nothing = root.policy.approve_above, Money.of_units(0, currency)
+    if above is None:
+        return nothing if root.rules.approve_all else None
+    return above.per_request(currency) or nothing
 
 
 def _is_unresolved(hold: Hold) -> bool:

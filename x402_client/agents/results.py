@@ -19,7 +19,7 @@ from ..receipts import outcome
 from .advice import Next, is_worn_out, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
-from .saying import MOST_SAID, said_to_a_model, without_code
+from .saying import MOST_SAID, WITHOUT_WALLET, said_to_a_model, without_code
 
 Result = dict[str, Any]
 #: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
@@ -185,16 +185,20 @@ def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result
     return {"ok": False, "error": error, "money": money, "says": words(says, MOST_SAID), "next": advice}
 
 
-def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
+def quoted(quote: Quote, refusal: str, asks: bool = False, no_wallet: bool = False) -> Result:
     """Return the result of a question for the price.
 
     ``refusal`` is the reason against the place itself. ``asks``: an approver is asked before the choice is paid.
+    ``no_wallet``: nothing can be signed.
     """
     if quote.status != 402:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
     refusal = words(without_code(refusal) or refusal, MOST_SAID)
-    if not refusal and quote.refusal is not None and not isinstance(quote.refusal, NoAcceptableOffer):
+    lacks = no_wallet and quote.choice is not None and not quote.unresolved
+    if not refusal and lacks and (quote.refusal is None or isinstance(quote.refusal, ApprovalDenied)):
+        refusal = f"It would be refused now: {WITHOUT_WALLET}"
+    elif not refusal and quote.refusal is not None and not isinstance(quote.refusal, NoAcceptableOffer):
         refusal = f"It would be refused now: {said_to_a_model(quote.refusal, _next_of(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice

@@ -57,7 +57,7 @@ _UNPAID: dict[type[X402Error], str] = {
 
 
 #: What a person does who has no wallet. A model passes it on, so it has a command, and no mark that it is one.
-_NO_WALLET = (
+WITHOUT_WALLET = (
     f"{NO_WALLET} Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, makes a wallet. Start this "
     "program again after that."
 )
@@ -66,7 +66,7 @@ _NO_WALLET = (
 def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
     if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
-        return _NO_WALLET
+        return WITHOUT_WALLET
     found = _with_a_time(_found(error), error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
     to_do = _to_do(error, advice, found)
