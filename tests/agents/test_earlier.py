@@ -250,8 +250,7 @@ def test_a_quote_says_how_long_a_payment_that_was_refused_often_is_better_left_a
 ) -> None:
     url, buyer = seller.sell("/poem", "0.02", fault=["402-again"] * 30), seller.buyer(POLICY, breaker_after=None)
     own = plain.tools(buyer, hosts=HERE)
-    for _ in range(times):
-        found = own.paid_fetch(url)
+    *_, found = [own.paid_fetch(url) for _ in range(times)]
     waits = re.search(r"again in (\d+) seconds, not before", found["says"])
     quoted = own.quote(url)
     told = re.search(r"the next (\d+) seconds will hardly help", quoted["reasons"][0])

@@ -42,6 +42,7 @@ WAIT = "Make the same call again once that one has ended."
 @contextmanager
 def paying(settings: dict[str, str], buyer: Buyer, url: str, key: str | None, place: str, state: str) -> Iterator[None]:
     """Leave a payment in a state: its call runs on, or has failed, or its program was killed."""
+    program: subprocess.Popen[bytes] | None = None
     if place == "elsewhere":
         program = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, url, key or ""], env=os.environ | settings, stderr=subprocess.DEVNULL,
@@ -54,14 +55,18 @@ def paying(settings: dict[str, str], buyer: Buyer, url: str, key: str | None, pl
             with suppress(Exception), buyer.purchase(key=key) if key else nullcontext():
                 client.get(url)
 
-        threading.Thread(target=call, daemon=True).start()
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        if state == "over":
+            thread.join(20)
         end = client.close
     deadline = time.monotonic() + 20
     while not [hold for hold in buyer.holds() if hold.state == "signed"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    if state == "over" and place == "elsewhere":
+    if state == "over" and program is not None:
         program.kill()
+        program.wait(10)
     if state == "over":
         while any(hold.in_flight for hold in buyer.holds()):
             assert time.monotonic() < deadline
@@ -70,7 +75,7 @@ def paying(settings: dict[str, str], buyer: Buyer, url: str, key: str | None, pl
         yield
     finally:
         end()
-        if place == "elsewhere":
+        if program is not None:
             program.wait(10)
 
 
