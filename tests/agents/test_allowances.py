@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from x402_client import Policy
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from x402_client import Hold, Policy
+from x402_client.model.holds import Attempt
 from x402_client.sandbox import Sandbox
 
-from .clients import Toolbox
+from .clients import Toolbox, toolbox
 
 
 def test_an_allowance_stands_where_a_buyer_may_stand(box: Toolbox, seller: Sandbox) -> None:
@@ -74,10 +80,18 @@ def test_a_quote_says_why_nothing_would_be_paid_under_an_allowance(box: Toolbox,
     own.paid_fetch(poem)
     found = own.quote(poem)
     assert (found["ok"], found["would_pay"]) == (True, None)
-    assert "the allowance 'run-42' of 0.03 USD has 0.01 USD left" in str(found["reasons"])
+    [reason] = found["reasons"]
+    assert ("the limit of 0.03 USD" in reason, "allowance 'run-42'" in reason) == (True, True)
+    assert reason == f"It would be refused now: {own.paid_fetch(poem)['says']}"
     allowance.close()
     found = own.quote(poem)
-    assert (found["would_pay"], "the allowance 'run-42' was closed" in str(found["reasons"])) == (None, True)
+    assert (
+        found["would_pay"],
+        found["reasons"][0].startswith("It would be refused now: The allowance 'run-42' was"),
+    ) == (
+        None,
+        True,
+    )
 
 
 def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> None:
@@ -90,9 +104,49 @@ def test_a_closed_allowance_pays_no_more(plain: Toolbox, seller: Sandbox) -> Non
 
 
 def test_what_an_earlier_run_left_unresolved_is_counted_in_the_next_ones_budget(box: Toolbox, seller: Sandbox) -> None:
-    """The same call presents it, also under another allowance."""
+    """The same call presents it, also under another allowance, which is told how many there are."""
     buyer = seller.buyer(Policy(per_request="0.10", per_day="5"))
     seller.order(*["drop-before-settling"] * 3)
     box.tools(buyer.allowance("1"), hosts=["127.0.0.1"]).paid_fetch(f"{seller.url}/weather", "POST")
     for payer in (buyer, buyer.allowance("1"), buyer.allowance("1", name="run").allowance("0.50")):
-        assert box.tools(payer, hosts=["127.0.0.1"]).budget()["unresolved_payments"] == 1
+        told = box.tools(payer, hosts=["127.0.0.1"]).budget()
+        told_of = ("unresolved_payments", "unresolved_outside")
+        assert [told.get(name, 0) for name in told_of] == ([1, 0] if payer is buyer else [0, 1])
+
+
+#: Where payments are made, and which of them a run sees that stands in the buyer's place or in a block. "kid" is inside
+#: of "run".
+MADE = ("buyer", "run", "kid", "other")
+SEES = {"buyer": MADE, "run": ("run", "kid"), "kid": ("kid",), "other": ("other",)}
+
+
+@pytest.mark.parametrize("flies", [False, True], ids=["unresolved", "in flight"])
+@pytest.mark.parametrize("in_block", [False, True], ids=["in the buyer's place", "in a block"])
+@pytest.mark.parametrize("asks", MADE)
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_a_budget_lists_the_payments_of_its_allowance_alone(
+    seller: Sandbox, library: str, asks: str, in_block: bool, flies: bool
+) -> None:
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5"), breaker_after=None, repeat=())
+    run = buyer.allowance("0.50", name="run")
+    payers: dict[str, Any] = {"buyer": buyer, "run": run, "kid": run.allowance("0.20"), "other": buyer.allowance("1")}
+    names: dict[str, str] = {}
+    attempts = [Attempt() for _ in MADE]
+    for number, name in enumerate(MADE):
+        url = seller.sell(f"/{name}", f"0.0{number + 1}", fault=["drop-before-settling"] * 9)
+        with toolbox("httpx") as made:
+            made.tools(payers[name], hosts=["127.0.0.1"]).paid_fetch(url)
+        [hold] = [one for one in buyer.holds() if one.id not in names]
+        names[hold.id] = name
+        if flies:
+            assert isinstance(buyer.ledger.claim(hold.purchase, attempts[number]), Hold)
+    with toolbox(library) as box, payers[asks] if in_block and asks != "buyer" else nullcontext():
+        told = box.tools(buyer if in_block else payers[asks], hosts=["127.0.0.1"]).budget()
+    sees = SEES[asks]
+    known = [names[one["payment"]] for one in told.get("unresolved", [])]
+    assert sorted(known) == ([] if flies else sorted(sees))
+    assert told["payments_in_flight"] == (len(sees) if flies else 0)
+    assert told.get("unresolved_outside", 0) == (0 if flies else len(MADE) - len(sees))
+    if flies:
+        counted = sum(MADE.index(name) + 1 for name in sees)
+        assert f" 0.{counted:02} USD is counted for it" in told["says"]

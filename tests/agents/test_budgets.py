@@ -107,3 +107,33 @@ def test_a_list_that_is_cut_says_how_many_more_there_are(plain: Toolbox, seller:
     for name in ("unresolved", "frozen"):
         assert (len(told[name]), told.get(f"{name}_more", 0)) == (10, more), name
     assert told["unresolved_payments"] == number
+
+
+@pytest.mark.parametrize("can_ask", [True, False])
+@pytest.mark.parametrize(
+    ("settings", "above"),
+    [
+        ({}, "0.00 USD"), ({"approve_above": "0.02"}, "0.02 USD"), ({"approve_above": "0.10"}, None),
+        ({"approve_above": "0.02 EUR"}, "0.00 USD"),
+    ],
+)  # fmt: skip
+def test_a_budget_tells_above_which_price_a_person_is_asked(
+    box: Toolbox, seller: Sandbox, settings: dict[str, str], above: str | None, can_ask: bool
+) -> None:
+    """Where none can be asked, that is the most that a payment may cost."""
+
+    class Approver:
+        cannot_ask = "" if can_ask else "there is none"
+
+        def __call__(self, approval: object) -> bool:
+            return can_ask
+
+    buyer = seller.buyer(Policy(per_request="0.10", per_day="5", **settings), approve=Approver())  # type: ignore[arg-type]
+    own = box.tools(buyer, hosts=["127.0.0.1"])
+    told = own.budget()
+    assert told["per_payment"] == ("0.10 USD" if can_ask or above is None else above)
+    assert told.get("asks_above") == (above if can_ask else None)
+    quoted = own.quote(seller.sell("/poem", "0.05"))
+    asks = above not in (None, "0.10 USD")
+    assert quoted["would_pay"] == (None if asks and not can_ask else "0.05 USD")
+    assert quoted.get("would_ask_for_approval") == (True if asks and can_ask else None)

@@ -242,3 +242,20 @@ def test_after_a_no_of_a_seller_that_was_paid_each_place_names_the_payment(
     [reason] = quoted["reasons"]
     assert (quoted["would_pay"], "presents that payment again" in reason) == (None, False)
     assert reason.endswith(f"Tell the user: it is the payment {hold.id} in the ledger.")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_quote_says_how_long_a_payment_that_was_refused_often_is_better_left_alone(
+    plain: Toolbox, seller: Sandbox, times: int
+) -> None:
+    url, buyer = seller.sell("/poem", "0.02", fault=["402-again"] * 30), seller.buyer(POLICY, breaker_after=None)
+    own = plain.tools(buyer, hosts=HERE)
+    *_, found = [own.paid_fetch(url) for _ in range(times)]
+    waits = re.search(r"again in (\d+) seconds, not before", found["says"])
+    quoted = own.quote(url)
+    told = re.search(r"the next (\d+) seconds will hardly help", quoted["reasons"][0])
+    assert (waits is None, told is None) == (times == 1, times == 1)
+    if waits is not None and told is not None:
+        assert abs(int(waits[1]) - int(told[1])) <= 2
+    assert ("paid_fetch presents" in quoted["reasons"][0]) is (times == 1)
+    assert quoted["unresolved_payment"]["next"] == found["next"] == "repeat"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
 
 from tests.adapters.scripted_server import Server
-from x402_client import Limit, Policy
+from x402_client import Buyer, Limit, Policy
+from x402_client.buyer.keyless import keyless_wallet
 from x402_client.errors import AlreadyPaid, PaymentRefused
 from x402_client.ledgers.memory import MemoryLedger
-from x402_client.sandbox import Sandbox
+from x402_client.sandbox import FAULTS, Sandbox
 
 from .clients import Toolbox, toolbox
 
@@ -69,7 +71,8 @@ def test_what_would_be_refused_now_is_told_alike_by_each_quote(box: Toolbox, sel
     assert (type(quoted.refusal).__name__, f"refused now: {error}" in repr(quoted)) == (error, True)
     assert (found["would_pay"], paid["error"]) == (None, error)
     told = found["reasons"][0].removeprefix("It would be refused now: ")
-    assert told.partition(".")[0] == paid["says"].partition(".")[0], "the refusal itself says the same"
+    seconds = [re.sub(r"in \d+ seconds?", "in some seconds", said) for said in (told, paid["says"])]
+    assert seconds[0] == seconds[1], "the refusal itself says the same, to its end"
     assert quoted.choice is not None
     assert quoted.refusal is not None
     assert quoted.refusal.offer == quoted.choice
@@ -106,7 +109,7 @@ def test_a_quote_names_what_the_call_then_raises(one_box: Toolbox, seller: Sandb
     _stop(stop, buyer, allowance, own, seller)
     with buyer.purchase(key=key):
         quoted, found, paid = box.quote(url), own.quote(url), own.paid_fetch(url)
-    refused = paid["error"] if paid.get("error") in REFUSED and quoted.choice is not None else None
+    refused = paid["error"] if paid.get("error") in REFUSED else None
     told = None if quoted.refusal is None else type(quoted.refusal).__name__
     assert told == refused, (quoted.refusal, paid)
     assert found["ok"], found
@@ -138,6 +141,49 @@ def _stop(stop: str, buyer: Any, allowance: Any, own: Any, seller: Sandbox) -> N
         own.paid_fetch(seller.sell("/other", "0.02"))
     elif stop != "nothing":
         buyer.freeze("127.0.0.1" if stop == "its host is frozen" else "*")
+
+
+#: Policies under which none of the seller's offers is chosen, and what a payment of a new purchase raises.
+NOT_CHOSEN: dict[str, tuple[dict[str, Any], str]] = {
+    "denied": ({"hosts": {"127.0.0.1": "deny"}}, "HostNotAllowed"),
+    "not listed": ({"hosts": {"a.example": Limit(per_day="1")}, "only_listed_hosts": True}, "HostNotAllowed"),
+    "too dear": ({"per_request": "0.01"}, "TooExpensive"),
+    "another asset": ({"assets": ["EURC"]}, "NoAcceptableOffer"),
+    "another account": ({"pay_to": ["0x0000000000000000000000000000000000000001"]}, "NoAcceptableOffer"),
+}
+
+
+@pytest.mark.parametrize("frozen", [None, "127.0.0.1", "allowance"])
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("why", NOT_CHOSEN)
+def test_a_quote_without_a_choice_names_what_the_call_then_raises(
+    plain: Toolbox, seller: Sandbox, why: str, before: str, frozen: str | None
+) -> None:
+    settings, error = NOT_CHOSEN[why]
+    fault, paid_under, key = BEFORE[before]
+    url, first = seller.sell("/poem", "0.02", fault=fault), seller.buyer(Policy(per_day="5"), repeat=())
+    if before != "nothing":
+        with first.purchase(key=paid_under):
+            plain.tools(first, hosts=HERE).paid_fetch(url)
+    policy = Policy(**{"per_day": "5", **settings})
+    buyer = seller.buyer(policy, ledger=first.ledger, wallet=first.wallet, breaker_after=None, repeat=())
+    allowance = buyer.allowance("1")
+    if frozen is not None:
+        buyer.freeze(frozen) if frozen != "allowance" else allowance.freeze()
+    with toolbox("httpx") as box:
+        own = box.tools(allowance, hosts=HERE)
+        with buyer.purchase(key=key):
+            quoted, found, paid = box.quote(url), own.quote(url), own.paid_fetch(url)
+    assert (quoted.choice, found["would_pay"]) == (None, None)
+    told = None if quoted.refusal is None else type(quoted.refusal).__name__
+    # A payment that is presented asks no policy but for the host; what the seller answers no quote knows.
+    assert told == (None if paid["error"] in ("PaymentRejected", "PaymentOutcomeUnknown") else paid["error"])
+    if before == "nothing" and frozen is None:
+        assert told == error
+    assert found["reasons"]
+    if quoted.refusal is not None:
+        assert quoted.refusal.money == paid["money"]
+        assert f"refused now: {told}" in repr(quoted)
 
 
 class Asked(MemoryLedger):
@@ -182,6 +228,20 @@ def test_an_approver_is_asked_about_the_same_request_and_so_nothing_refuses_it(b
     ]
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_would_not_be_paid_has_its_reason(plain: Toolbox, seller: Sandbox, fault: str) -> None:
+    own = plain.tools(seller.buyer(Policy(per_request="0.10", per_day="5")), hosts=HERE)
+    found = own.quote(f"{seller.url}/fault/{fault}/weather")
+    if not found["ok"]:
+        assert found["says"]
+    elif found["would_pay"] is None and not found["free"]:
+        assert found["reasons"], found
+    else:
+        assert found.get("funds") == (None if found["would_pay"] is None else "not looked at")
+    if found.get("status") == 402 and not found["offers"] and found["ok"]:
+        assert found["reasons"][0] == own.paid_fetch(f"{seller.url}/fault/{fault}/weather")["says"]
+
+
 @pytest.mark.parametrize("status", [404, 500])
 def test_an_answer_that_failed_is_not_free(box: Toolbox, seller: Sandbox, status: int) -> None:
     own = box.tools(seller.buyer(), hosts=HERE)
@@ -217,3 +277,21 @@ def test_what_stops_an_open_payment_does_not_hide_it(box: Toolbox, seller: Sandb
     assert by_face.refusal is not None
     assert (by_face.refusal.money, hold.id in str(by_face.refusal)) == ("unknown", True)
     assert "would be presented again" not in repr(by_face)
+
+
+@pytest.mark.parametrize("stop", ["nothing", "frozen", "too dear"])
+def test_without_a_wallet_nothing_would_be_paid(plain: Toolbox, seller: Sandbox, stop: str) -> None:
+    url = seller.sell("/poem", "0.20" if stop == "too dear" else "0.02")
+    policy = Policy(per_request="0.10", per_day="5")
+    buyer = Buyer(keyless_wallet(), seller.policy(policy), ledger=":memory:", rpc=seller.rpc)
+    if stop == "frozen":
+        buyer.freeze("*")
+    own = plain.tools(buyer, hosts=HERE, facilitator=seller.url)
+    found, paid, listed = own.quote(url), own.paid_fetch(url), own.search("poem")["found"]
+    assert (found["ok"], found["would_pay"], len(found["offers"])) == (True, None, 2)
+    assert [one["would_be_paid"] for one in listed] == [False]
+    assert (listed[0]["why_not"] == "there is no wallet to pay with") is (stop == "nothing")
+    assert ("There is no wallet to pay with" in found["reasons"][0]) is (stop not in ("frozen", "too dear"))
+    if stop != "too dear":
+        assert found["reasons"] == [f"It would be refused now: {paid['says']}"]
+    buyer.close()

@@ -103,7 +103,8 @@ def test_a_no_and_a_host_without_forms_pay_nothing(
     quote = ["quote", call[1]]
     quoted, nobody = hosted(settings, [quote, call], options, protocol=protocol)["done"]
     assert (nobody["error"], nobody["next"]) == ("ApprovalDenied", "ask a person")
-    assert (quoted["would_pay"], "this host cannot ask one" in quoted["reasons"][0]) == (None, True)
+    assert quoted["would_pay"] is None
+    assert quoted["reasons"] == [f"It would be refused now: {nobody['says']}"]
     [asked] = hosted(settings, [quote], options, protocol=protocol, user="yes")["done"]
     assert (asked["would_pay"], asked["would_ask_for_approval"]) == ("0.02 USD", True)
     assert "`x402 get`" in nobody["says"]
@@ -257,9 +258,12 @@ def test_a_call_that_is_cancelled_leaves_a_hold_and_a_question_that_is_cancelled
 def test_a_server_without_a_wallet_tells_prices_and_pays_nothing(own: Sandbox, settings: dict[str, str]) -> None:
     bare = {name: value for name, value in settings.items() if "KEY" not in name}
     with Pipes(HERE, bare) as pipes:
-        assert pipes.called(1, "quote", url=f"{own.url}/weather")["would_pay"] == "0.01 USD"
+        quoted = pipes.called(1, "quote", url=f"{own.url}/weather")
         found = pipes.called(2, "paid_fetch", url=f"{own.url}/weather")
         assert (found["money"], found["next"]) == ("untouched", "ask a person")
+        assert (quoted["would_pay"], quoted["offers"][0]["price"]) == (None, "0.01 USD")
+        assert quoted["reasons"] == [f"It would be refused now: {found['says']}"]
+        assert "per_payment" in pipes.called(3, "budget")
         assert "There is no wallet to pay with." in found["says"]
         assert "x402 wallet new" in found["says"]
         assert pipes.end() == 0
@@ -455,3 +459,36 @@ def test_what_is_pasted_names_the_wallet_and_hides_a_password(bare: dict[str, st
     ran = in_process(["mcp", "--config", "cursor", "--passphrase-file", str(secret)], bare)
     assert str(secret) in ran.text
     assert "no terminal" not in ran.err
+
+
+#: What the ledger has, and what is said of --under run beside the entry to paste.
+UNDER = {
+    "no ledger": "There is no allowance 'run' in purse 'default' of this ledger. A program opens one",
+    "none": "There is no allowance 'run' in purse 'default' of this ledger. A program opens one",
+    "another": "There is no allowance 'run' in purse 'default' of this ledger. There is: other.",
+    "open": "",
+    "frozen": "Allowance 'run' is frozen. Nothing new is paid under it.",
+    "closed": "Allowance 'run' is closed. Nothing new is paid under it.",
+    "broken": "a.db",
+}
+
+
+@pytest.mark.parametrize("state", UNDER)
+def test_an_entry_under_an_allowance_that_pays_nothing_says_so(
+    own: Sandbox, bare: dict[str, str], tmp_path: Path, state: str
+) -> None:
+    ledger = tmp_path / "a.db"
+    if state == "broken":
+        ledger.write_text("no database")
+    elif state != "no ledger":
+        buyer = own.buyer(ledger=ledger)
+        made = None if state == "none" else buyer.allowance("1", name="other" if state == "another" else "run")
+        if made is not None and state in ("frozen", "closed"):
+            (made.freeze if state == "frozen" else made.close)()
+        buyer.close()
+    command = ["mcp", "--under", "run", "--config", "codex", "--ledger", str(ledger)]
+    ran = in_process(command, bare)
+    said = " ".join(ran.err.split())
+    assert (ran.code, "--under" in ran.text, "--under: " in said) == (0, True, state != "open")
+    assert UNDER[state] in said
+    assert "--under" not in in_process(["mcp", "--config", "codex", "--ledger", str(ledger)], bare).err

@@ -11,8 +11,8 @@ import pytest
 
 from tests.ledgers.redis.server import Server
 from x402_client import Money, Wallet
-from x402_client.cli.commands.quote import is_play_money
 from x402_client.cli.money_labels import network_name
+from x402_client.cli.offer_rows import is_play_money
 from x402_client.ledgers import RedisLedger, SqliteLedger
 from x402_client.model.offers import Offer
 from x402_client.sandbox import Sandbox
@@ -101,6 +101,8 @@ def test_what_is_frozen_would_not_be_paid(seller: Sandbox, given: dict[str, str]
         assert "→" not in ran.text
         assert "Would pay" not in ran.err
     assert "no: frozen" in in_process(["quote", url], given).text
+    dear = in_process(["quote", f"{seller.url}/yacht"], given)
+    assert (dear.code, f"No offer would be paid. {frozen}; `x402 ledger unfreeze" in dear.err) == (3, True)
     said = json.loads(in_process(["quote", url, "--json"], given).out)
     assert (said["choice"], said["frozen"]) == (1, [pattern])
     assert said["refusal"].startswith(frozen)

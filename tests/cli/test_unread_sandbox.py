@@ -48,7 +48,7 @@ def test_without_a_wallet_the_sandbox_is_named_and_no_wallet_is_asked_for(
 def test_looking_names_it(seller: Sandbox, bare: dict[str, str], command: str, path: str) -> None:
     ran = in_process([command, seller.url + path], bare)
     assert told(ran)
-    assert "There is no wallet here" not in ran.err
+    assert "x402 wallet new" not in ran.text + ran.err, "its settings bring one"
     assert "vouches" not in ran.text, "nobody has to vouch for invented money"
 
 

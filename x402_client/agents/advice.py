@@ -7,12 +7,14 @@ of steps that the ledger's lists read, too: ``next_for`` is the one place. Where
 
 from __future__ import annotations
 
+import time
+from math import ceil
 from typing import Literal
 
 from .. import errors
 from ..buyer.settlement_reader import expired_recently, has_expired
 from ..core.last_answer import with_last
-from ..core.next_step import Step, step_of
+from ..core.next_step import Step, case_of, step_of
 from ..core.stops import FREE, Stops
 from ..errors import X402Error
 from ..model.holds import Hold, Outcome
@@ -64,6 +66,8 @@ def next_after(error: X402Error) -> Next:
     """Return what to do after one of our errors."""
     if isinstance(error, errors.AlreadyPaid):
         return "stop"
+    if isinstance(error, errors.PaymentOutcomeUnknown) and error.hold is not None and error.hold.in_flight:
+        return "repeat"  # another call is at it: this one sent nothing
     if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
         return "ask a person"
     if isinstance(error, _AFTER_A_PAYMENT):
@@ -110,6 +114,14 @@ def next_for(hold: Hold, stops: Stops = FREE, expired: bool = False) -> Next:
         return "ask a person"
     expired = expired or has_expired(hold)
     return _BY_STEP[step_of(hold, expired, expired and expired_recently(hold), stops)]
+
+
+def seconds_to_wait(hold: Hold) -> int:
+    """Return for how many seconds another presentation of a payment will hardly help, as it was refused so often."""
+    signed = hold.authorization
+    if signed is None or has_expired(hold) or case_of(hold) != "refused":
+        return 0
+    return max(1, ceil(signed.expires - time.time()))
 
 
 def is_worn_out(hold: Hold) -> bool:

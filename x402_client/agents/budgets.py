@@ -77,6 +77,8 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
 class _Known(NamedTuple):
     """The facts of a report, as the ledger tells them."""
 
+    #: The account of the allowance whose payments are told, one by one. None: all are.
+    told: str | None
     #: What was spent and what is left, by window.
     spent: dict[str, Money]
     left: dict[str, Money]
@@ -94,7 +96,8 @@ def report(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str, Any]:
     spent = {window: root.spent(None, window, currency) for window in WINDOWS}
     left, most = _left(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
     resolved = root.history(most) if most else ()
-    return _report(payer, currency, hosts, _Known(spent, left, root.holds(), resolved, root.freezes(), own))
+    known = _Known(_told(payer), spent, left, root.holds(), resolved, root.freezes(), own)
+    return _report(payer, currency, hosts, known)
 
 
 async def areport(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str, Any]:
@@ -103,7 +106,7 @@ async def areport(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str,
     spent = {window: await root.aspent(None, window, currency) for window in WINDOWS}
     left, most = await _aleft(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
     resolved = await root.ahistory(most) if most else ()
-    known = _Known(spent, left, await root.aholds(), resolved, await root.afreezes(), own)
+    known = _Known(_told(payer), spent, left, await root.aholds(), resolved, await root.afreezes(), own)
     return _report(payer, currency, hosts, known)
 
 
@@ -111,6 +114,15 @@ def allowances_of(payer: Payer) -> list[Any]:
     """Return the allowances in which a call counts now: one that stands in the buyer's place, and those around it."""
     root = root_of(payer)
     return list(dict.fromkeys([*([] if payer is root else [payer]), *allowances_around(root)]))
+
+
+def _told(payer: Payer) -> str | None:
+    """Return the account of the allowance that a call is made under: the client's own, else the innermost around it.
+
+    A model may not know what others pay from the same budget, so no payment outside of its allowance is told.
+    """
+    own = path_of(payer) or under_allowances(mandate_around(root_of(payer)), root_of(payer), ()).allowances
+    return own[-1].account if own else None
 
 
 def _tightest(balances: Iterable[AllowanceBalance]) -> AllowanceBalance | None:
@@ -148,23 +160,41 @@ def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> 
 
     around = under_allowances(mandate_around(root), root, path_of(payer))
     cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))
-    flying = [hold.price for hold in known.open if is_in_flight(hold)]
+    own = [hold for hold in known.open if known.told is None or known.told in hold.path]
+    flying = [hold.price for hold in own if is_in_flight(hold)]
     limits = [*per_request(around.allowances, currency), root.policy.overall.per_request(currency), cap]
+    above = _asks_above(root, currency)
+    limits += [above] if root.rules.cannot_ask() else []
     most = min((limit for limit in limits if limit is not None), default=None)
     spent = known.spent if known.allowance is None else known.spent | {ALLOWANCE: known.allowance.spent}
-    unresolved = [hold for hold in known.open if hold.state == "signed" and not is_in_flight(hold)]
+    unresolved = [hold for hold in own if _is_unresolved(hold)]
+    outside = sum(map(_is_unresolved, known.open)) - len(unresolved)
     return {
         "ok": True,
         "left": {window: str(money) for window, money in known.left.items()},
         "spent": {window: str(spent[window]) for window in known.left or ("day",)},
         "per_payment": None if most is None else str(most),
+        **({} if above is None or (most is not None and above >= most) else {"asks_above": str(above)}),
         **_numbers_left(root, known),
         **_stopped(root, known),
         "unresolved_payments": len(unresolved),
         **_listed("unresolved", list(map(facts, unresolved))),
+        **({"unresolved_outside": outside} if outside else {}),
         "payments_in_flight": len(flying),
         **({"says": f"{_FLYING} {_sum(flying, currency)} is counted for it."} if flying else {}),
     }
+
+
+def _asks_above(root: Buyer, currency: str) -> Money | None:
+    """Return the price above which a person is asked. None: none is asked."""
+    above, nothing = root.policy.approve_above, Money.of_units(0, currency)
+    if above is None:
+        return nothing if root.rules.approve_all else None
+    return above.per_request(currency) or nothing
+
+
+def _is_unresolved(hold: Hold) -> bool:
+    return hold.state == "signed" and not is_in_flight(hold)
 
 
 def _counts(root: Buyer) -> list[Cap]:

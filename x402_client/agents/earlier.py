@@ -17,7 +17,7 @@ from ..core.purchase_name import is_key_of, is_request_of
 from ..core.stops import FREE, Stops, stops_at
 from ..model.holds import Hold, Outcome, Purchase
 from ..model.offers import words
-from .advice import Next, next_after_status, next_for
+from .advice import Next, next_after_status, next_for, seconds_to_wait
 from .results import AGAIN, SAME_PAYMENT, Result, failure_of, led_to, over, unproven
 from .saying import without_code
 
@@ -32,6 +32,11 @@ SAME_CALL = "Make the same call again later: it presents the same payment."
 #: Said in place of how a payment is presented, once it expired. The chain may show that it was paid, too.
 _EXPIRED = (
     "It expired: the chain is asked first, and what it shows unused is given back and paid anew, at the price of then."
+)
+#: Said in place of it where a payment was refused time and again.
+_NOT_NOW = (
+    "It was refused time and again, and the next {seconds} seconds will hardly help: a call after that asks the chain "
+    "first, and what it shows unused is given back and paid anew, at the price of then."
 )
 _UNPAID = " Nothing was paid."
 #: The most characters of a host's name.
@@ -109,6 +114,8 @@ def among(
         return found
     stops = stops_of(buyer, frozen, hold)
     again = _EXPIRED if has_expired(hold) and hold.money != "spent" else again
+    seconds = seconds_to_wait(hold)
+    again = _NOT_NOW.format(seconds=seconds) if seconds else again
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
         against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..core.error_names import name_of
 from ..core.last_answer import place_led_to
-from ..errors import MoneyState, PaymentOutcomeUnknown, TooExpensive, X402Error, find
+from ..errors import ApprovalDenied, MoneyState, NoAcceptableOffer, PaymentOutcomeUnknown, TooExpensive, X402Error, find
 from ..model.holds import Hold, Outcome
 from ..model.money import Money
 from ..model.offers import Offer, Quote, words
@@ -19,7 +19,7 @@ from ..receipts import outcome
 from .advice import Next, is_worn_out, next_after, next_after_break, next_after_status
 from .asking import Answer
 from .hosts import NotFetched
-from .saying import MOST_SAID, said_to_a_model, without_code
+from .saying import MOST_SAID, WITHOUT_WALLET, said_to_a_model, without_code
 
 Result = dict[str, Any]
 #: Failures of the libraries before anything was paid: after a payment they would be errors of ours, or have an outcome.
@@ -34,6 +34,7 @@ AGAIN = f"An earlier payment for this request is unresolved. {PRESENTED}"
 _FLYING = (
     "The same request is being paid by another call at this moment: wait for its answer. A call now would pay anew."
 )
+_NOT_X402 = "The server asks for a payment in a way that is not x402, so it cannot be paid here."
 #: A transaction of any chain, in hex or base58. Other words of a seller's are not told as one.
 _TRANSACTION = re.compile(r"(?:0x)?[0-9a-fA-F]{1,88}|[1-9A-HJ-NP-Za-km-z]{1,90}", re.ASCII)
 _TEXTUAL = re.compile(r"text/|application/(?:[\w.-]+\+)?(?:json|xml|yaml|x-yaml|javascript|x-www-form-urlencoded)\b")
@@ -184,19 +185,25 @@ def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result
     return {"ok": False, "error": error, "money": money, "says": words(says, MOST_SAID), "next": advice}
 
 
-def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
+def quoted(quote: Quote, refusal: str, asks: bool = False, no_wallet: bool = False) -> Result:
     """Return the result of a question for the price.
 
     ``refusal`` is the reason against the place itself. ``asks``: an approver is asked before the choice is paid.
+    ``no_wallet``: nothing can be signed.
     """
     if quote.status != 402:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
-    if not refusal and quote.refusal is not None:
-        refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
+    refusal = words(without_code(refusal) or refusal, MOST_SAID)
+    lacks = no_wallet and quote.choice is not None and not quote.unresolved
+    if not refusal and lacks and (quote.refusal is None or isinstance(quote.refusal, ApprovalDenied)):
+        refusal = f"It would be refused now: {WITHOUT_WALLET}"
+    elif not refusal and quote.refusal is not None and not isinstance(quote.refusal, NoAcceptableOffer):
+        refusal = f"It would be refused now: {said_to_a_model(quote.refusal, _next_of(quote.refusal))}"
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
-    reasons = [refusal] if refusal else [AGAIN] if quote.unresolved else list(quote.reasons)
+    others = [words(without_code(reason) or reason, _WORDS) for reason in _reasons(quote)[:_OFFERS]]
+    reasons = [refusal] if refusal else [AGAIN] if quote.unresolved else others
     is_keyed = isinstance(quote.refusal, PaymentOutcomeUnknown)  # then a call pays nothing anew
     reasons = [_FLYING, *reasons] if quote.in_flight and not is_keyed else reasons
     return {
@@ -206,11 +213,22 @@ def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
         "would_pay": str(choice.price) if choice is not None else None,
         **({"would_sign_in_first": True} if signs else {}),
         **({"would_ask_for_approval": True} if asks and choice is not None else {}),
+        **({"funds": "not looked at"} if choice is not None else {}),
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
-        "reasons": [words(without_code(reason) or reason, _WORDS) for reason in reasons[:_OFFERS]],
+        "reasons": reasons,
         "seller_says": words(quote.description or quote.error, _WORDS),
         **({"unresolved_payment": {"payment": quote.unresolved}} if quote.unresolved else {}),
     }
+
+
+def _next_of(refusal: X402Error) -> Next:
+    """Return what to do about a refusal of a quote's. Its approver said no to nothing: it has no person to ask."""
+    return "ask a person" if isinstance(refusal, ApprovalDenied) else next_after(refusal)
+
+
+def _reasons(quote: Quote) -> list[str]:
+    is_x402 = quote.offers or quote.faults or quote.sign_in is not None
+    return list(quote.reasons) if is_x402 else [_NOT_X402]
 
 
 def offer_facts(offer: Offer) -> Result:
@@ -221,7 +239,7 @@ def offer_facts(offer: Offer) -> Result:
 def _about_status(status: int, paid: Outcome | None, advice: Next) -> str:
     if paid is None:
         if status == 402:
-            return "The server asks for a payment in a way that is not x402, so it cannot be paid here."
+            return _NOT_X402
         return f"The server answered {status}. Nothing was paid."
     if is_worn_out(paid.hold):
         return f"The server answered {status}. {_after(paid, advice)}"

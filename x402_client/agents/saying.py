@@ -7,13 +7,14 @@ it reads invites it to run some. So the clauses with code are left out, and what
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import ceil
 
 from .. import errors
 from ..buyer.environment import NO_WALLET
-from ..core.next_step import AFTER_THAT_TIME
+from ..core.next_step import AFTER_THAT_TIME, PYTHON
 from ..errors import X402Error
 from ..model.money import Money
 from ..model.offers import words
@@ -23,6 +24,18 @@ from .advice import Next, is_worn_out
 MOST_SAID = 1_000
 _CLAUSE = re.compile(r"(?<=[.;!?])\s+")
 _REPEAT = "Make the same request again"
+#: What the table of steps says after an expiry, where it names Python. A call of a model's asks the chain by itself.
+_AFTER_AN_EXPIRY = (
+    (f"{PYTHON.reconcile} asks it, and so does the same request", "The same call asks it"),
+    (
+        f"Ask the chain whether it was paid: {PYTHON.reconcile}. Unused, it is given back, and the same request buys "
+        "anew; paid, the same request presents it once more.",
+        "Once the chain can tell: if it was not used, it is given back, and the same call buys anew; if it was paid, "
+        "the same call presents it once more.",
+    ),
+)
+#: What a person can do above approve_above, where a program has no way to ask one.
+PAY_YOURSELF = "Your user can pay with `x402 get`, or change approve_above in the policy."
 #: A call, an argument, a member of something of ours, a command.
 _CODE = re.compile(r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w")
 
@@ -44,7 +57,7 @@ _UNPAID: dict[type[X402Error], str] = {
 
 
 #: What a person does who has no wallet. A model passes it on, so it has a command, and no mark that it is one.
-_NO_WALLET = (
+WITHOUT_WALLET = (
     f"{NO_WALLET} Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, makes a wallet. Start this "
     "program again after that."
 )
@@ -53,7 +66,7 @@ _NO_WALLET = (
 def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
     if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
-        return _NO_WALLET
+        return WITHOUT_WALLET
     found = _with_a_time(_found(error), error)
     found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
     to_do = _to_do(error, advice, found)
@@ -77,7 +90,10 @@ def _seconds(count: int) -> str:
 def _found(error: X402Error) -> str:
     if isinstance(error, errors.TooExpensive) and isinstance(error.asked, Money) and isinstance(error.limit, Money):
         return f"It costs {error.asked}, and one payment may cost {error.limit}. Nothing was paid."
-    return without_code(str(error.args[0]) if error.args else "")
+    said = str(error.args[0]) if error.args else ""
+    for python, to_a_model in _AFTER_AN_EXPIRY:
+        said = said.replace(python, to_a_model)
+    return without_code(said)
 
 
 def _without_a_repeat(said: str) -> str:
@@ -94,8 +110,20 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
         return f"Make the same call again in {_seconds(seconds)}, not before."
     if advice == "repeat":
-        return ""
+        return _once_the_chain_tells(error)
+    if isinstance(error, errors.ApprovalDenied) and advice == "ask a person":
+        return PAY_YOURSELF
     return next((_UNPAID[kind] for kind in type(error).__mro__ if kind in _UNPAID), "")
+
+
+def _once_the_chain_tells(error: X402Error) -> str:
+    """Return when to ask again about a payment that expired just now, in seconds; "" for any other error."""
+    signed = None if error.hold is None else error.hold.authorization
+    now = time.time()
+    if signed is None or not isinstance(error, errors.PaymentOutcomeUnknown) or error.wait_until is None:
+        return ""
+    until = error.wait_until.timestamp()
+    return f"Make the same call again in {_seconds(ceil(until - now))}." if signed.expires <= now < until else ""
 
 
 def without_code(message: str) -> str:
@@ -104,11 +132,16 @@ def without_code(message: str) -> str:
     What a stranger is quoted with goes as a whole: half of a quotation would make the rest ours, or ours theirs.
     """
     kept: list[str] = []
+    left_out = ""
     for clause in _clauses(message):
-        if not _CODE.search(clause):
-            kept.append(clause)
-        elif kept and kept[-1].endswith(";"):
-            kept[-1] = f"{kept[-1][:-1]}."
+        if _CODE.search(clause):
+            left_out = clause
+            if kept and kept[-1].endswith(";"):
+                kept[-1] = f"{kept[-1][:-1]}."
+            continue
+        # What follows the beginning of a sentence that was left out begins one itself.
+        kept.append(clause[:1].upper() + clause[1:] if left_out.endswith(";") else clause)
+        left_out = ""
     return " ".join(kept)
 
 

@@ -8,6 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from ..adapters.quoting import finished_quote, quote_request
+from ..buyer.keyless import KeylessWallet
 from ..buyer.payers import root_of
 from ..discovery import FACILITATORS
 from ..errors import ConfigurationError, HostNotAllowed
@@ -63,9 +64,10 @@ _QUOTE = """Ask what a URL costs, without paying.
 _BUDGET = """Say what was spent, what is left, what one payment may cost, and what is stopped.
 
     Returns:
-        The amounts by window of time: left, spent, and per_payment. Where there are any: payments_left, the numbers of
-        payments; frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing
-        yet. To your user name such a payment by its "payment".
+        The amounts by window of time: left, spent, and per_payment. Where there are any: asks_above, the price above
+        which a person is asked first; payments_left, the numbers of payments; frozen and paused_until, the hosts that
+        get none now; unresolved, the payments that brought nothing yet; unresolved_outside, how many others did not.
+        To your user name such a payment by its "payment".
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.
 
@@ -237,6 +239,10 @@ class Shop:
         price = None if quote.choice is None else quote.choice.price
         return price is not None and (self.root.rules.approve_all or self.root.policy.needs_approval(price))
 
+    def told(self, quote: Quote, url: str) -> Result:
+        """Return a quote as a model reads it."""
+        return results.quoted(quote, self.refusal(url), self.asks(quote), isinstance(self.root.wallet, KeylessWallet))
+
     def refusal(self, url: str) -> str:
         """Return why the policy pays nothing at a URL's host, or ""."""
         try:
@@ -270,7 +276,7 @@ def _sync_tools(shop: Shop) -> Tools:
             with quote_request() as pending:
                 answer = shop.ask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, shop.refusal(answer.url), shop.asks(quoted))
+            found = shop.told(quoted, answer.url)
         except Exception as failure:
             found = results.failed(failure)
         return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
@@ -318,7 +324,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             with quote_request() as pending:
                 answer = await shop.aask(request, 0)
             quoted = finished_quote(pending, answer.url, answer.status)
-            found = results.quoted(quoted, shop.refusal(answer.url), shop.asks(quoted))
+            found = shop.told(quoted, answer.url)
         except Exception as failure:
             found = results.failed(failure)
         return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)

@@ -12,16 +12,19 @@ from ..core import (
     Freezes,
     LeftAlone,
     Rules,
+    check_quoted,
     known_purchase,
     order_of,
     paused,
+    still_running,
     tell_unresolved,
 )
 from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
 from ..model.budgets import Cap, is_request_account
-from ..model.holds import Busy
+from ..policy.choice import admit_terms, pick
+from ..policy.no_choice import refuse
 from ..policy.policy import admit
 
 if TYPE_CHECKING:
@@ -32,20 +35,23 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
     """Return a quote with the error that a payment would raise at this moment, if there is one.
 
     It is one of its choice, or the unresolved one that would be presented again. That counts already, so only a freeze
-    and a policy that does not pay there refuse it. Allowances were looked at before.
+    and a policy that does not pay there refuse it. Allowances were looked at before. Without a choice it is the error
+    that says why, unless a sign-in comes first: what that brings is not known.
     """
     choice = quote.choice
-    if not quote.unresolved and (choice is None or choice.price is None):
+    signs = quote.sign_in is not None and quote.sign_in.reason is None
+    if signs and choice is None and not quote.unresolved:
         return quote
     try:
         if quote.unresolved:
             found = yield from _refusal_to_present(call, rules)
+        elif choice is None or choice.price is None:
+            found = yield from _refusal_of_all(call, quote, rules)
         else:
-            assert choice is not None
             found = yield from _refusal(call, choice, rules)
     except Exception:  # the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
-    if found is not None and found.hold is None:
+    if found is not None and found.hold is None and choice is not None:
         found.offer = choice
     return replace(quote, refusal=found)
 
@@ -63,6 +69,29 @@ def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:
     return None
 
 
+def _refusal_of_all(call: Call, quote: Quote, rules: Rules) -> Flow[X402Error | None]:
+    """Return the first refusal where no offer is chosen. An earlier payment is looked for before offers are judged."""
+    purchase = yield from known_purchase(call, rules)
+    priced = next((one for one in quote.offers if one.price is not None), None)
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+        check_frozen((yield from Freezes()), purchase)
+        if priced is not None:  # a look by the name of the purchase alone
+            busy = yield from CheckOrder(order_of(call, purchase, priced, rules)._replace(caps=(), path=()))
+            if busy is not None:
+                raise still_running(busy.hold)
+        admit_terms(call.mandate, call.origin)
+        check_quoted(call)
+        offer = pick(quote, rules.policy, call.origin, rules.means, call.mandate, rules.bounds)
+        if offer is None:
+            return refuse(quote, rules.policy, call.origin, call.mandate)
+        yield from CheckOrder(order_of(call, purchase, offer, rules))  # an allowance alone speaks against it
+    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
+        refusal.__traceback__ = None
+        return refusal
+    return None
+
+
 def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
     """Return the first refusal, in the order in which a payment meets them."""
     purchase = yield from known_purchase(call, rules)
@@ -71,7 +100,7 @@ def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
         check_frozen((yield from Freezes()), purchase)  # a ledger may have no ``check``
         busy = yield from CheckOrder(order._replace(caps=tuple(cap for cap in order.caps if _refuses(cap, rules))))
         if busy is not None:
-            raise _in_flight(busy)
+            raise still_running(busy.hold)
     except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
@@ -97,12 +126,3 @@ def _refuses(cap: Cap, rules: Rules) -> bool:
     """
     asks = rules.can_ask and not rules.cannot_ask()
     return allowance_name(cap.account) is None and not (is_request_account(cap.account) and asks)
-
-
-def _in_flight(busy: Busy) -> PaymentOutcomeUnknown:
-    known = busy.hold
-    return PaymentOutcomeUnknown(
-        f"Another attempt at the same purchase may still be running: its payment {known.id} is in flight. Nothing is "
-        "sent under its key until it ended.",
-        hold=known.shown,
-    )

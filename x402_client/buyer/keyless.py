@@ -9,13 +9,19 @@ from .environment import no_wallet
 from .wallet import Wallet
 
 
-def keyless_wallet() -> Wallet:
+class KeylessWallet(Wallet):
+    """A wallet without keys. To be told from one that signs."""
+
+    __slots__ = ()
+
+
+def keyless_wallet() -> KeylessWallet:
     """Return a wallet with an address in every family that ships, and no key behind them."""
     from solders.keypair import Keypair
 
     from ..signers.evm import LocalEvmSigner
 
-    return Wallet(evm=_Keyless(LocalEvmSigner.generate().address), solana=_Keyless(str(Keypair().pubkey())))
+    return KeylessWallet(evm=_Keyless(LocalEvmSigner.generate().address), solana=_Keyless(str(Keypair().pubkey())))
 
 
 class _Keyless:

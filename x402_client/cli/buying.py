@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from ..errors import ConfigurationError, LedgerUnavailable
 from ..events import Event, Warned
 from ..ledgers.extras import purses_of
 from ..ledgers.urls import SERVERS, check_is_file, check_is_path, refusal, scheme_of
-from ..model.allowances import allowance_account, called
+from ..model.allowances import AllowanceRecord, allowance_account, called
 from ..model.budgets import WINDOWS
 from ..model.hosts import Origin, Pattern
 from ..model.money import Money
@@ -109,10 +109,7 @@ def payer_of(buyer: Buyer, choices: Choices) -> Payer:
     known = {record.terms.account: record for record in found}
     record = known.get(allowance_account(choices.under))
     if record is None:
-        names = sorted(words(one.terms.name, 100) for one in found if one.terms.lasts)
-        listed = f"There is: {', '.join(names)}." if names else "A program opens one: buyer.allowance(...)."
-        there = f"There is no allowance {choices.under!r} in purse {buyer.purse!r} of this ledger."
-        raise Stop(Code.USAGE, f"--under: {there} {listed} Nothing was paid.")
+        raise Stop(Code.USAGE, f"--under: {_no_allowance(choices, found)} Nothing was paid.")
     path = [record]
     while (above := path[0].terms.parent) is not None:
         if above not in known:
@@ -122,6 +119,27 @@ def payer_of(buyer: Buyer, choices: Choices) -> Payer:
     for one in path:
         allowance = Allowance(buyer, AllowanceRules.of(one.terms), one, allowance)
     return allowance or buyer
+
+
+def _no_allowance(choices: Choices, known: Iterable[AllowanceRecord]) -> str:
+    names = sorted(words(one.terms.name, 100) for one in known if one.terms.lasts)
+    listed = f"There is: {', '.join(names)}." if names else "A program opens one: buyer.allowance(...)."
+    return f"There is no allowance {choices.under!r} in purse {choices.purse!r} of this ledger. {listed}"
+
+
+def trouble_under(choices: Choices) -> str:
+    """Return why nothing could be paid under the allowance of --under at this moment; "" if that is not known."""
+    if choices.under is None:
+        return ""
+    looked = ledger_for_looking(choices)
+    if looked.problem:
+        return looked.problem
+    known = call_ledger(looked.port, lambda ledger: ledger.allowances(choices.purse))
+    account = allowance_account(choices.under)
+    states = [one.state for one in known if one.terms.account == account]
+    if not states:
+        return _no_allowance(choices, known)
+    return "" if states == ["open"] else f"{called(choices.under)} is {states[0]}. Nothing new is paid under it."
 
 
 def policy_of(choices: Choices) -> Policy:

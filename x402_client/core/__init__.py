@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from .flow import inspect, paused, pay
     from .ledger_extras import LedgerExtras
     from .ledger_reads import CheckOrder, Freezes
+    from .no_content import still_running
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -82,7 +83,7 @@ if TYPE_CHECKING:
         SettlementReader,
         SolanaSigner,
     )
-    from .purchase_name import is_key_of, is_request_of, known_purchase
+    from .purchase_name import check_quoted, is_key_of, is_request_of, known_purchase
     from .reserving import order_of
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
@@ -172,6 +173,7 @@ __all__ = [
     "WriteOff",
     "arun",
     "body_digest",
+    "check_quoted",
     "deliver",
     "inspect",
     "is_key_of",
@@ -182,6 +184,7 @@ __all__ = [
     "pay",
     "pay_ahead",
     "run",
+    "still_running",
     "tell_unresolved",
     "tool_call",
     "with_unresolved",
@@ -253,7 +256,8 @@ _HOMES = {
     ".drive": ("Flow", "arun", "run"),
     ".flow": ("inspect", "paused", "pay"),
     ".ledger_reads": ("CheckOrder", "Freezes"),
-    ".purchase_name": ("is_key_of", "is_request_of", "known_purchase"),
+    ".no_content": ("still_running",),
+    ".purchase_name": ("check_quoted", "is_key_of", "is_request_of", "known_purchase"),
     ".reserving": ("order_of",),
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),

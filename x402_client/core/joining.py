@@ -131,7 +131,8 @@ def _delivered_to(who: str, found: Joined, then: str, reply: Reply | None = None
 def _still_running(call: Call, found: Joined) -> AlreadyPaid | PaymentOutcomeUnknown:
     if found.state == "queued":
         return _paid_already(found, "Another call presents its payment at this moment. Nothing was sent by this call")
-    hold, after = found.hold, "buys anew" if call.mandate.key is None else "ends in AlreadyPaid"
+    after = "buys anew" if call.mandate.key is None else "ends in AlreadyPaid"
+    hold = None if found.hold is None else found.hold.shown_as(in_flight=True)
     return PaymentOutcomeUnknown(
         f"Another call of the same request ({call.method} {call.url}) still runs in a thread of this process. A call "
         "for it took longer than its read time-out, so its caller seems to have given up. This one waited as long as "

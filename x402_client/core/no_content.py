@@ -160,6 +160,19 @@ def _until(call: Call, hold: Hold) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S} UTC{behind}" if at else "it expires"
 
 
+def still_running(hold: Hold) -> PaymentOutcomeUnknown:
+    """Build the error of a call that sent nothing, because another one may be paying for the same at this moment."""
+    known = hold.shown_as(in_flight=True)
+    return PaymentOutcomeUnknown(
+        f"Another attempt at the same purchase may still be running. Its payment {hold.id}, of {hold.price} to "
+        f"{hold.host}, is in flight. Nothing was sent by this one. Make the same request again once that one has "
+        "ended.",
+        hold=known,
+        offer=known.offer,
+        wait_until=expiry(known),
+    )
+
+
 def expiry(hold: Hold) -> datetime | None:
     """Return the time until which a hold's payment can settle."""
     return moment(hold.authorization.expires) if hold.authorization else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import AllowanceEnded, LedgerUnavailable, OverLimit, PaymentOutcomeUnknown, SameRequest
+from ..errors import AllowanceEnded, LedgerUnavailable, OverLimit, SameRequest
 from ..model.budgets import Cap, request_account
 from ..model.holds import Busy, Hold, Order, Purchase
 from ..model.offers import Offer, Quote
@@ -14,7 +14,7 @@ from .call import Call
 from .drive import Flow
 from .joining import join
 from .lost_answers import note_doubt
-from .no_content import expiry
+from .no_content import still_running
 from .purchase_name import known_purchase
 from .reclaim import reclaim_expired
 from .rules import Rules
@@ -112,9 +112,4 @@ def patiently(question: Ask[Hold | Busy | None]) -> Flow[Hold | None]:
         found = yield from question
     if not isinstance(found, Busy):
         return found
-    raise PaymentOutcomeUnknown(
-        "Another attempt at the same purchase may still be running. Nothing was sent by this one; try again when it "
-        "ended.",
-        hold=found.hold.shown,
-        wait_until=expiry(found.hold),
-    )
+    raise still_running(found.hold)

@@ -176,9 +176,10 @@ class Quote:
         sign_in: The challenge of sign-in-with-x, which may open what was bought before without a payment. None: the
             seller makes none.
         contradiction: How a signed offer in it contradicts the rest, so that none of it is paid. "": none does.
-        refusal: The error that a payment of the choice would raise at this moment: a limit that is used up, a freeze, a
-            pause, a key in use; or that an unresolved payment would raise, which a freeze or the policy keeps from
-            being presented. None: none would, or the ledger could not be asked.
+        refusal: The error that paying would raise at this moment: a limit that is used up, a freeze, a pause, a key in
+            use, a host that is not paid, no offer that is acceptable; or that an unresolved payment would raise, which
+            a freeze or the policy keeps from being presented. None: none would, a sign-in comes first, or the ledger
+            could not be asked.
     """
 
     url: str
@@ -206,7 +207,7 @@ class Quote:
     sign_in: SignIn | None = None
     #: How a signed offer contradicts the rest. Such a 402 was changed on its way, and none of it is paid.
     contradiction: str = ""
-    #: The error that a payment of the choice, or the unresolved one, would raise at this moment.
+    #: The error that paying, or presenting the unresolved payment, would raise at this moment.
     refusal: X402Error | None = field(default=None, repr=False, compare=False)
 
     @property

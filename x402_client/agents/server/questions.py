@@ -10,6 +10,7 @@ from ...model.networks import short_name
 from ...model.offers import words
 from ...model.signing import Approval
 from ..advice import Next
+from ..saying import PAY_YOURSELF
 
 _DESCRIPTION, _URL, _ADDRESS = 200, 1_000, 100
 _FIELD = "pay"
@@ -125,7 +126,7 @@ def cannot_ask(question: Question) -> NoApproval:
     """Return the reason where the host has no way to ask."""
     return NoApproval(
         f"{question.host} asks {question.price}, which a person has to approve, and {CANNOT_ASK}. Nothing was paid. "
-        "Your user can pay with `x402 get`, or change approve_above in the policy.",
+        f"{PAY_YOURSELF}",
         "ask a person",
     )
 

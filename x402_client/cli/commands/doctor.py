@@ -35,7 +35,7 @@ from ...ledgers.extras import check_order
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
-from ...model.sandbox_settings import NOT_READ, is_unread
+from ...model.sandbox_settings import NOT_READ
 from ...schemes.by_permit2 import no_permit
 from ...schemes.permit2 import PERMIT2
 from ...signers.contract import ContractSigner
@@ -50,12 +50,13 @@ from ..decoding.findings import Reading
 from ..exits import Code
 from ..in_use import wallet_option
 from ..money_labels import TEST_MONEY, network_name
+from ..offer_rows import is_play_money
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of, shown_url
 from ..running import Stop, asking
 from ..screen import facts, show, show_json, waiting
 from .decode import document, draw, draw_findings, read_text
-from .quote import QuoteReport, is_play_money
+from .quote import QuoteReport
 
 _NAMES = ("payment-required", "x-payment-required")
 _LARGE_HEADER = 8 * 1024
@@ -215,10 +216,11 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
     quote, found = report.quote, report.found
     if not found.no_wallet:
         payable.fact("wallet", found.source)
-    if is_unread(quote.offers, buyer.policy.tokens):
+    if report.unread:
         payable.note("sandbox", in_own_words(NOT_READ))
-    elif found.no_wallet:
-        payable.note("wallet", "there is none; this is judged as if there were. `x402 wallet new` makes one")
+    if found.no_wallet:
+        made = "" if report.unread else ". `x402 wallet new` makes one"
+        payable.note("wallet", f"there is none; this is judged as if there were{made}")
     funds = _all_funds(quote, buyer, found)
     for offer in quote.offers:
         chosen = quote.choice is not None and offer.position == quote.choice.position
@@ -236,6 +238,8 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         payable.note("ledger", " ".join(report.presented()))
     for told_of in report.in_flight():
         payable.note("ledger", told_of)
+    if report.asks_first:
+        payable.note("approval", report.asks_first)
     if report.refusal:
         payable.wrong("ledger" if report.frozen or report.looked.problem else "policy", report.refusal)
     for offer in quote.offers:

@@ -81,7 +81,7 @@ def get(
         if dry_run:
             from .quote import dry_run as tell
 
-            tell(request, choices, as_json, location, timeout, key)
+            tell(request, choices, as_json, location, timeout, key, yes or choices.most is not None)
             return
         check_spelling(choices)
         fetch = _Fetch(request, choices, Approving(yes, choices.most), as_json, key)

@@ -14,7 +14,7 @@ import typer
 from ...discovery import FACILITATORS
 from ...events import Event
 from .. import completion, funding, options, wallets
-from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of, say_warning
+from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of, say_warning, trouble_under
 from ..exits import Code
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
@@ -253,6 +253,11 @@ def _notes(choices: Choices, found: wallets.Found) -> list[str]:
         notes.append(
             "The host has no terminal to type the passphrase on. Name a file with it (--passphrase-file), or use a "
             "wallet whose passphrase is in the keyring (x402 wallet new --keyring)."
+        )
+    under = trouble_under(choices)
+    if under:
+        notes.append(
+            f"--under: {under[:1].upper()}{under[1:]} A host that starts this before that is mended pays nothing."
         )
     if choices.policy is None:
         notes.append("Without --policy it pays up to 0.10 USD a request, and 5 USD a day.")

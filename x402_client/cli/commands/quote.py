@@ -26,7 +26,6 @@ from ...model.offers import Offer, Quote, words
 from ...model.sandbox_settings import NOT_READ, is_unread
 from ...schemes.by_permit2 import no_permit
 from ...signers.contract import ContractSigner
-from ...signers.play_keys import takes_play_keys
 from .. import in_flight, options, wallets
 from ..buying import (
     Choices,
@@ -35,19 +34,20 @@ from ..buying import (
     buying,
     ledger_for_looking,
     left,
-    number,
     payer_of,
 )
 from ..earlier import origin_of, presented_again
 from ..exits import Code, code_of
 from ..export import row
 from ..in_use import with_options
-from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
+from ..money_labels import PAID_FIRST, TEST_MONEY
+from ..offer_rows import add_row, is_play_money, offer_document
 from ..open_ledger import denial, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
 from ..screen import put, say, seller_text, show, show_json, table, waiting
+from ..too_expensive import as_option
 from ..vocabulary import advice, advised
 
 #: Why an offer is not paid at this moment, in short.
@@ -97,28 +97,19 @@ def quote(
 
 
 def dry_run(
-    request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float, key: str | None = None
+    request: CliRequest, choices: Choices, as_json: bool, follow: bool, timeout: float, key: str | None, agreed: bool
 ) -> None:
-    """Run ``get --dry-run``. stdout stays empty, since there is no body."""
+    """Run ``get --dry-run``. stdout stays empty, since there is no body.
+
+    ``agreed``: the options agree to a payment, so that no person is asked about it.
+    """
     report = request_quote(request, choices, follow, timeout, key)
+    report.need_wallet()
     if as_json:
         show_json({"dry_run": True, **report.document()}, stderr=True)
-    elif report.quote.status != 402:
-        say(report.asks_nothing())
-    elif report.presents is not None:
-        for line in report.presented():
-            say(line)
-        say("Nothing was presented by this command.")
-    elif report.signs_in:
-        say("Would sign in first, which costs nothing and shows the seller the wallet's address. Nothing was sent.")
-    elif report.quote.choice is not None and not report.refusal:
-        choice = report.quote.choice
-        label = f", {TEST_MONEY}" if is_play_money(choice) else ""
-        say(f"Would pay {choice.price}: {choice}{label}. Nothing was paid, and no funds were looked at.")
-    elif report.quote.choice is None:
-        for reason in report.quote.reasons:
-            say(words(in_own_words(reason), 500))
-    if not as_json:
+    else:
+        for said in report.foreseen(agreed):
+            say(said)
         for said in report.in_flight():
             say(said, "yellow")
     report.end(as_json)
@@ -202,22 +193,69 @@ class QuoteReport:
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
         choice = self.quote.choice
-        if choice is None or choice.price is None:
-            return "No offer would be paid."
+        found = self.quote.refusal
+        if (choice is None or choice.price is None) and not isinstance(found, (AlreadyPaid, PaymentOutcomeUnknown)):
+            return f"No offer would be paid. {self._frozen()}".rstrip()
         if self.frozen:
             self.obstacle = "frozen"
-            stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-            lifts = " and ".join(f"`{one}`" for one in self.lifts)
-            lifts += " lift" if len(self.frozen) > 1 else " lifts"
-            return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
+            return f"{self._frozen()} Nothing would be paid."
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
-        found = self.quote.refusal
         if found is None:
             return ""
         self.code, self.obstacle = code_of(found), _OBSTACLES.get(type(found), "refused now")
         return in_own_words(str(found.args[0]))
+
+    def _frozen(self) -> str:
+        """Return what is frozen, and what lifts that; "" if nothing stops payments there."""
+        if not self.frozen:
+            return ""
+        stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
+        lifts = " and ".join(f"`{one}`" for one in self.lifts)
+        lifts += " lift" if len(self.frozen) > 1 else " lifts"
+        return f"{stopped} are frozen; {lifts} that."
+
+    @property
+    def pays(self) -> bool:
+        """Return True if a new payment would be made, and at once."""
+        pays = self.quote.status == 402 and self.quote.choice is not None and not self.refusal
+        return pays and self.presents is None and not self.signs_in
+
+    @property
+    def asks_first(self) -> str:
+        """Return that a person is asked before the choice is paid, and how; "" if the policy has none asked."""
+        price = None if self.quote.choice is None else self.quote.choice.price
+        if not self.pays or price is None or not self._policy.needs_approval(price):
+            return ""
+        agrees = f"--yes agrees, or --max {as_option(price)}"
+        return f"By the policy's approve_above a person is asked first: `x402 get` asks at a terminal; {agrees}."
+
+    def need_wallet(self) -> None:
+        """Refuse a new payment for want of a wallet, as the run does of which this is the trial."""
+        if self.found.no_wallet and self.pays:
+            self.refusal, self.code = in_own_words(NOT_READ) if self.unread else wallets.no_wallet(), Code.USAGE
+
+    def foreseen(self, agreed: bool) -> list[str]:
+        """Return what the run would do of which this is the trial."""
+        choice = self.quote.choice
+        if self.quote.status != 402:
+            return [self.asks_nothing()]
+        if self.presents is not None:
+            return [*self.presented(), "Nothing was presented by this command."]
+        if self.signs_in:
+            return [
+                "Would sign in first, which costs nothing and shows the seller the wallet's address. Nothing was sent."
+            ]
+        if choice is None:
+            return [words(in_own_words(reason), 500) for reason in self.quote.reasons]
+        label = f", {TEST_MONEY}" if is_play_money(choice) else ""
+        if self.code is Code.USAGE:
+            return [f"There is no wallet here: with one, it would pay {choice.price}: {choice}{label}."]
+        if self.refusal:
+            return []
+        asked = [] if agreed or not self.asks_first else [self.asks_first]
+        return [f"Would pay {choice.price}: {choice}{label}. Nothing was paid, and no funds were looked at.", *asked]
 
     def end(self, quiet: bool) -> None:
         """End the command with a refusal, if there is one."""
@@ -246,7 +284,7 @@ class QuoteReport:
         rows = table("", "offer", "price", "token", "network", "paid to", "pays", right=("price",))
         for offer in quote.offers:
             chosen = offer.position == (quote.choice.position if quote.choice else 0)
-            _row(rows, offer, chosen, self.obstacle)
+            add_row(rows, offer, chosen, self.obstacle)
         if quote.offers:
             put(rows)
         for fault in quote.faults:
@@ -267,9 +305,11 @@ class QuoteReport:
             show(f"Left before it: {left_in_words(self.left)}.", "dim")
         for said in self.in_flight():
             show(said, "yellow")
+        if self.asks_first:
+            show(self.asks_first, "yellow")
         if self.unread:
             say(in_own_words(NOT_READ), "yellow")
-        elif self.found.no_wallet:
+        if self.found.no_wallet:
             say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
         elif quote.choice is not None:
             say("The wallet's funds were not looked at; `x402 doctor URL` looks.", "dim")
@@ -327,6 +367,7 @@ class QuoteReport:
             if self.presents is None
             else row(self.presents) | advised(self.presents, self.lifts, self.denied),
             "in_flight": in_flight.document(self.holds) | {"same_request": [hold.id for hold in self.same]},
+            "asks_first": bool(self.asks_first),
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
         }
@@ -349,46 +390,3 @@ def request_quote(
         report = QuoteReport(quote, buyer, found, looked, choices, keyed=key is not None)
         report.leads_to = redirect_of(answers[-1])
         return report
-
-
-def is_play_money(offer: Offer) -> bool:
-    """Return True for test money whose price does not say so itself."""
-    named = offer.price is not None and "(test)" in offer.price.currency
-    return takes_play_keys(offer.network) and not named
-
-
-def _row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
-    from rich.text import Text
-
-    token = offer.token.symbol if offer.token else words(offer.asset, 60)
-    price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
-    price = f"up to {price}" if offer.is_ceiling else price
-    reason = in_own_words(words(offer.reason, 300))
-    pays = Text("yes", "green") if chosen else Text(f"no: {reason}" if reason else "no", "dim")
-    if chosen and obstacle:
-        pays = Text(f"no: {obstacle}", "yellow")
-    scheme = words(offer.scheme, 40) + (", upfront" if offer.upfront else "")
-    cells = (f"{offer.position}.", scheme, price, token, network_name(offer.network, offer.price))
-    arrow = Text("→" if chosen and not obstacle else "", "green")
-    rows.add_row(arrow, Text(" ".join(cells[:2])), *map(Text, cells[2:]), Text(words(offer.pay_to, 60)), pays)
-
-
-def offer_document(offer: Offer) -> dict[str, Any]:
-    """Return an offer as JSON."""
-    return {
-        "position": offer.position,
-        "scheme": offer.scheme,
-        "network": offer.network,
-        "asset": offer.asset,
-        "token": offer.token.symbol if offer.token else None,
-        "amount": str(offer.amount),
-        "price": number(offer.price) if offer.price else None,
-        "currency": offer.price.currency if offer.price else None,
-        "pay_to": offer.pay_to,
-        "upfront": offer.upfront,
-        "ceiling": offer.is_ceiling,
-        "permit2": offer.by_permit2,
-        "sponsoring": sorted(offer.sponsoring),
-        "test_money": takes_play_keys(offer.network),
-        "reason": None if offer.reason is None else in_own_words(offer.reason),
-    }

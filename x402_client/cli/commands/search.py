@@ -15,11 +15,11 @@ from ...model.offers import Offer, words
 from .. import options
 from ..buying import Choices, amount, buying, number
 from ..money_labels import network_name
+from ..offer_rows import offer_document
 from ..own_words import in_own_words
 from ..requests_made import whole_url
 from ..running import asking
 from ..screen import put, say, seller_text, show_json, table, waiting
-from .quote import offer_document
 
 _DESCRIPTION, _REASON = 120, 200
 
