@@ -357,21 +357,6 @@ def _root_of(given: object) -> Buyer:
     return root_of(given)
 
 
-def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
-    """Return the error for a client that a face does not wrap. It names the face that does."""
-    if isinstance(given, type):
-        made = f"{given.__module__.partition('.')[0]}.{given.__name__}"
-        return ConfigurationError(
-            f"This is the class {made}, and wrap takes one that is made: write wrap({made}(), buyer)."
-        )
-    library = type(given).__module__.partition(".")[0]
-    if library != own and library in ("httpx", "httpx2", "requests", "aiohttp"):
-        return ConfigurationError(
-            f"This is a client of {library}, and x402_client.{own} wraps {wanted}; use x402_client.{library}.wrap."
-        )
-    return ConfigurationError(f"wrap takes {wanted}, not {type(given).__name__}.")
-
-
 def is_unpaid(method: str, headers: Container[str]) -> bool:
     """Return True if a request is never paid for."""
     if method in _OF_A_TRANSPORT:
