@@ -327,6 +327,7 @@ class Policy:
             "networks": self.networks and [short_name(network) for network in self.networks],
             "assets": self.assets and list(self.assets),
             "hosts": {str(pattern): rule for pattern, rule in self.hosts.items()},
+            "only_listed_hosts": self.only_listed_hosts,
             "sign_in": "" if self.sign_in == "paid" else self.sign_in,
         }
         return line(f"Policy({', '.join([*self.overall.shown, *(f'{k}={v!r}' for k, v in listed.items() if v)])})")
