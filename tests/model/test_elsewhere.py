@@ -57,3 +57,35 @@ def test_another_name_is_told_as_python_tells_it() -> None:
     with pytest.raises(AttributeError, match=r"^module 'x402_client' has no attribute 'nothing'$"):
         x402_client.nothing  # type: ignore[attr-defined]  # noqa: B018
     assert not hasattr(x402_client, "__wrapped__")
+
+
+def misspelt(name: str) -> set[str]:
+    """Other spellings of a name: its case, a letter that is missing, twice or in another place."""
+    dropped = {name[:place] + name[place + 1 :] for place in range(1, len(name))}
+    doubled = {name[:place] + name[place] + name[place:] for place in range(len(name))}
+    moved = {name[:place] + name[place + 1] + name[place] + name[place + 2 :] for place in range(len(name) - 1)}
+    return {name.lower(), name.upper(), name.capitalize(), name + "s", *dropped, *doubled, *moved} - {name}
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_a_misspelt_error_is_answered_by_its_name(name: str) -> None:
+    """It is looked up only as an exception is under way: what is said then has to do."""
+    for written in misspelt(name) - set(errors.__all__):
+        if not hasattr(errors, written):
+            with pytest.raises(AttributeError, match=rf"no attribute {written!r}; did you mean {name}\?$"):
+                getattr(errors, written)
+
+
+def test_an_error_that_is_like_none_is_answered_by_their_base() -> None:
+    with pytest.raises(AttributeError, match="each is an X402Error; `x402 manual errors` has them all"):
+        errors.Zzz  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize("name", [name for name in x402_client.__all__ if len(name) > 4])
+def test_a_misspelt_name_is_answered_by_its_name(name: str) -> None:
+    for written in misspelt(name) - set(x402_client.__all__) - NAMES.keys():
+        if not hasattr(x402_client, written) and written.lower() != name.lower():  # a module may have this name
+            with pytest.raises(
+                ImportError, match=rf"no attribute {written!r}; did you mean ({name}|{name.lower()})\?$"
+            ):
+                _import(written)

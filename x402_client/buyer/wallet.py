@@ -8,6 +8,7 @@ from typing import Any, Never, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
 from ..model.keyword_hints import known_keywords
+from ..model.keywords import takes_nothing
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..model.offers import line, words
 from ..model.sign_in import SIGNATURE_TYPES
@@ -61,6 +62,7 @@ class Wallet:
             raise ConfigurationError(problem)
 
     @classmethod
+    @takes_nothing('did you mean Wallet.from_keystore("default")?')
     def from_env(cls) -> Self:
         """Return the wallet that the ``x402`` command pays with. Nothing is asked for on a terminal.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import errors
+from .keywords import near
 
 _FACES = ("httpx", "httpx2", "requests", "aiohttp", "mcp")
 #: The modules of names that are looked for at the top, after ``x402_client.``.
@@ -24,8 +26,13 @@ _OF_SDKS = ("x402", "wrapHttpx", "wrapRequests", "register_")
 _NO_CLIENT = ("Client", "AsyncClient", "Session")
 
 
-def where(name: str) -> str:
-    """Return the sentences about a name that ``x402_client`` does not have; "" if nothing is known of it."""
+def where(name: str, known: Iterable[str] = ()) -> str:
+    """Return the sentences about a name that ``x402_client`` does not have; "" if nothing is known of it.
+
+    Args:
+        name: The name.
+        known: The names that it has.
+    """
     if name in HOMES:
         first, *others = HOMES[name]
         by_library = f" (or {', '.join(f'.{one}' for one in others)}, by the library of your client)" if others else ""
@@ -36,7 +43,10 @@ def where(name: str) -> str:
         return "that is a name of another package. `x402 manual coming-from` says what to write instead."
     if name in _NO_CLIENT:
         return "there is no client of its own: wrap yours, as in `x402_client.httpx.wrap(httpx.Client(), buyer)`."
-    return ""
+    # Outcome and outcome are two: the one that begins alike comes last, and stays.
+    names = {one.lower(): one for one in sorted(known, key=lambda one: one[:1].isupper() == name[:1].isupper())}
+    meant = near(name, names)
+    return f"did you mean {names[meant]}?" if meant else ""
 
 
 #: The parts of an outcome, which have most of its facts.
