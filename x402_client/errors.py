@@ -380,6 +380,8 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         """Say which error was meant: a misspelt one in an ``except`` shows itself only in the middle of a failure."""
+        if name[:2] == "__":  # Python itself asks for these with every import
+            raise AttributeError(name)
         import difflib
 
         known = {one.lower(): one for one in __all__}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import pkgutil
 from typing import Any
 
 import pytest
 
 import x402_client
 from x402_client import errors
-from x402_client.model.elsewhere import HOMES
+from x402_client.model.elsewhere import HOMES, where
 
 ERRORS = [name for name in errors.__all__ if name[0].isupper()]
 #: Names, and words of the error.
@@ -81,11 +82,16 @@ def test_an_error_that_is_like_none_is_answered_by_their_base() -> None:
         errors.Zzz  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("name", [name for name in x402_client.__all__ if len(name) > 4])
+@pytest.mark.parametrize("name", [name for name in x402_client.__all__ if name[0].isupper() and len(name) > 4])
 def test_a_misspelt_name_is_answered_by_its_name(name: str) -> None:
     for written in misspelt(name) - set(x402_client.__all__) - NAMES.keys():
-        if not hasattr(x402_client, written) and written.lower() != name.lower():  # a module may have this name
-            with pytest.raises(
-                ImportError, match=rf"no attribute {written!r}; did you mean ({name}|{name.lower()})\?$"
-            ):
+        if written[0].isupper():
+            with pytest.raises(ImportError, match=rf"no attribute {written!r}; did you mean {name}\?$"):
                 _import(written)
+
+
+def test_no_module_is_taken_for_a_misspelt_name() -> None:
+    """Python asks for it so in ``from x402_client import buyer``, before it looks for a module."""
+    modules = [one.name for one in pkgutil.walk_packages(x402_client.__path__) if not one.name.startswith("__")]
+    assert {"buyer", "policy", "errors"} <= set(modules)
+    assert [name for name in modules if where(name, x402_client.__all__)] == []

@@ -1,4 +1,4 @@
-"""What ``wrap`` is given: a client, and then a payer. All else is told in one sentence, with what to write."""
+"""Checks of what ``wrap`` is given: a client, then a payer. All else is told in one sentence, with what to write."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ def where(name: str, known: Iterable[str] = ()) -> str:
         return "that is a name of another package. `x402 manual coming-from` says what to write instead."
     if name in _NO_CLIENT:
         return "there is no client of its own: wrap yours, as in `x402_client.httpx.wrap(httpx.Client(), buyer)`."
-    # Outcome and outcome are two: the one that begins alike comes last, and stays.
-    names = {one.lower(): one for one in sorted(known, key=lambda one: one[:1].isupper() == name[:1].isupper())}
-    meant = near(name, names)
+    # A name in small letters may be a module that is not loaded yet.
+    names = {one.lower(): one for one in known if one[:1].isupper()} if name[:1].isupper() else {}
+    meant = near(name, names) if names else None
     return f"did you mean {names[meant]}?" if meant else ""
 
 

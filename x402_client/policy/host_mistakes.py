@@ -1,4 +1,4 @@
-"""What to write instead of a mistaken ``hosts`` of a ``Policy``: names in a list, a word for a rule. Pure."""
+"""Cures of a mistaken ``hosts`` of a ``Policy``: names in a list, a word for a rule. Pure."""
 
 from __future__ import annotations
 
