@@ -54,6 +54,7 @@ def wrap(session: ClientSession, buyer: Payer) -> ClientSession:
     return session
 
 
+@_WRAPPED.quoting
 async def quote(session: ClientSession, method: str, url: URL | str, **request: Any) -> Quote:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 

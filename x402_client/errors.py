@@ -348,6 +348,8 @@ def find(exc: BaseException | None) -> X402Error | None:
     Args:
         exc: An exception, or None.
     """
+    if not isinstance(exc, BaseException | None):
+        raise TypeError(f"find takes an exception, not {type(exc).__name__}; of a response, outcome(it) has the money.")
     return next(filter(None, (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))), None)
 
 

@@ -102,6 +102,7 @@ def quote(client: httpx.Client, method: str, url: httpx.URL | str, **request: An
 def quote(
     client: httpx.AsyncClient, method: str, url: httpx.URL | str, **request: Any
 ) -> Coroutine[Any, Any, Quote]: ...
+@_WRAPPED.quoting
 def quote(
     client: httpx.Client | httpx.AsyncClient, method: str, url: httpx.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:

@@ -109,6 +109,7 @@ def quote(client: httpx2.Client, method: str, url: httpx2.URL | str, **request: 
 def quote(
     client: httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
 ) -> Coroutine[Any, Any, Quote]: ...
+@_WRAPPED.quoting
 def quote(
     client: httpx2.Client | httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:

@@ -46,6 +46,7 @@ def wrap(session: requests.Session, buyer: Payer) -> requests.Session:
     return session
 
 
+@_WRAPPED.quoting
 def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 

@@ -7,6 +7,7 @@ import gc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 
 import x402_client.httpx
 import x402_client.mcp
-from x402_client import Buyer, Policy, agents, errors
+from x402_client import Buyer, Policy, agents, errors, outcome
 from x402_client.buyer.scopes import PurchaseWarning
 from x402_client.sandbox import Sandbox
 
@@ -111,6 +112,30 @@ def test_a_scope_that_was_used_or_has_no_terms_is_not(seller: Sandbox, buyer: Bu
             client.get(f"{seller.url}/weather")
         other.run(bool)
     gc.collect()
+
+
+def test_what_is_given_in_a_wrong_place_is_told(seller: Sandbox, buyer: Buyer, tmp_path: Path) -> None:
+    with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+        answer = client.get(f"{seller.url}/weather")
+        given = answer, outcome(answer)
+        for one in given:
+            with pytest.raises(errors.ConfigurationError, match=r"that is outcome\(it\)\.hold"):
+                buyer.write_off(one)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"find takes an exception, not Response; of a response, outcome\(it\)"):
+            errors.find(answer)  # type: ignore[arg-type]
+        with pytest.raises(errors.ConfigurationError, match=r"Client is no sync transport; wrap\(client, buyer\)"):
+            x402_client.httpx.PaymentTransport(buyer, client)  # type: ignore[arg-type]
+    for path in ({"per_day": "1"}, 0, None, Policy(per_day="1")):
+        with pytest.raises(
+            errors.ConfigurationError, match=r"takes the path of a file, not \w+; in code write Policy\("
+        ):
+            Policy.from_file(path)  # type: ignore[arg-type]
+    (tmp_path / "policy.toml").write_text('per_day = "1"')
+    assert repr(Policy.from_file(tmp_path / "policy.toml")) == repr(Policy(per_day="1"))
+    with pytest.raises(errors.ConfigurationError, match=r"write assets=\['USDC'\]"):
+        Policy(per_day="1", tokens=["USDC"])  # type: ignore[list-item]
+    with pytest.raises(errors.ConfigurationError, match=r"write Buyer\(wallet, Policy\("):
+        Buyer(buyer.wallet, buyer.wallet)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("limit", ["10", -1, 1.5, None, True, "api.example.com"])

@@ -80,9 +80,10 @@ class SyncPaying(_Paying):
     def __init__(self, buyer: Payer, inner: Any) -> None:
         super().__init__(buyer, inner, is_async=False)
         if not hasattr(self._inner, "handle_request"):
-            raise ConfigurationError(
-                f"{type(self._inner).__name__} is no sync transport; an AsyncClient takes AsyncPaymentTransport(buyer)."
-            )
+            kind = type(self._inner).__name__
+            cure = "an AsyncClient takes AsyncPaymentTransport(buyer)"
+            cure = "wrap(client, buyer) takes a client" if hasattr(self._inner, "request") else cure
+            raise ConfigurationError(f"{kind} is no sync transport; {cure}.")
 
     def _send(self, request: Any) -> Any:
         marks = request.extensions

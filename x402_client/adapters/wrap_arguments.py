@@ -53,14 +53,37 @@ class Wrapped:
 
         return checking  # type: ignore[return-value]
 
-    def _elsewhere(self, given: object) -> ConfigurationError | None:
+    def quoting(self, quote: F) -> F:
+        """Make a face's ``quote`` check what it is given. Its signature stays."""
+        signature = inspect.signature(quote)
+        name = next(iter(signature.parameters))
+        write = f'write quote({name}, "GET", "https://api.example.com/weather")'
+
+        @wraps(quote)
+        def checking(*given: Any, **named: Any) -> Any:
+            try:
+                bound = signature.bind(*given, **named).arguments
+            except TypeError as problem:
+                raise ConfigurationError(f"quote: {problem}; {write}, with a wrapped {name}.") from None
+            client, method = bound[name], bound["method"]
+            if not self.matches(client):
+                raise self._elsewhere(client, "quote") or ConfigurationError(
+                    f"quote takes a wrapped client and not {described(client)}; {write}."
+                )
+            if not isinstance(method, str) or not method.isalpha():
+                raise ConfigurationError(f"quote takes the method before the URL; {write}.")
+            return quote(*given, **named)
+
+        return checking  # type: ignore[return-value]
+
+    def _elsewhere(self, given: object, name: str = "wrap") -> ConfigurationError | None:
         """Return the error for a client of another library. It names the face that wraps it."""
         library = _package(type(given))
         if _FACES.get(library, self.own) == self.own:
             return None
         return ConfigurationError(
             f"This is a client of {library}, and x402_client.{self.own} wraps {self.wanted}; use "
-            f"x402_client.{_FACES[library]}.wrap."
+            f"x402_client.{_FACES[library]}.{name}."
         )
 
     def _refused(self, name: str, client: object, buyer: object) -> ConfigurationError:

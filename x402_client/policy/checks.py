@@ -158,7 +158,8 @@ def assets(names: Iterable[str], tokens: Iterable[Token]) -> tuple[str, ...]:
 def token(token: Token) -> Token:
     """Return a token that the user vouches for, with its network's CAIP-2 name."""
     if not isinstance(token, Token):
-        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
+        cure = f" Those that are known go by their symbols: write assets=[{token!r}]." if isinstance(token, str) else ""
+        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.{cure}")
     token = replace(token, network=network(token.network))
     if not may_be_address(token.network, token.address):
         raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
