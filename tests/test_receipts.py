@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -65,18 +66,29 @@ def test_a_forgotten_await_is_a_mistake(seller: Sandbox, library: str, asked: Ca
 
 
 _PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.binary(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3) | st.tuples(inner, inner)
+    ),
     max_leaves=5,
 )
 
 
 @given(_PLAIN)
+def test_a_body_is_no_response_and_is_not_taken_for_an_unpaid_one(value: Any) -> None:
+    for asked in ASKED:
+        with pytest.raises(TypeError, match=r"give the response itself, not its body, its \.json\(\)"):
+            asked(value)
+
+
+@given(st.none() | _PLAIN)
 def test_what_is_unknown_has_no_outcome(value: Any) -> None:
-    for one in (value, SimpleNamespace(history=value), SimpleNamespace(extensions=value, x402=value, response=value)):
+    for one in (SimpleNamespace(history=value), SimpleNamespace(extensions=value, x402=value, response=value), None):
         assert (outcome(one), receipt(one)) == (None, None)
 
 
-@pytest.mark.parametrize("one", [httpx.Response(200), requests.Response(), ValueError("x"), httpx.Client, object()])
+@pytest.mark.parametrize(
+    "one", [httpx.Response(200), OrderedDict(), requests.Response(), ValueError("x"), httpx.Client, object()]
+)
 def test_what_was_not_paid_has_no_outcome(one: object) -> None:
     assert (outcome(one), receipt(one)) == (None, None)

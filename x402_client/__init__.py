@@ -62,7 +62,7 @@ if not TYPE_CHECKING:
             return import_module(".errors", __name__)
         if name not in _HOMES:
             said = f"module {__name__!r} has no attribute {name!r}"
-            where = import_module(".model.elsewhere", __name__).where(name)
+            where = import_module(".model.elsewhere", __name__).where(name, __all__)
             # ``from x402_client import name`` drops the words of an AttributeError, and shows those of an ImportError.
             importing = where and sys._getframe(1).f_code.co_name == "_handle_fromlist"
             raise (ImportError if importing else AttributeError)(f"{said}; {where}" if where else said, name=name)

@@ -19,8 +19,8 @@ except ModuleNotFoundError as _missing:
 
 from .adapters.aiohttp_courier import OWN_ERRORS
 from .adapters.aiohttp_middleware import put_in
-from .adapters.exchange import refuse_client
 from .adapters.quoting import finished_quote, quote_despite, quote_request
+from .adapters.wrap_arguments import Wrapped
 from .core.call import HttpRequest
 from .model.offers import Quote
 from .receipts import outcome, receipt
@@ -31,8 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["outcome", "quote", "receipt", "wrap"]
 
 globals().update(OWN_ERRORS.named)
+_WRAPPED = Wrapped(
+    "aiohttp",
+    "an aiohttp.ClientSession",
+    "aiohttp.ClientSession()",
+    lambda given: isinstance(given, ClientSession),
+)
 
 
+@_WRAPPED.checked
 def wrap(session: ClientSession, buyer: Payer) -> ClientSession:
     """Make a session pay, in place, by a middleware of its own below yours. Returns the same session.
 
@@ -43,12 +50,11 @@ def wrap(session: ClientSession, buyer: Payer) -> ClientSession:
         session: An ``aiohttp.ClientSession``.
         buyer: The buyer that pays, or an allowance of one. Several sessions may share one.
     """
-    if not isinstance(session, ClientSession):
-        raise refuse_client(session, "an aiohttp.ClientSession", "aiohttp")
     put_in(session, buyer)
     return session
 
 
+@_WRAPPED.quoting
 async def quote(session: ClientSession, method: str, url: URL | str, **request: Any) -> Quote:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 

@@ -59,35 +59,12 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "AllowanceEnded",
-    "AlreadyPaid",
-    "ApprovalDenied",
-    "BodyNotReplayable",
-    "ChainUnavailable",
-    "ConfigurationError",
-    "DiscoveryUnavailable",
-    "Frozen",
-    "HostNotAllowed",
-    "InsufficientFunds",
-    "LedgerUnavailable",
-    "MalformedQuote",
-    "MoneyState",
-    "NoAcceptableOffer",
-    "OverLimit",
-    "PaidNotDelivered",
-    "PaymentNotSent",
-    "PaymentOutcomeUnknown",
-    "PaymentRefused",
-    "PaymentRejected",
-    "QuoteError",
-    "SameRequest",
-    "SigningError",
-    "TooExpensive",
-    "UnsupportedVersion",
-    "X402Error",
-    "causes",
-    "find",
-]
+    "AllowanceEnded", "AlreadyPaid", "ApprovalDenied", "BodyNotReplayable", "ChainUnavailable", "ConfigurationError",
+    "DiscoveryUnavailable", "Frozen", "HostNotAllowed", "InsufficientFunds", "LedgerUnavailable", "MalformedQuote",
+    "MoneyState", "NoAcceptableOffer", "OverLimit", "PaidNotDelivered", "PaymentNotSent", "PaymentOutcomeUnknown",
+    "PaymentRefused", "PaymentRejected", "QuoteError", "SameRequest", "SigningError", "TooExpensive",
+    "UnsupportedVersion", "X402Error", "causes", "find",
+]  # fmt: skip
 
 MoneyState = Literal["untouched", "held", "spent", "unknown"]
 
@@ -371,6 +348,8 @@ def find(exc: BaseException | None) -> X402Error | None:
     Args:
         exc: An exception, or None.
     """
+    if not isinstance(exc, BaseException | None):
+        raise TypeError(f"find takes an exception, not {type(exc).__name__}; of a response, outcome(it) has the money.")
     return next(filter(None, (one if isinstance(one, X402Error) else _refusal_on(one) for one in causes(exc))), None)
 
 
@@ -397,3 +376,17 @@ def causes(exc: BaseException | None) -> Iterator[BaseException]:
         yield current
         inner = list(current.exceptions) if isinstance(current, BaseExceptionGroup) else []
         waiting += [e for e in (current.__cause__, current.__context__, *inner) if e is not None]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        """Say which error was meant: a misspelt one in an ``except`` shows itself only in the middle of a failure."""
+        if name[:2] == "__":  # Python itself asks for these with every import
+            raise AttributeError(name)
+        import difflib
+
+        known = {one.lower(): one for one in __all__}
+        near = difflib.get_close_matches(name.lower(), known, n=1)
+        cure = f"did you mean {known[near[0]]}?" if near else "each is an X402Error; `x402 manual errors` has them all."
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; {cure}", name=name)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx
 
-from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library
 from .adapters.httpx_transport import AsyncPaying, SyncPaying, aquote_with, put_under, quote_with
+from .adapters.wrap_arguments import Wrapped
 from .model.offers import Quote
 from .receipts import outcome, receipt
 
@@ -24,6 +24,12 @@ __all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "rec
 
 _LIBRARY = Library(httpx, __name__)
 globals().update(_LIBRARY.own_errors.named)
+_WRAPPED = Wrapped(
+    "httpx",
+    "an httpx.Client or httpx.AsyncClient",
+    "httpx.Client()",
+    lambda given: isinstance(given, (httpx.Client, httpx.AsyncClient)),
+)
 _Client = TypeVar("_Client", bound=httpx.Client | httpx.AsyncClient)
 
 
@@ -73,6 +79,7 @@ class AsyncPaymentTransport(AsyncPaying, httpx.AsyncBaseTransport):
         return response
 
 
+@_WRAPPED.checked
 def wrap(client: _Client, buyer: Payer) -> _Client:
     """Make a client pay, in place, and return it.
 
@@ -84,10 +91,8 @@ def wrap(client: _Client, buyer: Payer) -> _Client:
     """
     if isinstance(client, httpx.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
-    elif isinstance(client, httpx.Client):
-        put_under(client, lambda inner: PaymentTransport(buyer, inner))
     else:
-        raise refuse_client(client, "an httpx.Client or httpx.AsyncClient", "httpx")
+        put_under(client, lambda inner: PaymentTransport(buyer, inner))
     return client
 
 
@@ -97,6 +102,7 @@ def quote(client: httpx.Client, method: str, url: httpx.URL | str, **request: An
 def quote(
     client: httpx.AsyncClient, method: str, url: httpx.URL | str, **request: Any
 ) -> Coroutine[Any, Any, Quote]: ...
+@_WRAPPED.quoting
 def quote(
     client: httpx.Client | httpx.AsyncClient, method: str, url: httpx.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:

@@ -18,9 +18,9 @@ except ModuleNotFoundError as _missing:
     )
     raise ModuleNotFoundError(text, name=_missing.name) from None
 
-from .adapters.exchange import refuse_client
 from .adapters.httpx_bodies import Library
 from .adapters.httpx_transport import AsyncPaying, SyncPaying, aquote_with, put_under, quote_with
+from .adapters.wrap_arguments import Wrapped
 from .model.offers import Quote
 from .receipts import outcome, receipt
 
@@ -31,6 +31,12 @@ __all__ = ["AsyncPaymentTransport", "PaymentTransport", "outcome", "quote", "rec
 
 _LIBRARY = Library(httpx2, __name__)
 globals().update(_LIBRARY.own_errors.named)
+_WRAPPED = Wrapped(
+    "httpx2",
+    "an httpx2.Client or httpx2.AsyncClient",
+    "httpx2.Client()",
+    lambda given: isinstance(given, (httpx2.Client, httpx2.AsyncClient)),
+)
 _Client = TypeVar("_Client", bound=httpx2.Client | httpx2.AsyncClient)
 
 
@@ -80,6 +86,7 @@ class AsyncPaymentTransport(AsyncPaying, httpx2.AsyncBaseTransport):
         return response
 
 
+@_WRAPPED.checked
 def wrap(client: _Client, buyer: Payer) -> _Client:
     """Make a client pay, in place, and return it.
 
@@ -91,10 +98,8 @@ def wrap(client: _Client, buyer: Payer) -> _Client:
     """
     if isinstance(client, httpx2.AsyncClient):
         put_under(client, lambda inner: AsyncPaymentTransport(buyer, inner))
-    elif isinstance(client, httpx2.Client):
-        put_under(client, lambda inner: PaymentTransport(buyer, inner))
     else:
-        raise refuse_client(client, "an httpx2.Client or httpx2.AsyncClient", "httpx2")
+        put_under(client, lambda inner: PaymentTransport(buyer, inner))
     return client
 
 
@@ -104,6 +109,7 @@ def quote(client: httpx2.Client, method: str, url: httpx2.URL | str, **request: 
 def quote(
     client: httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
 ) -> Coroutine[Any, Any, Quote]: ...
+@_WRAPPED.quoting
 def quote(
     client: httpx2.Client | httpx2.AsyncClient, method: str, url: httpx2.URL | str, **request: Any
 ) -> Quote | Coroutine[Any, Any, Quote]:

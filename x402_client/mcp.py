@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .adapters.wrap_arguments import Wrapped, described
 from .errors import ConfigurationError
 from .model.offers import Quote
 from .receipts import outcome, receipt
@@ -34,8 +35,18 @@ if not _is_there:
 _Session = TypeVar("_Session")
 #: The classes that are wrapped, by the package and the name of one of their bases.
 _CLASSES = (("mcp", "ClientSession"), ("mcp", "Client"), ("fastmcp", "Client"))
+_WANTED = "an mcp.ClientSession, an mcp.Client or a fastmcp.Client"
 
 
+def _is_session(session: object) -> bool:
+    bases = [(base.__module__.partition(".")[0], base.__name__) for base in type(session).__mro__]
+    return any(known in bases for known in _CLASSES)
+
+
+_WRAPPED = Wrapped("mcp", _WANTED, "session", _is_session)
+
+
+@_WRAPPED.checked
 def wrap(session: _Session, buyer: Payer, name: str | None = None) -> _Session:
     """Make a session pay for its tools, in place, around ``call_tool``. Returns the same session.
 
@@ -50,7 +61,6 @@ def wrap(session: _Session, buyer: Payer, name: str | None = None) -> _Session:
             host counts, and a name changes nothing. Where no URL is seen, because the transport is your own, the name
             may be the URL. Default: None, the server has a URL.
     """
-    _check("wrap", session)
     from .adapters.mcp_calls import put_around
 
     put_around(session, buyer, name)
@@ -67,23 +77,11 @@ async def quote(session: Any, tool: str, arguments: Mapping[str, Any] | None = N
         tool: The name of the tool.
         arguments: The arguments of the call. Default: none.
     """
-    _check("quote", session)
+    if not _is_session(session):
+        raise ConfigurationError(f"quote takes {_WANTED}, not {described(session)}.")
     from .adapters.mcp_calls import quote_with
 
     return await quote_with(session, tool, arguments)
-
-
-def _check(name: str, session: object) -> None:
-    if not _is_session(session):
-        raise ConfigurationError(
-            f"{name} takes an mcp.ClientSession, an mcp.Client or a fastmcp.Client, not "
-            f"{type(session).__module__}.{type(session).__name__}."
-        )
-
-
-def _is_session(session: object) -> bool:
-    bases = [(base.__module__.partition(".")[0], base.__name__) for base in type(session).__mro__]
-    return any(known in bases for known in _CLASSES)
 
 
 if not TYPE_CHECKING:

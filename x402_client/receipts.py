@@ -30,7 +30,8 @@ def outcome(response: object) -> Outcome | None:
         response: A response of httpx, httpx2, requests or aiohttp, or an exception.
 
     Raises:
-        TypeError: It is a coroutine that was not awaited, or a buyer, a client or a session.
+        TypeError: It is a coroutine that was not awaited, a buyer, a client, a session, or a body, such as
+            ``response.json()``.
     """
     if not isinstance(response, BaseException):
         _check(response)
@@ -42,10 +43,19 @@ def outcome(response: object) -> Outcome | None:
     return None
 
 
+#: What bodies are read as. They know of no payment.
+_BODIES = (str, bytes, bytearray, bool, int, float, dict, list, tuple)
+
+
 def _check(response: object) -> None:
     """Raise if it is a clear mistake. What is not known may be the response of some library, and has no outcome."""
     kind = type(response)  # not the instance: a property of an unknown class may fail
     name = f"{kind.__module__}.{kind.__qualname__}"
+    if kind in _BODIES:  # None would say of a payment that there was none
+        raise TypeError(
+            f"a {kind.__name__} is neither a response nor an exception: give the response itself, not its body, its "
+            ".json() or its URL."
+        )
     if isinstance(response, Coroutine):
         raise TypeError(f"{name} is not awaited yet: await it, and give the response, as in outcome(await ...).")
     methods = {each for each in ("get", "request", "call_tool", "write_off") if callable(getattr(kind, each, None))}

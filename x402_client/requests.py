@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from .adapters.exchange import refuse_client
 from .adapters.quoting import finished_quote, quote_despite, quote_request
 from .adapters.requests_adapter import PayingAdapters, PaymentAdapter
 from .adapters.requests_courier import OWN_ERRORS
+from .adapters.wrap_arguments import Wrapped
 from .core.call import HttpRequest
 from .model.offers import Quote
 from .receipts import outcome, receipt
@@ -24,8 +24,15 @@ if TYPE_CHECKING:
 __all__ = ["PaymentAdapter", "outcome", "quote", "receipt", "wrap"]
 
 globals().update(OWN_ERRORS.named)
+_WRAPPED = Wrapped(
+    "requests",
+    "a requests.Session",
+    "requests.Session()",
+    lambda given: isinstance(given, requests.Session),
+)
 
 
+@_WRAPPED.checked
 def wrap(session: requests.Session, buyer: Payer) -> requests.Session:
     """Make a session pay, in place, and return it.
 
@@ -35,12 +42,11 @@ def wrap(session: requests.Session, buyer: Payer) -> requests.Session:
         session: A ``requests.Session``.
         buyer: The buyer that pays, or an allowance of one. Several sessions may share one.
     """
-    if not isinstance(session, requests.Session):
-        raise refuse_client(session, "a requests.Session", "requests")
     session.adapters = PayingAdapters((buyer,), session.adapters)
     return session
 
 
+@_WRAPPED.quoting
 def quote(session: requests.Session, method: str, url: str, **request: Any) -> Quote:
     """Return what a request would cost, without paying: offers, prices, the choice, reasons against others.
 

@@ -11,7 +11,7 @@ import pytest
 from x402_client import __version__
 from x402_client.cli.app import app
 from x402_client.cli.exits import MEANING, Code
-from x402_client.cli.tree import _IN_POLICY
+from x402_client.cli.tree import _IN_POLICY, _KEYS, _MEANT, command_meant, walk, whole
 from x402_client.sandbox import Sandbox
 
 from .running import in_process, process
@@ -173,6 +173,37 @@ def test_a_word_that_is_no_command_is_told_what_may_be_meant() -> None:
         assert ran.code == 2
         assert f"Did you mean `x402 {meant}`?" in ran.err
     assert "Did you mean" not in in_process(["get"], {}).err
+
+
+COMMANDS = [words for words, _ in walk(whole(app)) if words]
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_a_command_is_named_where_its_group_is_left_out_or_another_ones(words: str) -> None:
+    group, _, leaf = words.rpartition(" ")
+    homes = [one for one in COMMANDS if one.rpartition(" ")[2] == leaf]
+    for typed in {"", "wallet", "ledger", "policy"} - {one.rpartition(" ")[0] for one in homes}:
+        meant = command_meant(whole(app), [*typed.split(), leaf, "x"])
+        assert meant == _MEANT.get(f"{typed} {leaf}".strip(), "` or `x402 ".join(homes))
+    assert command_meant(whole(app), [*words.split(), "x"]) == ""
+    assert command_meant(whole(app), ["help", *words.split()]) == f"{words} -h"
+    if len(leaf) > 4:
+        assert leaf in command_meant(whole(app), [*group.split(), leaf[:-2] + leaf[-1]])
+
+
+@pytest.mark.parametrize(("typed", "meant"), _MEANT.items())
+def test_what_is_meant_by_another_word_is_there(typed: str, meant: str) -> None:
+    assert command_meant(whole(app), typed.split()) == meant
+    assert meant[:2] == "--" or meant in COMMANDS or meant.startswith("manual ")
+    assert in_process(["manual", meant.partition(" ")[2]], {}).code == 0 or not meant.startswith("manual ")
+
+
+def test_a_key_and_a_value_that_options_do_not_take_are_told() -> None:
+    for option in _KEYS:
+        assert "A key is never an option" in in_process(["get", "http://127.0.0.1:1/x", option, "x"], {}).err
+    assert (
+        "A body to send stands behind -d" in in_process(["get", "http://127.0.0.1:1/x", "--json", '{"a": 1}'], {}).err
+    )
 
 
 @pytest.mark.parametrize("option", [option for options in _IN_POLICY for option in options])

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from x402_client import Limit, Policy
+from x402_client.model.networks import _NAMES, short_name
 from x402_client.policy.toml import POLICY
 from x402_client.sandbox import Sandbox
+from x402_client.signers.play_keys import takes_play_keys
 
 from .running import in_process, terminal
 
@@ -68,6 +70,13 @@ def checked(file: Path, text: str, *options: str) -> str:
 def field_of(line: str) -> str:
     """A field as the only one of a policy, but for a limit that has to be."""
     return line if line.startswith("total") else f'total = "9"\n{line}'
+
+
+@pytest.mark.parametrize("network", sorted(set(_NAMES.values())))
+def test_a_test_network_is_marked_as_one(network: str, tmp_path: Path) -> None:
+    shown = checked(tmp_path / "policy.toml", f'total = "9"\nnetworks = ["{network}", "base"]\n')
+    assert (f"{short_name(network)} (test money)" in " ".join(shown.split())) == takes_play_keys(network)
+    assert "base (test money)" not in shown
 
 
 @pytest.mark.parametrize("name", parameters(Policy))

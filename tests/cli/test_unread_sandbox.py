@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.adapters.cash_register import KEY
-from x402_client import Buyer, Wallet, errors
+from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.httpx import wrap
 from x402_client.model.sandbox_settings import NOT_READ
 from x402_client.sandbox import TEST_SOLANA_KEYS, Sandbox
@@ -81,3 +81,13 @@ def test_with_its_settings_it_is_not_named(seller: Sandbox, given: dict[str, str
         for path in ("/solana/yacht", "/solana/weather", "/fault/swapped-token/weather"):
             ran = in_process([*command, seller.url + path], given)
             assert not told(ran), ran
+
+
+@pytest.mark.parametrize("networks", [None, ["base"], ["base", "polygon"], ["base", "sandbox"]])
+def test_a_policy_whose_networks_leave_it_out_is_told_to_add_it(seller: Sandbox, networks: list[str] | None) -> None:
+    buyer = Buyer(Wallet(evm=KEY), Policy(per_day="1", networks=networks), ledger=":memory:")
+    with wrap(httpx.Client(), buyer) as client, pytest.raises(errors.NoAcceptableOffer) as raised:
+        client.get(f"{seller.url}/evm/weather")
+    assert SAID in raised.value.args[0]
+    left_out = networks is not None and "sandbox" not in networks
+    assert ('add "sandbox" to them' in raised.value.args[0]) == left_out

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -84,6 +85,27 @@ def test_a_keyword_that_is_not_there_is_answered_with_its_cure(call: Callable[..
     if call not in (Wallet, Buyer):  # what others are given is no key
         return
     assert all(KEY not in repr(frame.f_locals) for frame in ours)
+
+
+@pytest.mark.parametrize(
+    ("call", "cure"),
+    [
+        (lambda: buyer().purchase("order-42"), "write buyer.purchase(key="),  # type: ignore[call-arg, misc]
+        (lambda: parent().purchase("order-42"), "write buyer.purchase(key="),
+        (lambda: buyer().allowance("1", 60), 'write buyer.allowance("1.00", minutes=60).'),  # type: ignore[call-arg, misc]
+        (lambda: parent().allowance("1", 60), 'write buyer.allowance("1.00", minutes=60).'),
+        (lambda: agents.tools(httpx.Client(), buyer(), ["a.example"]), "write tools(client, buyer, hosts="),  # type: ignore[call-overload]
+        (lambda: anyio.run(buyer().aallowance, "1", 60), "write await buyer.aallowance("),
+        (lambda: Wallet.from_env("default"), 'did you mean Wallet.from_keystore("default")?'),  # type: ignore[call-arg]
+        (lambda: Wallet.from_env(path=KEY), "did you mean Wallet.from_keystore("),  # type: ignore[call-arg]
+        (lambda: Policy.from_env("policy.toml"), "did you mean Policy.from_file("),  # type: ignore[call-arg]
+    ],
+)
+def test_a_value_too_many_is_answered_with_what_to_write(call: Callable[[], Any], cure: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        call()
+    assert cure in str(raised.value)
+    assert KEY not in str(raised.value)
 
 
 def test_what_is_missing_is_named(recwarn: pytest.WarningsRecorder) -> None:

@@ -40,7 +40,7 @@ OF_ONE_PAYMENT: dict[str, Callable[[Any], Any]] = {
     "approve_above": lambda amount: Policy(per_day="1", approve_above=amount),
     "accept_loss": lambda amount: Policy(per_day="1", accept_loss=amount),
     "a host's": lambda amount: Limit(per_request=amount),
-    "a scope's": lambda amount: buyer().purchase(per_request=amount),
+    "a scope's": lambda amount: buyer().purchase(per_request=amount).run(bool),
     "a request's": through_httpx,
     "but": lambda amount: CAREFUL.but(per_request=amount),
 }

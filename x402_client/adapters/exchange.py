@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..buyer.answers import Answers, AsyncAnswers
 from ..buyer.fitting import with_refusal
-from ..buyer.scopes import mandate_around, under_allowances
+from ..buyer.scopes import mandate_around, under_allowances, warn_of_waiting
 from ..core.asks import LookAgain, Reply
 from ..core.call import Call, HttpRequest
 from ..core.delivery import NO_COURIER, Delivery, Resolution, delivers, tell_of_a_stop
@@ -156,6 +156,8 @@ class Exchange:
         """Pay for a request that was answered with a 402, or answer the quote that is in progress."""
         call = self._call(request, hops, mandate, _proven(request.origin, first))
         quoting = quote_in_progress()
+        if quoting is None:
+            warn_of_waiting(self.buyer, mandate)
         answer = pay(call, first, self.buyer.rules) if quoting is None else self._quote(call, first, quoting)
         return self._ended(request, call, hops, first, answer)
 
@@ -178,6 +180,7 @@ class Exchange:
         call = self._call(request, hops, mandate, request.origin)
         if call.came_from is not None or not self.memory.knows(call.place):
             return None
+        warn_of_waiting(self.buyer, mandate)
         return self._ended(request, call, hops, None, pay_ahead(call, self.buyer.rules))
 
     def redirected(self, hops: Hops, courier: Courier, status: int, *, unread: bool = False) -> None:
@@ -355,21 +358,6 @@ def _root_of(given: object) -> Buyer:
     from ..buyer.payers import root_of
 
     return root_of(given)
-
-
-def refuse_client(given: object, wanted: str, own: str) -> ConfigurationError:
-    """Return the error for a client that a face does not wrap. It names the face that does."""
-    if isinstance(given, type):
-        made = f"{given.__module__.partition('.')[0]}.{given.__name__}"
-        return ConfigurationError(
-            f"This is the class {made}, and wrap takes one that is made: write wrap({made}(), buyer)."
-        )
-    library = type(given).__module__.partition(".")[0]
-    if library != own and library in ("httpx", "httpx2", "requests", "aiohttp"):
-        return ConfigurationError(
-            f"This is a client of {library}, and x402_client.{own} wraps {wanted}; use x402_client.{library}.wrap."
-        )
-    return ConfigurationError(f"wrap takes {wanted}, not {type(given).__name__}.")
 
 
 def is_unpaid(method: str, headers: Container[str]) -> bool:

@@ -7,13 +7,11 @@ together.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from ..buyer.scopes import mandate, mandate_around
+from ..buyer.scopes import mandate_around
 from ..core.delivery import Delivery
 from ..errors import ConfigurationError
 from ..guards.hpack_log import hide_payments
@@ -25,14 +23,12 @@ from .hops import REDIRECTS, Hops
 from .httpx_bodies import Library, ReplayedBody, collect_dropped
 from .httpx_courier import AsyncCourier, Courier
 from .httpx_facts import facts, origin_of
+from .httpx_terms import terms_of
 from .official_sdk import refuse_official
 from .open_answers import OpenAnswers
 from .quoting import finished_quote, quote_despite, quote_request
 from .session_calls import payment_below
 from .unseen_hops import UnseenHops, httpx_follows
-
-#: Other spellings of our name among a request's extensions. httpx reads none of them, so the key in it would be lost.
-_MISSPELT = r"(?i)x[-_ ]?402([-_ ](client|buyer))?"
 
 if TYPE_CHECKING:
     from ..buyer.buyer import Buyer
@@ -62,19 +58,7 @@ class _Paying:
 
     def _mandate(self, request: Any) -> Mandate:
         """Read the caller's terms for this request: from its extensions, and from the scopes around it."""
-        own = request.extensions.get("x402")
-        for name in request.extensions:
-            if name != "x402" and isinstance(name, str) and re.fullmatch(_MISSPELT, name):
-                raise ConfigurationError(f'extensions={{{name!r}: ...}} is not read here; did you mean "x402"?')
-        around = mandate_around(self._buyer)
-        if own is None:
-            return around
-        if not isinstance(own, Mapping) or not own.keys() <= {"key", "per_request", "quote"}:
-            raise ConfigurationError('extensions={"x402": {...}} takes "key", "per_request" and "quote".')
-        said = mandate(
-            own.get("key", around.key), own.get("per_request", around.per_request), own.get("quote", around.quote)
-        )
-        return said if around.in_reach else replace(said, in_reach=False)
+        return terms_of(request.extensions, mandate_around(self._buyer))
 
     def _ahead(self, request: Any, hops: Hops, mandated: Mandate, body: ReplayedBody) -> Any:
         """Return the flow that pays in the first request, if this call may."""
@@ -96,9 +80,10 @@ class SyncPaying(_Paying):
     def __init__(self, buyer: Payer, inner: Any) -> None:
         super().__init__(buyer, inner, is_async=False)
         if not hasattr(self._inner, "handle_request"):
-            raise ConfigurationError(
-                f"{type(self._inner).__name__} is no sync transport; an AsyncClient takes AsyncPaymentTransport(buyer)."
-            )
+            kind = type(self._inner).__name__
+            cure = "an AsyncClient takes AsyncPaymentTransport(buyer)"
+            cure = "wrap(client, buyer) takes a client" if hasattr(self._inner, "request") else cure
+            raise ConfigurationError(f"{kind} is no sync transport; {cure}.")
 
     def _send(self, request: Any) -> Any:
         marks = request.extensions

@@ -36,7 +36,7 @@ def named(name: object, holds: Iterable[Hold]) -> Hold:
     if not isinstance(name, str):
         raise ConfigurationError(
             f"write_off takes a purchase, as buyer.holds() and error.hold have it, or its id, "
-            f"not {type(name).__name__}."
+            f"not {type(name).__name__}; of a paid response or an error that is outcome(it).hold."
         )
     found = [hold for hold in holds if len(name) >= SHORTEST_ID and hold.id.startswith(name.lower())]
     if len(found) != 1:

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import replace
+from threading import local
 from types import FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
+from weakref import WeakSet
 
 from ..errors import ConfigurationError
 from ..guards.lost_blocks import entering_frame, in_a_lifespan, lost_block
@@ -59,12 +61,16 @@ class Scope(PlainWith):
         self.allowances: tuple[AllowanceRules, ...] = allowances
         self.allowance: object = allowance
         self.seen = False
-        self._entered = self._used = False
+        #: True once it was entered, or it was told that it was not.
+        self.used: bool = False
+        self._entered = False
+        if asks_something(mandate):
+            _made.scopes.add(self)
 
     def __enter__(self) -> Scope:
         if self._entered:
             raise ConfigurationError("This purchase scope is already entered; make one for each `with`.")
-        self._used = True
+        self.used = True
         look_where(entering_frame())
         self._entered = True
         enter(self)
@@ -92,15 +98,14 @@ class Scope(PlainWith):
             args: Its positional arguments.
             kwargs: Its keyword arguments.
         """
-        self._used = True
+        self.used = True
         return run_inside(self, "with buyer.purchase(...)", function, *args, **kwargs)
 
     def __del__(self) -> None:
-        """Warn of a key that was never in force: the requests after it were paid without it."""
-        if not getattr(self, "_used", True) and self.mandate.key is not None:
+        """Warn of terms that were never in force: the requests after it were paid without them."""
+        if not getattr(self, "used", True) and asks_something(self.mandate):
             warnings.warn(
-                "buyer.purchase(key=...) was never entered, so that its key was for no request; write `with "
-                "buyer.purchase(key=...):` around the requests.",
+                f"buyer.purchase(...) was never entered, so that its key or its terms were for no request; {_ENTER}",
                 PurchaseWarning,
                 stacklevel=2,
             )
@@ -215,7 +220,41 @@ class PurchaseWarning(UserWarning):
     """A warning that a scope was left unused, or did not hold for its block."""
 
 
+class _Made(local):
+    """The scopes with terms that this thread made. They are kept nowhere else."""
+
+    def __init__(self) -> None:
+        self.scopes: WeakSet[Scope] = WeakSet()
+
+
+_made = _Made()
+
+
+def asks_something(mandate: Mandate) -> bool:
+    """Return True if the caller set terms of its own: a key, a cap or a quote."""
+    return mandate.key is not None or mandate.per_request is not None or mandate.quote is not None
+
+
+def warn_of_waiting(buyer: object, mandate: Mandate) -> None:
+    """Warn of a payment without terms, while this thread has a scope of its buyer that was made and not entered.
+
+    Args:
+        buyer: The buyer that pays.
+        mandate: The terms of the payment.
+    """
+    if asks_something(mandate):
+        return
+    for scope in [one for one in _made.scopes if one.buyer is buyer and not one.used]:
+        scope.used = True  # it is told once
+        warnings.warn(
+            f"A payment is made while buyer.purchase(...) waits to be entered: its key or terms do not hold; {_ENTER}",
+            PurchaseWarning,
+            stacklevel=2,
+        )
+
+
 Scopes = tuple[Scope | AllowanceScope, ...]
+_ENTER = "write `with buyer.purchase(...):` around the requests."
 _scopes: ContextVar[Scopes] = ContextVar("x402_client.scopes", default=())
 _NOTHING, _ELSEWHERE = Mandate(), Mandate(in_reach=False)
 _KEY = "order-42"

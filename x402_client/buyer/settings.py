@@ -265,6 +265,8 @@ def policy(given: object) -> Policy:
         cure = f"; write Buyer(wallet, Policy({written:.300}))"
     else:
         cure = "; Policy.from_file(path) reads one" if isinstance(given, (str, os.PathLike)) else ""
+        if isinstance(given, Wallet):
+            cure = '; write Buyer(wallet, Policy(per_request="0.10", per_day="5"))'
         if given is None:
             cure = '; leave it out for the careful default, or write Policy(per_request="0.10", per_day="5")'
     raise ConfigurationError(f"policy is a Policy, not {type(given).__name__}{cure}.")

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Any, Never, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
+from ..model.elsewhere import ToldElsewhere
 from ..model.keyword_hints import known_keywords
+from ..model.keywords import takes_nothing
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
 from ..model.offers import line, words
 from ..model.sign_in import SIGNATURE_TYPES
@@ -18,7 +20,7 @@ from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_sign
 from . import environment, keystores
 
 
-class Wallet:
+class Wallet(ToldElsewhere):
     """The keys or signers that pay. Signers may be sync or async.
 
     Keys show in no repr, pickle or traceback.
@@ -61,6 +63,7 @@ class Wallet:
             raise ConfigurationError(problem)
 
     @classmethod
+    @takes_nothing('did you mean Wallet.from_keystore("default")?')
     def from_env(cls) -> Self:
         """Return the wallet that the ``x402`` command pays with. Nothing is asked for on a terminal.
 

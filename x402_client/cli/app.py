@@ -29,7 +29,7 @@ from .commands import (
 from .exits import Code
 from .running import leave, log_to_stderr
 from .screen import prepare, say, show
-from .tree import command_meant, option_behind, option_meant, options_first, whole
+from .tree import command_meant, option_behind, option_meant, options_first, value_meant, whole
 
 _HELP = """Pay for what answers 402 Payment Required, within limits. New here? x402 demo
 
@@ -100,6 +100,8 @@ def run(arguments: Sequence[str]) -> int:
         behind = option_behind(root, arguments)
         if behind or meant:
             say(behind or f"Did you mean `x402 {meant}`?", "yellow")
+        if end.code == Code.USAGE and (told := value_meant(arguments)):
+            say(told, "yellow")
         in_policy = option_meant(root, arguments) if end.code == Code.USAGE and not behind else ""
         if in_policy:
             say(f"The policy says that, not an option: {in_policy} in the file of --policy or X402_POLICY.", "yellow")

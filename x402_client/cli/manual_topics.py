@@ -35,6 +35,8 @@ _SPELT = {"timeout": "time-out", "timeouts": "time-outs", "gas": "fee"}
 _BACK = ("evidence", "reference")
 #: The shortest word for which another is suggested.
 _SUGGESTED = 4
+#: How near it is. With 0.75, "nope" would be taken for "note".
+_NEAR = 0.8
 #: Times that the manual has a word, at least, before it is suggested: a rare one may be made up, as in an example.
 _USUAL = 3
 #: A word of this length stands for all words that begin with it; a shorter one for itself, with an ending or without.
@@ -127,12 +129,10 @@ def _suggestion(words: str) -> str:
     meant = []
     for word in words.lower().split():
         like = [one for one in sorted(known) if one[:1] == word[:1]]  # a slip is seldom in the first letter
-        near = get_close_matches(word, like, n=1, cutoff=0.75) if len(word) >= _SUGGESTED else []
+        near = get_close_matches(word, like, n=1, cutoff=_NEAR) if len(word) >= _SUGGESTED else []
         meant += near or [word]
     found = " ".join(meant)
-    return (
-        "" if found == " ".join(words.lower().split()) else f" Did you mean `x402 manual {found}`, which looks for it?"
-    )
+    return "" if found == " ".join(words.lower().split()) else f" Did you mean `x402 manual --search {found}`?"
 
 
 class _Word:
@@ -168,6 +168,8 @@ def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
     leaf = [(page, page.text) for name, page in book.items() if name.rpartition("/")[2] == wanted]
     begins = [(page, page.text) for name, page in book.items() if name.startswith(wanted)]
     yield leaf and leaf + begins
+    if topic == topic.lower():  # "limit" is the page, and "Limit" the class
+        yield [(book[name], book[name].text) for name in (f"{wanted}s", wanted.removesuffix("s")) if name in book]
     sections = [(page, section, anchor(section.title)) for page in book.values() for section in page.sections()]
     yield [(page, one.text) for page, one, name in sections if wanted in (name, f"{page.name}#{name}")]
     titled = [(page, page.text) for page in book.values() if anchor(page.title) == wanted]

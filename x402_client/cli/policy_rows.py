@@ -11,6 +11,8 @@ from ..model.networks import short_name
 from ..policy.limits import LIMIT_KEYWORDS, Limit
 from ..policy.policy import Policy
 from ..policy.toml import POLICY
+from ..signers.play_keys import takes_play_keys
+from .money_labels import TEST_MONEY
 
 #: Fields that hold a list of amounts.
 _AMOUNTS = {*LIMIT_KEYWORDS, "approve_above"} - {"max_payments"}
@@ -30,10 +32,14 @@ def rows_of(policy: Policy) -> list[tuple[str, str]]:
     rows += [(str(host), "never paid" if rule == "deny" else limits(rule)) for host, rule in policy.hosts.items()]
     rows.append(("other hosts", "never paid" if policy.only_listed_hosts else "under the overall limits"))
     networks = policy.networks
-    rows.append(("networks", "any" if networks is None else ", ".join(map(short_name, networks)) or "none"))
+    rows.append(("networks", "any" if networks is None else ", ".join(map(_network, networks)) or "none"))
     rows.append(("assets", "any that is known" if policy.assets is None else ", ".join(policy.assets) or "none"))
     rows += [("also known", _token(token)) for token in policy.tokens]
     return [*rows, *_choices(policy), *_means(policy)]
+
+
+def _network(network: str) -> str:
+    return short_name(network) + (f" ({TEST_MONEY})" if takes_play_keys(network) else "")
 
 
 def _token(token: Token) -> str:

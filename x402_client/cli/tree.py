@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -12,14 +13,34 @@ from typer.main import get_command
 from ..model.keywords import near
 from .examples import help_lines
 
-#: What people type for commands of ours.
-_MEANT = {"pay": "get", "buy": "get", "fetch": "get", "curl": "get", "balance": "wallet balance", "init": "policy init"}
+#: What people type for commands of ours, at the top and behind a group.
+_MEANT = {
+    **dict.fromkeys(("pay", "buy", "fetch", "curl", "download"), "get"),
+    **dict.fromkeys(("init", "limits", "policy new", "policy create", "policy make", "policy edit"), "policy init"),
+    **dict.fromkeys(("policy show", "policy list", "policy validate", "policy test"), "policy check"),
+    **dict.fromkeys(("setup", "keygen", "wallet create", "wallet make", "wallet generate", "wallet add"), "wallet new"),
+    **dict.fromkeys(("address", "wallet list", "wallet ls", "wallet address", "wallet info"), "wallet show"),
+    **dict.fromkeys(("wallet export", "wallet key", "wallet backup", "wallet delete"), "manual wallets"),
+    **dict.fromkeys(("faucet", "deposit", "topup", "top-up", "wallet deposit", "wallet faucet"), "wallet fund"),
+    **dict.fromkeys(("history", "payments", "log", "ls", "ledger history", "ledger log", "ledger ls"), "ledger list"),
+    **dict.fromkeys(("budget", "budgets", "config", "settings", "info", "whoami", "ledger status"), "status"),
+    **dict.fromkeys(("ledger total", "ledger sum", "ledger balance", "spend", "spending"), "ledger spent"),
+    **dict.fromkeys(("price", "cost", "ask"), "quote"),
+    **dict.fromkeys(("server", "serve", "run", "start", "seller"), "sandbox"),
+    **dict.fromkeys(("docs", "doc", "man"), "manual"),
+    **dict.fromkeys(("find", "discover", "list-sellers", "bazaar"), "search"),
+    "balance": "wallet balance", "version": "--version", "completion": "--install-completion",
+}  # fmt: skip
 #: Options that people type for what the policy says, and what to write there.
 _IN_POLICY = {
     ("--network", "--networks", "--chain"): 'networks = ["base"]',
     ("--asset", "--token", "--currency"): 'assets = ["USDC"]',
     ("--pay-to", "--recipient"): 'pay_to = ["0x..."]',
+    ("--budget", "--per-day", "--daily", "--max-per-day"): 'per_day = "5"',
+    ("--hosts", "--allow", "--only"): "only_listed_hosts = true, with a table [hosts],",
 }
+#: Options that people type for a key.
+_KEYS = ("--private-key", "--privkey", "--secret", "--secret-key", "--mnemonic", "--seed", "--evm-key", "--solana-key")
 _VERBOSE = ("-v", "-vv", "--verbose")
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
@@ -28,6 +49,7 @@ def whole(app: typer.Typer) -> Any:
     """Return the command of an app. Every help ends with examples, and no description in a list is cut off."""
     root: Any = get_command(app)
     for words, command in walk(root):
+        command.suggest_commands = False  # ``command_meant`` knows them all
         command.short_help = first_sentence(command.help or "")
         lines = [*help_lines(words)]
         if lines:
@@ -53,9 +75,32 @@ def options_first(root: Any, arguments: Sequence[str]) -> list[str]:
 
 
 def command_meant(root: Any, arguments: Sequence[str]) -> str:
-    """Return the command that may be meant by a first word that is none; "" if it is one, or near none."""
-    word = next((one for one in arguments if one[:1] != "-"), "")
-    return "" if not word or word in root.commands else _MEANT.get(word) or near(word, root.commands) or ""
+    """Return the command, or the commands, that may be meant by a word that is none; "" if all are, or none is near."""
+    command, path = root, ""
+    words = [one for one in arguments if one[:1] != "-"]
+    for place, word in enumerate(words, start=1):
+        if not getattr(command, "commands", None):
+            return ""
+        if word == "help":
+            return " ".join([*path.split(), *words[place:], "-h"])
+        if word not in command.commands:
+            return _meant(root, command, path, word.lower())
+        command, path = command.commands[word], f"{path} {word}".strip()
+    return ""
+
+
+def _meant(root: Any, group: Any, path: str, word: str) -> str:
+    """Return what may be meant by a word behind a group: one of its own commands, or one that is elsewhere."""
+    known = _MEANT.get(f"{path} {word}".strip())
+    if known is not None:
+        return known
+    places = [words for words, _ in walk(root) if words]
+    leaves = {words.rpartition(" ")[2] for words in places}
+    own = None if word in leaves else near(word, group.commands)
+    if own is not None:
+        return f"{path} {own}".strip()
+    leaf = near(word, sorted(leaves), 0.85)
+    return "` or `x402 ".join(words for words in places if words.rpartition(" ")[2] == leaf)
 
 
 def option_meant(root: Any, arguments: Sequence[str]) -> str:
@@ -67,6 +112,17 @@ def option_meant(root: Any, arguments: Sequence[str]) -> str:
     typed = {one.partition("=")[0] for one in arguments}.difference(known)
     fields = [field for names, field in _IN_POLICY.items() if typed.intersection(names)]
     return fields[0] if fields and "--policy" in known else ""
+
+
+def value_meant(arguments: Sequence[str]) -> str:
+    """Return a sentence on an option that takes no value, or that is not there for a reason; "" if none was typed."""
+    names = {one.partition("=")[0] for one in arguments}
+    if names.intersection(_KEYS):
+        return "A key is never an option, as other programs could read it: `x402 wallet import` asks for it."
+    after = [value for name, value in pairwise(arguments) if name == "--json"]
+    if any(value[:1] in "{[" for value in after):
+        return "--json takes no value: it shows what came as JSON. A body to send stands behind -d."
+    return ""
 
 
 def option_behind(root: Any, arguments: Sequence[str]) -> str:

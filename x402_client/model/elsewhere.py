@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from .. import errors
+from .keywords import near
 
 _FACES = ("httpx", "httpx2", "requests", "aiohttp", "mcp")
 #: The modules of names that are looked for at the top, after ``x402_client.``.
@@ -24,8 +26,13 @@ _OF_SDKS = ("x402", "wrapHttpx", "wrapRequests", "register_")
 _NO_CLIENT = ("Client", "AsyncClient", "Session")
 
 
-def where(name: str) -> str:
-    """Return the sentences about a name that ``x402_client`` does not have; "" if nothing is known of it."""
+def where(name: str, known: Iterable[str] = ()) -> str:
+    """Return the sentences about a name that ``x402_client`` does not have; "" if nothing is known of it.
+
+    Args:
+        name: The name.
+        known: The names that it has.
+    """
     if name in HOMES:
         first, *others = HOMES[name]
         by_library = f" (or {', '.join(f'.{one}' for one in others)}, by the library of your client)" if others else ""
@@ -36,7 +43,51 @@ def where(name: str) -> str:
         return "that is a name of another package. `x402 manual coming-from` says what to write instead."
     if name in _NO_CLIENT:
         return "there is no client of its own: wrap yours, as in `x402_client.httpx.wrap(httpx.Client(), buyer)`."
-    return ""
+    # A name in small letters may be a module that is not loaded yet.
+    names = {one.lower(): one for one in known if one[:1].isupper()} if name[:1].isupper() else {}
+    meant = near(name, names) if names else None
+    return f"did you mean {names[meant]}?" if meant else ""
+
+
+_WRAPS = "it makes no requests: write wrap(httpx.Client(), buyer).get(url)"
+#: What people ask of an object that has it elsewhere, by its class, and where that is.
+_ASKED: dict[str, dict[str, str]] = {
+    "Buyer": {
+        **dict.fromkeys(("get", "post", "put", "request", "send", "fetch", "pay", "stream"), _WRAPS),
+        **dict.fromkeys(("address", "addresses", "account"), "its addresses are in buyer.wallet.addresses"),
+        **dict.fromkeys(
+            ("balance", "funds"), "`x402 wallet balance` asks the chains; buyer.remaining() is what may be paid"
+        ),
+        **dict.fromkeys(("budget", "budgets", "limits", "left"), "write buyer.remaining() or buyer.policy"),
+        **dict.fromkeys(("payments", "transactions", "receipts", "list"), "write buyer.history() or buyer.holds()"),
+        **dict.fromkeys(("wrap", "quote"), "write `from x402_client.httpx import wrap, quote` (or .requests, ...)"),
+    },
+    "Wallet": {
+        **dict.fromkeys(("address", "public_key", "account"), "write wallet.addresses"),
+        **dict.fromkeys(("balance", "balances", "funds"), "`x402 wallet balance` asks the chains"),
+        **dict.fromkeys(("key", "private_key", "secret", "mnemonic"), "it shows no key"),
+    },
+    "Quote": {
+        **dict.fromkeys(("price", "amount", "cost", "network", "pay_to", "asset"), "write quote.choice.price, and see "
+        "quote.reasons where quote.choice is None"),
+    },
+}  # fmt: skip
+
+
+class ToldElsewhere:
+    """Base of a class that says where a thing is which it is asked for, and has not."""
+
+    __slots__ = ()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Say where it is. This is called for no name that is here."""
+            kind = type(self).__name__
+            cure = _ASKED.get(kind, {}).get(name)
+            raise AttributeError(
+                f"{kind!r} object has no attribute {name!r}" + (f"; {cure}." if cure else ""), name=name
+            )
 
 
 #: The parts of an outcome, which have most of its facts.

@@ -79,6 +79,15 @@ _CURES: Mapping[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 
 
+#: How a method is called that takes most of its arguments by name.
+_EXAMPLES = {
+    "purchase": 'buyer.purchase(key="order-42", per_request="0.50")',
+    "allowance": 'buyer.allowance("1.00", minutes=60)',
+    "aallowance": 'await buyer.aallowance("1.00", minutes=60)',
+    "tools": 'tools(client, buyer, hosts=["api.example.com"])',
+}
+
+
 def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> None:
     """Refuse keywords that a class or a method does not have. No value is shown: one may be a key."""
     if not unknown:
@@ -96,20 +105,27 @@ def known_keywords(kind: Callable[..., object], unknown: Collection[str]) -> Non
 
 
 def hints(method: Method) -> Method:
-    """Let a method tell what was meant by a keyword that it does not have. Its signature stays."""
-    known = frozenset(inspect.signature(method).parameters)
+    """Let a method tell what was meant by an argument that it does not take. Its signature stays."""
+    parameters = inspect.signature(method).parameters
+    unnamed = sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters.values())
+
+    def check(given: Collection[Any], keywords: Collection[str]) -> None:
+        known_keywords(method, [name for name in keywords if name not in parameters])
+        if len(given) > unnamed and method.__name__ in _EXAMPLES:
+            raise TypeError(f"That takes a name with each further value; write {_EXAMPLES[method.__name__]}.")
+
     if inspect.iscoroutinefunction(method):
 
         @functools.wraps(method)
         async def awaited(*given: Any, **keywords: Any) -> Any:
-            known_keywords(method, [name for name in keywords if name not in known])
+            check(given, keywords)
             return await method(*given, **keywords)
 
         return cast(Method, awaited)
 
     @functools.wraps(method)
     def called(*given: Any, **keywords: Any) -> Any:
-        known_keywords(method, [name for name in keywords if name not in known])
+        check(given, keywords)
         return method(*given, **keywords)
 
     return cast(Method, called)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import ConfigurationError
 
 F = TypeVar("F", bound=Callable[..., None])
+Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 def near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
@@ -61,6 +62,21 @@ def keywords_only(example: str) -> Callable[[F], F]:
                     f"{type(self).__name__} takes names with each value, and this {kind} has none; write {example}."
                 )
             init(self, **keywords)
+
+        return checked  # type: ignore[return-value]
+
+    return decorate
+
+
+def takes_nothing(cure: str) -> Callable[[Made], Made]:
+    """Make a class method without arguments say what was meant where it is given one. Its signature stays."""
+
+    def decorate(method: Made) -> Made:
+        @wraps(method)
+        def checked(kind: Any, *given: Any, **keywords: Any) -> Any:
+            if given or keywords:
+                raise TypeError(f"{method.__qualname__}() takes no arguments; {cure}")
+            return method(kind)
 
         return checked  # type: ignore[return-value]
 

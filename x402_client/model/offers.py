@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from .elsewhere import ToldElsewhere
 from .money import Money, Token
 from .networks import caip2, short_name
 from .statements import Statement
@@ -152,7 +153,7 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Quote:
+class Quote(ToldElsewhere):
     """The whole 402, read. An answer that asked for no payment gives a quote without offers.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,7 +11,8 @@ from ..errors import ConfigurationError
 from ..model.hosts import Pattern
 from ..model.money import Amount, Money, Token
 from ..model.networks import caip2, may_be_address, network_problem, short_name
-from .limits import LIMIT_KEYWORDS, Amounts, Limit, as_amounts, by_currency, sane_amounts
+from .host_mistakes import instead_of_flag, instead_of_hosts, instead_of_rule
+from .limits import Amounts, Limit, as_amounts, by_currency, sane_amounts
 
 T = TypeVar("T")
 #: A word for a token. Addresses are longer, or are written with other marks.
@@ -31,26 +31,19 @@ def hosts(written: Mapping[str, Limit | str]) -> dict[Pattern, HostRule]:
     """Return the hosts as patterns, each once, with the rule for each."""
     found: dict[Pattern, HostRule] = {}
     if not isinstance(written, Mapping):
-        raise ConfigurationError(f'hosts maps names to Limit(...) or "deny", not {written!r}.')
+        raise ConfigurationError(
+            f'hosts maps names to Limit(...) or "deny", not {written!r}. {instead_of_hosts(written)}'
+        )
     for name, rule in written.items():
         if not isinstance(rule, Limit) and rule != "deny":
-            raise ConfigurationError(f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}.{_as_limit(rule)}')
+            raise ConfigurationError(
+                f'hosts[{name!r}] is a Limit(...) or "deny", not {rule!r}. {instead_of_rule(rule)}'
+            )
         pattern = Pattern.parse(name)
         if pattern in found:
             raise ConfigurationError(f"hosts names {pattern} twice; keep one entry.")
         found[pattern] = rule if isinstance(rule, Limit) else "deny"
     return found
-
-
-def _as_limit(rule: object) -> str:
-    """Return what to write where a bare amount or a table stands as the rule for a host."""
-    if isinstance(rule, Mapping):
-        known = {str(name): value for name, value in rule.items() if name in LIMIT_KEYWORDS}
-        inside = ", ".join(f"{name}={value!r}" for name, value in known.items()) or 'per_request="0.10"'
-        return f" Write Limit({inside}), for example."
-    with contextlib.suppress(ConfigurationError):
-        return f' Write Limit(per_request="{Money(rule)}"), for example.'  # type: ignore[arg-type]
-    return ""
 
 
 def patterns(name: str, given: Iterable[str]) -> tuple[Pattern, ...]:
@@ -165,7 +158,8 @@ def assets(names: Iterable[str], tokens: Iterable[Token]) -> tuple[str, ...]:
 def token(token: Token) -> Token:
     """Return a token that the user vouches for, with its network's CAIP-2 name."""
     if not isinstance(token, Token):
-        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.")
+        cure = f" Those that are known go by their symbols: write assets=[{token!r}]." if isinstance(token, str) else ""
+        raise ConfigurationError(f"tokens holds Token(...) entries, not {token!r}.{cure}")
     token = replace(token, network=network(token.network))
     if not may_be_address(token.network, token.address):
         raise ConfigurationError(f"{token.address!r} is not an address on {short_name(token.network)}.")
@@ -178,7 +172,8 @@ def token(token: Token) -> Token:
 def flag(name: str, value: bool) -> bool:
     """Return ``value`` if it is True or False. Refuse anything else."""
     if not isinstance(value, bool):
-        raise ConfigurationError(f"{name} is True or False, not {value!r}.")
+        cure = instead_of_flag(value) if name == "only_listed_hosts" else ""
+        raise ConfigurationError(f"{name} is True or False, not {value!r}. {cure}".rstrip())
     return value
 
 

@@ -38,6 +38,13 @@ FILE_HOST_CURES = (
     (_DENY, 'did you mean "bad.example" = "deny", in a table [hosts]?'),
     (_ALLOW, "did you mean only_listed_hosts = true? Then the hosts with an entry in [hosts] are paid, and no others."),
 )
+
+
+def denies(word: str) -> bool:
+    """Return True if a word says that a host is not to be paid."""
+    return re.search(_DENY, word.lower()) is not None
+
+
 _SIGN_IN = ("paid", "always", "never")
 #: What terms that are known are paid ahead for: the body that they were asked for, or any one.
 PaidAhead: TypeAlias = Literal["same body", "any body"]

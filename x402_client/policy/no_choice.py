@@ -17,6 +17,8 @@ from .cures import RAISE_ALLOWANCE, RAISE_HOST, RAISE_OWN, RAISE_POLICY, ending
 if TYPE_CHECKING:
     from .policy import Policy
 
+#: Said of a sandbox besides: its tokens alone would not be enough.
+_LEFT_OUT = ' Your `networks` leave the sandbox out as well: add "sandbox" to them.'
 #: The most reasons in an error's message, and the most offers that are described for one. ``reasons`` has all.
 _REASONS, _DESCRIBED = 10, 3
 
@@ -38,6 +40,7 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
     message += "; ".join(shown) + (f"; and {more} more" if more > 0 else "") + "."
     dear = [(o.price, o) for o in quote.offers if o.price is not None and isinstance(o.reason, TooDear)]
     advice = f" {NOT_READ}" if is_unread(quote.offers, policy.tokens) else ""
+    advice += _LEFT_OUT if advice and _leaves_out(quote, policy) else ""
     if not dear:
         return NoAcceptableOffer(f"{message} Nothing was paid.{advice}", reasons=quote.reasons)
     comparable = [(price, offer) for price, offer in dear if price.currency == dear[0][0].currency]
@@ -48,6 +51,11 @@ def refuse(quote: Quote, policy: Policy, origin: Origin, mandate: Mandate) -> No
         f"{message} {cure} Nothing was paid.{advice}", reasons=quote.reasons, limit=limit, asked=asked, offer=offer,
         host=host, allowance=allowance,
     )  # fmt: skip
+
+
+def _leaves_out(quote: Quote, policy: Policy) -> bool:
+    """Return True if the policy has networks, and none of them is one of these offers'."""
+    return policy.networks is not None and not any(offer.network in policy.networks for offer in quote.offers)
 
 
 def _cure(policy: Policy, origin: Origin, mandate: Mandate, asked: Money) -> tuple[str, str | None, str | None]:

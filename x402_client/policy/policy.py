@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Never, Self
 from ..errors import HostNotAllowed
 from ..model.budgets import Cap
 from ..model.hosts import Origin, Pattern
-from ..model.keywords import keywords_only, unexpected
+from ..model.keywords import keywords_only, takes_nothing, unexpected
 from ..model.money import Amount, Money, Token
 from ..model.networks import short_name
 from ..model.offers import line
@@ -183,11 +183,11 @@ class Policy:
         return read_policy(path, cls)
 
     @classmethod
+    @takes_nothing('did you mean Policy.from_file("policy.toml")?')
     def from_env(cls) -> Self:
-        """Read the policy file that X402_POLICY names.
+        """Read the policy file that X402_POLICY names, as the command does.
 
-        Without that variable it is the careful default: ten cents per request, five dollars per day. The command
-        `x402 get` decides by the same policy.
+        Without that variable it is the careful default: ten cents per request, five dollars per day.
         """
         from .toml import policy_of_environment
 
@@ -327,6 +327,7 @@ class Policy:
             "networks": self.networks and [short_name(network) for network in self.networks],
             "assets": self.assets and list(self.assets),
             "hosts": {str(pattern): rule for pattern, rule in self.hosts.items()},
+            "only_listed_hosts": self.only_listed_hosts,
             "sign_in": "" if self.sign_in == "paid" else self.sign_in,
         }
         return line(f"Policy({', '.join([*self.overall.shown, *(f'{k}={v!r}' for k, v in listed.items() if v)])})")

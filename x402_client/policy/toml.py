@@ -334,6 +334,11 @@ def read_policy(path: str | PathLike[str], build: Callable[..., P]) -> P:
 
     All mistakes in it are reported, with their lines and fields, in one ConfigurationError.
     """
+    if not isinstance(path, str) and not hasattr(path, "__fspath__"):
+        raise ConfigurationError(
+            f"Policy.from_file takes the path of a file, not {type(path).__name__}; in code write "
+            'Policy(per_request="0.10", per_day="5").'
+        )
     name = str(path)
     try:
         with open(path, "rb") as file:

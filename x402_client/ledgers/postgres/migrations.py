@@ -114,11 +114,16 @@ def _check_whole(connection: Any, address: Address, functions: bool = True) -> N
         return
     if gone:
         names = ", ".join(gone) if len(gone) < len(tables) else "all of them"
+        may = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()[0]
+        anew = (
+            "drop the schema: then a ledger begins anew in it"
+            if may
+            else f"let an owner drop the schema and run {address.migrate}, and then: {address.grants}"
+        )
         raise unavailable(
             address,
             f"has a ledger in the schema {address.schema} of which tables are gone: {names}. What was paid "
-            "is not known there. Restore its data from a backup; or, once you know what was paid, drop the schema: "
-            "then a ledger begins anew in it",
+            f"is not known there. Restore its data from a backup; or, once you know what was paid, {anew}",
         )
     if functions and not _has_step(connection, address):
         raise unavailable(

@@ -38,7 +38,11 @@ _NO_TLS = (
 )
 _TLS = (
     "ended the connection before its first answer; if its port speaks TLS, write rediss:// in the ledger's URL, else "
-    "see whether it is starting or stopping"
+    "see whether it is starting or stopping, or at its limit of connections (`maxclients`)"
+)
+_FULL = (
+    "has no free connection; raise its setting `maxclients`, run fewer programs, or make fewer calls at once (each "
+    "program takes up to ?max_connections= in the ledger's URL)"
 )
 _NO_DATABASE = (
     "has no database of the number in the ledger's URL; write /0, or another number below its setting `databases`"
@@ -64,6 +68,8 @@ def explain(failure: Exception, address: Address) -> str:
     said = (_of_tls(failure, names, address) if connecting else None) or said
     if "DB index is out of range" in str(failure):
         said = _NO_DATABASE
+    if "max number of clients" in str(failure):
+        said = _FULL
     if said is None and any(words in str(failure) for words in _IN_SCRIPT):
         said = _RIGHTS
     if said is None:
