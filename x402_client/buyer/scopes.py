@@ -242,7 +242,7 @@ def warn_of_waiting(buyer: object, mandate: Mandate) -> None:
         buyer: The buyer that pays.
         mandate: The terms of the payment.
     """
-    if asks_something(mandate):
+    if not _made.scopes or asks_something(mandate):
         return
     for scope in [one for one in _made.scopes if one.buyer is buyer and not one.used]:
         scope.used = True  # it is told once
