@@ -149,17 +149,56 @@ def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo:
     assert ("Ask the seller" in said.todo) <= (changes.get("money") == "spent"), "owed is only what was taken"
 
 
+#: What a request had that its ledger does not keep.
+WHOLE = "with the query, body and Range header that it had"
+
+
 @pytest.mark.parametrize(
     ("method", "query", "body", "key", "kept", "command"),
     [
         ("GET", "", b"", None, "", "`x402 ledger retry {}`"),
         ("POST", "", b"", None, "", "`x402 ledger retry {}`"),
-        ("GET", "?q=1", b"", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
-        ("GET", "?q=1", b"x", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
-        ("POST", "?q=1", b"", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
-        ("POST", "", b"x", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        (
+            "GET",
+            "?q=1",
+            b"",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY'`",
+        ),
+        (
+            "GET",
+            "?q=1",
+            b"x",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY'`",
+        ),
+        (
+            "POST",
+            "?q=1",
+            b"",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY' -d BODY`",
+        ),
+        (
+            "POST",
+            "",
+            b"x",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY' -d BODY`",
+        ),
         ("GET", "", b"", "k", "under its key", "`x402 ledger retry {} --key KEY`"),
-        ("GET", "?q=1", b"", "k", "with its query and body if any and under its key", "'URL?QUERY' --key KEY`"),
+        (
+            "GET",
+            "?q=1",
+            b"",
+            "k",
+            f"{WHOLE} and under its key",
+            "'URL?QUERY' --key KEY`",
+        ),
     ],
 )
 def test_a_retry_is_advised_where_it_works_as_it_is_written(
@@ -176,6 +215,26 @@ def test_a_retry_is_advised_where_it_works_as_it_is_written(
     assert command.format(one["hold"]) in told
     assert (f"again, {kept}, or `x402" in told) is bool(kept)
     assert in_process(["ledger", "retry", one["hold"]], given).code == (2 if kept else 6)
+
+
+@pytest.mark.parametrize("query", ["", "?q=1"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_retry_of_a_part_is_advised_with_its_range(
+    seller: Sandbox, given: dict[str, str], method: str, query: str
+) -> None:
+    buyer = seller.buyer(Policy(per_day="1"), ledger=given["X402_LEDGER"])
+    url = f"{seller.sell('/refused', '0.01', fault=['402-again'] * 9)}{query}"
+    with wrap(httpx.Client(), buyer) as client, suppress(errors.X402Error):
+        client.request(method, url, headers={"Range": "bytes=0-9"})
+    buyer.close()
+    one = open_hold(given)
+    assert WHOLE in one["advice"]
+    assert "the ledger keeps no query and no body and no Range header" in one["advice"]
+    typed = ["ledger", "retry", one["hold"], url, "-X", method]
+    refused = in_process(typed, given)
+    assert refused.code == 2
+    assert "a Range header" in refused.err
+    assert in_process([*typed, "-H", "Range: bytes=0-9"], given).code == 6
 
 
 def test_currencies_are_never_added_up() -> None:

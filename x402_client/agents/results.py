@@ -194,6 +194,8 @@ def quoted(quote: Quote, refusal: str, asks: bool = False) -> Result:
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
     if not refusal and quote.refusal is not None:
         refusal = f"It would be refused now: {said_to_a_model(quote.refusal, next_after(quote.refusal))}"
+    elif refusal:  # that of the offers names a freeze beside it, too
+        refusal = next((offer.reason for offer in quote.offers if offer.reason), refusal)
     signs = quote.sign_in is not None and quote.sign_in.reason is None and not refusal
     choice = None if refusal or quote.unresolved else quote.choice
     reasons = [refusal] if refusal else [AGAIN] if quote.unresolved else list(quote.reasons)

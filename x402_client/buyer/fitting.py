@@ -16,6 +16,7 @@ from ..core import (
     order_of,
     paused,
     tell_unresolved,
+    with_all_stops,
 )
 from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
@@ -56,7 +57,8 @@ def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:
     try:
         admit(rules.policy, call.origin, call.came_from)
         check_frozen((yield from Freezes()), purchase)
-    except PaymentRefused as refusal:
+    except PaymentRefused as found:
+        refusal = yield from with_all_stops(call, found, rules)
         yield from tell_unresolved(call, refusal, rules)
         refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal

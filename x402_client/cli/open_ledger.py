@@ -53,10 +53,6 @@ class OpenLedger:
         """Return the command that lifts a freeze, which concerns all purses."""
         return lift(pattern, self._named)
 
-    def lifts(self, hold: Hold) -> list[str]:
-        """Return the commands that lift the freezes which keep a payment from being presented."""
-        return [self.lift(pattern) for pattern in stops(self.frozen(), hold.purchase.origin)]
-
     def stops(self, hold: Hold, frozen: tuple[str, ...], policy: Path | None) -> tuple[list[str], str]:
         """Return what keeps a payment from being presented: the commands that lift freezes, and the policy's reason."""
         payee = hold.purchase.origin
