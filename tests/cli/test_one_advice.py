@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.agents import tools
 from x402_client.agents.advice import next_after
 from x402_client.core.next_step import STEPS, next_step
 from x402_client.httpx import wrap
@@ -235,6 +236,7 @@ def said_by(walk: Walk, hold: str) -> Iterator[tuple[str, dict[str, Any]]]:
     [one] = status["unresolved"]
     yield "status", one
     yield "quote", quote["unresolved"]
+    yield "doctor", json.loads(in_process(["doctor", walk.url, "--json"], walk.env).out)["unresolved"]
 
 
 def _ledger(walk: Walk) -> dict[str, Any]:
@@ -255,6 +257,10 @@ def test_every_place_advises_the_same(walk: Walk, name: str) -> None:
         shown = json.loads(in_process(["ledger", "show", hold.id, "--offline", "--json"], walk.env).out)
         assert shown["step"] == "nothing"
         advice = shown["advice"]
+        for command in (["ledger", "retry", hold.id], ["ledger", "write-off", hold.id, "--yes"]):
+            said = " ".join(in_process(command, walk.env).err.split())
+            assert f"{advice.removeprefix('Nothing: ')[1:]}" in said, command
+            assert "Nothing:" not in said, command
     if STEPS[case] != "nothing" and hold.money == "spent":
         assert ("The seller's receipt says that it was paid" in advice) is ("receipt" in name)
         assert ("The chain shows that it was paid" in advice) is ("receipt" not in name)
@@ -396,6 +402,41 @@ def _check_refusal(walk: Walk, name: str, frozen: bool, denied: bool) -> None:
         if command[0] == "get":
             kind = json.loads(ran.err.splitlines()[-1])["error"]["kind"]
             assert kind == ("Frozen" if frozen else "HostNotAllowed")
+
+
+@pytest.mark.parametrize("allowance", ["", "open", "frozen"])
+@pytest.mark.parametrize("stop", STOPS)
+def test_all_places_name_all_that_stops_a_new_payment(walk: Walk, stop: str, allowance: str) -> None:
+    walk.url = walk.seller.sell("/goods", "0.01")
+    frozen = tuple(one for one in STOPS[stop][0] if one != "example.com")
+    denied = STOPS[stop][1]
+    payer: Any = walk.buyer()
+    if allowance:
+        payer = payer.allowance("1", name="run-42")
+    if allowance == "frozen":
+        payer.freeze()
+    under = ["--under", "run-42"] if allowance else []
+    with stopped(walk, stop), httpx.Client() as client:
+        if denied:  # a buyer reads its policy once
+            payer = walk.buyer() if not allowance else walk.buyer().allowance("1", name="run-42")
+        own = tools(client, payer, hosts=["127.0.0.1"])
+        asked, paid = own.quote(walk.url), own.paid_fetch(walk.url)
+        seen = in_process(["quote", walk.url, *under, "--json"], walk.env)
+        got = in_process(["get", walk.url, "--yes", *under], walk.env)
+    if not (frozen or denied or allowance == "frozen"):
+        assert (asked["would_pay"], paid["ok"], seen.code, got.code) == ("0.01 USD", True, 0, 0)
+        return
+    quoted = " ".join(asked["reasons"])
+    listed = " ".join(str(one["reason"]) for one in json.loads(seen.out)["offers"])
+    refusal = json.loads(seen.out)["refusal"] + listed
+    assert (asked["would_pay"], paid["ok"], seen.code, got.code) == (None, False, 3, 3)
+    for place, said in (("quote", quoted), ("fetch", paid["says"]), ("x402 quote", refusal), ("x402 get", got.err)):
+        assert ("are frozen" in said) is bool(frozen), (place, said)
+        assert ("is denied by the policy's hosts entry" in said) is denied, (place, said)
+    if frozen:
+        assert paid["error"] == "Frozen"
+    elif denied:
+        assert paid["error"] == "HostNotAllowed"
 
 
 #: Words of an advice about a command that it names, and what is so after the command if they are true.

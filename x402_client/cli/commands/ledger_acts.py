@@ -291,7 +291,7 @@ _COUNTED = {
     "released": "given back",
     "settled": "settled",
     "live": "can settle yet",
-    "known": "paid, as was shown before",
+    "known": "known to be paid",
     "unknown": "not known yet",
 }
 

@@ -43,7 +43,7 @@ from ..exits import Code, code_of
 from ..export import row
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY, network_name
-from ..open_ledger import denial, lift, stops
+from ..open_ledger import all_stops, denial, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -201,15 +201,12 @@ class QuoteReport:
             return f"{host} opens by a sign-in alone, and none would be signed: {self.quote.sign_in.reason}."
         if not self.quote.offers and not self.quote.faults:
             return f"{host} answered 402 without x402 terms: there is nothing that could be paid."
+        if self.frozen:
+            self.obstacle = "frozen"
+            return f"{all_stops(self.frozen, self.lifts, self.denied)} Nothing would be paid."
         choice = self.quote.choice
         if choice is None or choice.price is None:
             return "No offer would be paid."
-        if self.frozen:
-            self.obstacle = "frozen"
-            stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-            lifts = " and ".join(f"`{one}`" for one in self.lifts)
-            lifts += " lift" if len(self.frozen) > 1 else " lifts"
-            return f"{stopped} are frozen; {lifts} that. Nothing would be paid."
         if self.looked.problem:
             self.code, self.obstacle = Code.NOT_SENT, "the ledger cannot be used"
             return self.looked.problem
@@ -299,6 +296,12 @@ class QuoteReport:
         earlier = presented_again(self.presents, self.quote.url, bool(self.frozen), bool(self.denied))
         return [earlier, f"It is {said.state}. To do: {said.todo}"]
 
+    def unresolved(self) -> dict[str, Any] | None:
+        """Return the earlier payment of the same request, and what to do about it, as JSON."""
+        if self.presents is None:
+            return None
+        return row(self.presents) | advised(self.presents, self.lifts, self.denied)
+
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
         quote = self.quote
@@ -323,9 +326,7 @@ class QuoteReport:
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,
-            "unresolved": None
-            if self.presents is None
-            else row(self.presents) | advised(self.presents, self.lifts, self.denied),
+            "unresolved": self.unresolved(),
             "in_flight": in_flight.document(self.holds) | {"same_request": [hold.id for hold in self.same]},
             "funds": "not looked at",
             "wallet": None if self.found.no_wallet else self.found.source,
