@@ -15,6 +15,7 @@ from x402_client.core.call import Call
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect
 from x402_client.core.ledger_reads import Freezes
+from x402_client.core.stops import stops_at
 from x402_client.core.unresolved import with_unresolved
 from x402_client.errors import (
     BodyNotReplayable,
@@ -195,6 +196,18 @@ def _reasons(ground: Ground, is_open: bool) -> list[str]:
     told = [] if quote.refusal is None else [str(quote.refusal.args[0])]
     return [*(str(one.reason).removesuffix(" Nothing was paid.").removesuffix(" Nothing was sent.") for one in
               quote.offers if one.reason), *told]  # fmt: skip
+
+
+@pytest.mark.parametrize(("frozen", "denied"), STOPS)
+def test_lists_read_what_stops_a_payment_as_a_call_would_meet_it(frozen: tuple[str, ...], denied: bool) -> None:
+    policy = DENIED if denied else Policy(per_day="1")
+    found = stops_at(Origin("https", "api.example.com", 443), frozen, policy)
+    stopping = {pattern for pattern in frozen if pattern != "other.example"}
+    assert (set(found.frozen), bool(found.denied)) == (stopping, denied)
+    assert found.frozen[:1] == ("*",) or "*" not in stopping
+    assert "Nothing was" not in found.denied
+    assert found.is_free is (not stopping and not denied)
+    assert stops_at(Origin("https", "api.example.com", 443), frozen) == (found.frozen, "")
 
 
 @pytest.mark.parametrize("failure", [LedgerUnavailable("full"), OSError("gone")])

@@ -63,9 +63,7 @@ def with_all_stops(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[Pa
     what a refusal names expects that the same request is paid, or presents what it presented.
     """
     if refusal.hold is not None or not isinstance(refusal, (Frozen, HostNotAllowed)):
-        return refusal
-    if isinstance(refusal, HostNotAllowed) and refusal.resets_at is not None:  # a pause ends by itself
-        return refusal
+        return refusal  # with a hold: it came after the ledger had taken the price, such as a pause
     try:
         frozen = freezes_of(call.origin, (yield from Freezes()))
     except Exception:  # the refusal stands, also where the ledger cannot be read
