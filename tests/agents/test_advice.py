@@ -238,7 +238,7 @@ TAKEN = re.compile(r"(?<!Nothing )(?<!nothing new )(?<!whether it )\b(?:was|were
 @pytest.mark.parametrize("fault", [name for name in FAULTS if FAULTS[name].pay and "hang" not in name])
 def test_paid_is_said_of_money_that_was_taken_alone(seller: Sandbox, fault: str, times: int) -> None:
     with httpx.Client(timeout=5) as client:
-        own = tools(client, seller.buyer(breaker_after=None), hosts=["127.0.0.1"])
+        own = tools(client, seller.buyer(breaker_after=None, repeat=()), hosts=["127.0.0.1"])
         url = seller.sell("/poem", "0.02", fault=[fault] * 12)
         for _ in range(times):
             found = own.paid_fetch(url)

@@ -83,13 +83,13 @@ def begun(
 def stories() -> Iterator[dict[tuple[str, str], Story]]:
     _need_environment()
     with World() as world, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rpc, "_PAUSES", (0.01,))
         found = {(kind, name_of(shell)): begun(world, **said) for kind, said in KINDS.items() for shell in SHELLS}
         expires = max(story.buyer.holds()[0].authorization.expires for story in found.values())  # type: ignore[union-attr]
         clock = time.time
         assert expires < clock() + LATER
         world.chain.advance(LATER)
         patch.setattr(time, "time", lambda: clock() + LATER)
-        patch.setattr(rpc, "_PAUSES", (0.01,))
         yield found
 
 

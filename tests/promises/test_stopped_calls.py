@@ -122,3 +122,60 @@ def test_an_interrupt_while_the_payment_is_out(
     assert found.money == "unknown"
     assert [hold.id for hold in x402_buyer.holds()] == [found.hold.id]
     assert "presents the same payment again" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("library", ["httpx", "aiohttp"])
+def test_a_cancellation_amid_the_body(x402_sandbox: Sandbox, x402_buyer: Buyer, library: str) -> None:
+    url = x402_sandbox.sell("/news", "0.01", fault="dripped-body")
+
+    async def main() -> None:
+        here = asyncio.Event()
+
+        async def with_httpx() -> None:
+            paying = x402_client.httpx.wrap(httpx.AsyncClient(), x402_buyer)
+            async with paying as client, client.stream("GET", url) as response:
+                async for _ in response.aiter_raw():
+                    here.set()
+
+        async def with_aiohttp() -> None:
+            paying = x402_client.aiohttp.wrap(aiohttp.ClientSession(), x402_buyer)
+            async with paying as session, session.get(url) as response:
+                async for _ in response.content.iter_any():
+                    here.set()
+
+        task = asyncio.ensure_future(with_httpx() if library == "httpx" else with_aiohttp())
+        await here.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        found = outcome(caught.value)
+        assert found is not None
+        assert found.money == "spent"
+        assert [hold.id for hold in x402_buyer.holds()] == [found.hold.id]
+        assert "was paid to 127.0.0.1 for this answer" in caught.value.__notes__[0]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_an_interrupt_amid_the_body(
+    x402_sandbox: Sandbox, x402_buyer: Buyer, library: str, kind: type[BaseException]
+) -> None:
+    url = x402_sandbox.sell("/news", "0.01", fault="dripped-body")
+
+    def read() -> None:
+        if library == "httpx":
+            with x402_client.httpx.wrap(httpx.Client(), x402_buyer) as client, client.stream("GET", url) as response:
+                for _ in response.iter_raw():
+                    raise kind
+        paying = x402_client.requests.wrap(requests.Session(), x402_buyer)
+        with paying as session, session.get(url, stream=True) as answer:
+            for _ in answer.iter_content(1):
+                raise kind
+
+    with pytest.raises(kind) as caught:
+        read()
+    found = outcome(caught.value)
+    assert found is not None
+    assert (found.money, [hold.id for hold in x402_buyer.holds()]) == ("spent", [found.hold.id])

@@ -200,7 +200,7 @@ class Watched(StreamReader):
         """Note that the answer was closed: by the caller, or by a failure."""
         self._source.set_exception(exc)
         if self._interrupted:
-            self._delivery.dropped()
+            self._delivery.cut_off()
         else:
             self._delivery.closed(whole=self._shows_its_end and self._source.is_eof())
 

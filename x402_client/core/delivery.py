@@ -228,6 +228,13 @@ class Delivery:
             self.over = True
             self.call.attempt.end()
 
+    def cut_off(self) -> None:
+        """Leave the purchase unresolved: the answer was closed after a read was stopped. What stopped it is told."""
+        cause = self._under_way()
+        if cause is not None:
+            self.broke(cause)
+        self.dropped()
+
     def client_closed(self) -> None:
         """Let the same request present the payment: the client was closed before the end of the answer was read.
 
@@ -259,10 +266,10 @@ class Delivery:
         """Leave the purchase unresolved: reading failed or was cancelled. Leaving a loop early is not a failure."""
         if self.over or isinstance(failure, GeneratorExit):
             return
-        if isinstance(failure, Exception):
-            tell_of_the_money(failure, self.outcome)
-            if not self._resolution.resolved:
-                self._resolution.run(_left(self._resolution.outcome, note_break(self._resolution.outcome, failure)))
+        tell_of_the_money(failure, self.outcome)
+        # The rule: "Cancelling ends a claim without any I/O".
+        if isinstance(failure, Exception) and not self._resolution.resolved:
+            self._resolution.run(_left(self._resolution.outcome, note_break(self._resolution.outcome, failure)))
         interruptions.note(self._resolution.outcome.hold, failure)
         self.dropped()
 

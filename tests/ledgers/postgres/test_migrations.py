@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers.conformance.ledger import at_once
+from x402_client.ledgers.conformance.ledger import at_once, order, purchase
 from x402_client.ledgers.postgres import PostgresLedger, migrations
+from x402_client.model.holds import Attempt, Hold
 
 from .server import Server
 from .test_rollback import bought, refused
@@ -22,6 +24,8 @@ from .test_rollback import bought, refused
 def url(server: Server) -> Iterator[str]:
     yield server.url(more="?schema=moved")
     server.do("DROP SCHEMA IF EXISTS moved CASCADE")
+    if server.do("SELECT 1 FROM pg_roles WHERE rolname = 'few'"):
+        server.do("DROP OWNED BY few CASCADE; DROP ROLE few")
 
 
 def test_programs_that_begin_together_make_one_ledger(server: Server, url: str) -> None:
@@ -31,6 +35,27 @@ def test_programs_that_begin_together_make_one_ledger(server: Server, url: str) 
     assert server.do("SELECT layout FROM moved.ledger") == [(len(migrations.LAYOUTS),)]
     for each in ledgers:
         each.close_ledger()
+
+
+@pytest.mark.parametrize("loops", [0, 1, 4])
+def test_a_first_use_by_many_takes_few_connections(server: Server, url: str, loops: int) -> None:
+    """Calls that find no ledger at once: those of a thread or loop share its connections, and one makes the ledger."""
+    most = 3 * max(loops, 1) + 4  # a session that was closed counts for a moment longer
+    server.do(f"CREATE ROLE few LOGIN CONNECTION LIMIT {most}; GRANT CREATE ON DATABASE postgres TO few")
+    ledger = PostgresLedger(url.replace("postgres@", "few@"), connections=3)
+
+    async def reserves(name: str) -> Any:
+        return await ledger.asynchronous.reserve(order(purchase(name)), Attempt())
+
+    async def all_of_them(thread: int) -> list[Any]:
+        return await asyncio.gather(*(reserves(f"{thread} {turn}") for turn in range(32)))
+
+    if loops:
+        found = [each for told in at_once(loops, lambda number: asyncio.run(all_of_them(number))) for each in told]
+    else:
+        found = at_once(32, lambda number: ledger.reserve(order(purchase(f"{number}")), Attempt()))
+    assert all(isinstance(each, Hold) for each in found)
+    ledger.close_ledger()
 
 
 def test_a_schema_may_have_the_name_of_a_word_of_sql(server: Server) -> None:

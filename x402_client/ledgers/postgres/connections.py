@@ -24,7 +24,7 @@ from ..served import protocol
 from . import migrations
 from .address import Address
 from .exchange import INTERVAL, answer, note_lost, send
-from .failures import ABSENT, CONFLICTS, MISSING, RIGHTS, Broken, Crowded, Refused, connect_code, explain
+from .failures import ABSENT, CONFLICTS, MISSING, RIGHTS, Broken, Crowded, Refused, Silent, connect_code, explain
 
 #: Times that a step is made. One whose connection broke is sent once more: a step that is sent twice is done once.
 _TRIES = 3
@@ -34,13 +34,14 @@ _LARGEST = 4_096
 _EMPTY = {"exists": False, "purses": [], "frozen": []}
 
 
-def judge(failure: Exception, ask: Ask[Any], address: Address, tries: int) -> Callable[[], Any]:
+def judge(failure: Exception, ask: Ask[Any], connection: Connection, tries: int) -> Callable[[], Any]:
     """Return what is to be done before a step is made again; raise the failure if nothing can be."""
+    address = connection.address
     if isinstance(failure, Refused) and isinstance(ask, protocol.Request) and failure.code in ABSENT:
         if is_empty_answer(failure, ask):
             return partial(migrations.check_absent, failure.code, address)
         if failure.code in MISSING and tries < _TRIES:  # perhaps after a connection that broke
-            return partial(migrations.migrate, address, only_new=True, knew=ask.knew)
+            return partial(connection.make_ledger, ask.knew)
         if failure.code not in MISSING:
             return partial(migrations.tell_absence, failure.code, address, ask.knew)
     elif isinstance(failure, Refused) and failure.code in CONFLICTS and tries < _TRIES:
@@ -71,6 +72,8 @@ class Connection:
     def __init__(self, address: Address) -> None:
         self.address = address
         self._free = FairLock(address.connections)
+        #: One thread at a time makes a ledger; how often one did.
+        self._making, self._made = FairLock(), 0
         #: The latest last: the others may be closed by the server as idle.
         self._idle: deque[Any] = deque()
 
@@ -93,7 +96,7 @@ class Connection:
                 return self._once(ask)
             except (Refused, Broken) as failure:
                 empty = is_empty_answer(failure, ask)
-                prepare = judge(failure, ask, self.address, tries)
+                prepare = judge(failure, ask, self, tries)
             prepare()
             if empty:
                 return _EMPTY[ask.op]  # type: ignore[attr-defined]
@@ -148,6 +151,18 @@ class Connection:
         self._free.release()
         line.pgconn.finish()
         self.close()
+
+    def make_ledger(self, knew: bool) -> None:
+        """Make the ledger where there is none: once for all calls that find none, and not a connection for each."""
+        made = self._made
+        if not self._making.acquire(self.address.timeout):
+            raise explain(Silent(), self.address)
+        try:
+            if made == self._made:
+                migrations.migrate(self.address, only_new=True, knew=knew)
+                self._made += 1
+        finally:
+            self._making.release()
 
     def open_one(self) -> None:
         """Connect, if there is no idle connection: the end of a purchase will be sent on it."""
@@ -233,7 +248,7 @@ class AsyncConnection:
                 return await self._once(ask, lines)
             except (Refused, Broken) as failure:
                 empty = is_empty_answer(failure, ask)
-                prepare = judge(failure, ask, self.address, tries)
+                prepare = judge(failure, ask, self._connection, tries)
             await self._in_thread(prepare)
             if empty:
                 return _EMPTY[ask.op]  # type: ignore[attr-defined]
