@@ -131,6 +131,18 @@ def test_freezing_one_is_told_in_json_too(spent: dict[str, str]) -> None:
         assert told == {"ledger": spent["X402_LEDGER"], "allowance": "run-42", "state": state, **lifted}
 
 
+@pytest.mark.parametrize("state", ["open", "frozen", "closed"])
+def test_freezing_one_tells_the_state_that_it_has_after_it(spent: dict[str, str], state: str) -> None:
+    if state != "open":
+        mark = ["freeze", "--allowance", "run-42"] if state == "frozen" else ["close", "run-42", "--yes"]
+        assert in_process(["ledger", *mark], spent).code == 0
+    ran = in_process(["ledger", "freeze", "--allowance", "run-42", "--json"], spent)
+    listed = document(spent, "ledger", "freezes")["allowances"]
+    assert ran.code == 0
+    assert (json.loads(ran.out)["state"] == "frozen") is bool(listed) is (state != "closed")
+    assert ("Frozen in" in ran.err, "was closed before" in ran.err) == (bool(listed), not listed)
+
+
 @pytest.mark.filterwarnings("ignore:Purse 'team' is new")
 @pytest.mark.parametrize("purse", ["default", "team"])
 def test_frozen_allowances_are_listed_with_what_lifts_them(seller: Sandbox, spent: dict[str, str], purse: str) -> None:

@@ -10,7 +10,8 @@ import shlex
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -149,17 +150,56 @@ def test_the_advice_fits_the_state(changes: dict[str, object], state: str, todo:
     assert ("Ask the seller" in said.todo) <= (changes.get("money") == "spent"), "owed is only what was taken"
 
 
+#: What a request had that its ledger does not keep.
+WHOLE = "with the query, body and Range header that it had"
+
+
 @pytest.mark.parametrize(
     ("method", "query", "body", "key", "kept", "command"),
     [
         ("GET", "", b"", None, "", "`x402 ledger retry {}`"),
         ("POST", "", b"", None, "", "`x402 ledger retry {}`"),
-        ("GET", "?q=1", b"", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
-        ("GET", "?q=1", b"x", None, "with its query and body if any", "`x402 ledger retry {} 'URL?QUERY'`"),
-        ("POST", "?q=1", b"", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
-        ("POST", "", b"x", None, "with its query and body", "`x402 ledger retry {} 'URL?QUERY' -d BODY`"),
+        (
+            "GET",
+            "?q=1",
+            b"",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY'`",
+        ),
+        (
+            "GET",
+            "?q=1",
+            b"x",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY'`",
+        ),
+        (
+            "POST",
+            "?q=1",
+            b"",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY' -d BODY`",
+        ),
+        (
+            "POST",
+            "",
+            b"x",
+            None,
+            WHOLE,
+            "`x402 ledger retry {} 'URL?QUERY' -d BODY`",
+        ),
         ("GET", "", b"", "k", "under its key", "`x402 ledger retry {} --key KEY`"),
-        ("GET", "?q=1", b"", "k", "with its query and body if any and under its key", "'URL?QUERY' --key KEY`"),
+        (
+            "GET",
+            "?q=1",
+            b"",
+            "k",
+            f"{WHOLE} and under its key",
+            "'URL?QUERY' --key KEY`",
+        ),
     ],
 )
 def test_a_retry_is_advised_where_it_works_as_it_is_written(
@@ -176,6 +216,26 @@ def test_a_retry_is_advised_where_it_works_as_it_is_written(
     assert command.format(one["hold"]) in told
     assert (f"again, {kept}, or `x402" in told) is bool(kept)
     assert in_process(["ledger", "retry", one["hold"]], given).code == (2 if kept else 6)
+
+
+@pytest.mark.parametrize("query", ["", "?q=1"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_retry_of_a_part_is_advised_with_its_range(
+    seller: Sandbox, given: dict[str, str], method: str, query: str
+) -> None:
+    buyer = seller.buyer(Policy(per_day="1"), ledger=given["X402_LEDGER"])
+    url = f"{seller.sell('/refused', '0.01', fault=['402-again'] * 9)}{query}"
+    with wrap(httpx.Client(), buyer) as client, suppress(errors.X402Error):
+        client.request(method, url, headers={"Range": "bytes=0-9"})
+    buyer.close()
+    one = open_hold(given)
+    assert WHOLE in one["advice"]
+    assert "the ledger keeps no query and no body and no Range header" in one["advice"]
+    typed = ["ledger", "retry", one["hold"], url, "-X", method]
+    refused = in_process(typed, given)
+    assert refused.code == 2
+    assert "a Range header" in refused.err
+    assert in_process([*typed, "-H", "Range: bytes=0-9"], given).code == 6
 
 
 def test_currencies_are_never_added_up() -> None:
@@ -196,6 +256,9 @@ def test_a_write_off_needs_a_yes_and_one_payment(used: dict[str, str]) -> None:
     assert "--yes writes it off without asking" in refused.err
     done = in_process(["ledger", "write-off", found["hold"][:9], "--yes", "--json"], used)
     assert (done.code, json.loads(done.out)["state"]) == (0, "written off")
+    shown = json.loads(in_process(["ledger", "show", found["hold"], "--offline", "--json"], used).out)
+    assert {name: shown[name] for name in json.loads(done.out)} == json.loads(done.out)
+    assert json.loads(done.out)["step"] == "nothing"
     assert f"Written off in {used['X402_LEDGER']}: 0.01 USD, test money." in done.err
     assert in_process(["ledger", "write-off", found["hold"], "--yes"], used).code == 2
     assert "Nothing is open" in in_process(["ledger", "holds"], used).text
@@ -331,23 +394,55 @@ def test_a_ledger_that_must_exist_pays_only_if_it_does(seller: Sandbox, given: d
     assert in_process(strict, settings).code == 0
 
 
-@pytest.fixture
-def lost(tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
-    """One payment that settled and one that did not, neither answered, both expired by every clock."""
+@contextmanager
+def expired(
+    tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch, *faults: str
+) -> Iterator[dict[str, str]]:
+    """Make one payment with each fault that brings nothing, and let all expire by every clock."""
     with Sandbox() as seller:
-        settings = shell_settings(seller, tmp_path)
-        for fault in ("drop-before-settling", "drop-after-settling"):
-            assert (
-                in_process(
-                    ["get", f"{seller.url}/fault/{fault}/evm/weather", "-X", "POST", "--yes"], bare | settings
-                ).code
-                == 7
-            )
+        given = bare | shell_settings(seller, tmp_path)
+        for fault in faults:
+            made = in_process(["get", f"{seller.url}/fault/{fault}/evm/weather", "-X", "POST", "--yes"], given)
+            assert made.code in (7, 8)
         later = time.time() + 5_000
         seller.advance(5_000)
         monkeypatch.setattr("x402_client.buyer.settlement_reader.time.time", lambda: later)
-        yield bare | settings
+        yield given
         monkeypatch.undo()
+
+
+@pytest.fixture
+def lost(tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """One payment that settled and one that did not, neither answered, both expired by every clock."""
+    with expired(tmp_path, bare, monkeypatch, "drop-before-settling", "drop-after-settling") as given:
+        yield given
+
+
+#: What brings nothing, and what is known of the money while no chain answers. "": nothing.
+KNOWN_BEFORE = {
+    "drop-before-settling": "",
+    "drop-after-settling": "the chain showed before that it was paid, and could not tell now",
+    "redirect-after-paying": "paid, as the seller's receipt says; the chain could not tell now",
+}
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("faults", [one for count in (1, 2, 3) for one in combinations(KNOWN_BEFORE, count)])
+def test_reconciling_without_a_chain_says_what_is_known_of_each(
+    tmp_path: Path, bare: dict[str, str], monkeypatch: pytest.MonkeyPatch, faults: tuple[str, ...], frozen: bool
+) -> None:
+    with expired(tmp_path, bare, monkeypatch, *faults) as given:
+        if frozen:
+            assert in_process(["ledger", "freeze"], given).code == 0
+        ran = in_process(["ledger", "reconcile", "--rpc", "eip155:402402402402=http://127.0.0.1:9"], given)
+    known = [KNOWN_BEFORE[fault] for fault in faults if KNOWN_BEFORE[fault]]
+    said = " ".join(ran.text.split())
+    assert [one for one in known if one in said] == known
+    open_yet = len(faults) - len(known)
+    sums = [f"{open_yet} not known yet"] if open_yet else []
+    sums += [f"{len(known)} known to be paid"] if known else []
+    assert f"Asked about {len(faults)} payment{'s' if len(faults) > 1 else ''}: {', '.join(sums)}." in said
+    assert ran.code == (7 if open_yet else 0)
 
 
 def test_reconciling_gives_back_what_did_not_settle(lost: dict[str, str]) -> None:

@@ -82,7 +82,7 @@ def test_a_query_and_a_body_are_given_and_checked(seller: Sandbox, given: dict[s
         refused = retry(given, hold, *arguments)
         assert (refused.code, refused.out) == (2, b"")
         assert "Nothing was sent." in refused.err
-    assert "keeps neither query nor body" in retry(given, hold).err
+    assert "keeps no query, no body and no Range header" in retry(given, hold).err
     assert len(seller.visits) == asked
     ran = retry(given, hold[:9], url, "-d", '{"n": 1}')
     assert ran.code == 0, ran.err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from x402_client import Buyer, Policy, Wallet, errors
+from x402_client.agents import tools
 from x402_client.agents.advice import next_after
 from x402_client.core.next_step import STEPS, next_step
 from x402_client.httpx import wrap
@@ -135,22 +137,21 @@ def _by_receipt_and_expired(walk: Walk) -> None:
     walk.expired = True
 
 
+NO_CHAIN = "eip155:402402402402=http://127.0.0.1:9/ solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1=http://127.0.0.1:9/"
+
+
 def _just_expired(walk: Walk) -> None:
     _open(walk)
     walk.later(100)
     walk.just = walk.expired = True
-    walk.env["X402_RPC"] = (
-        "eip155:402402402402=http://127.0.0.1:9/ solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1=http://127.0.0.1:9/"
-    )
+    walk.env["X402_RPC"] = NO_CHAIN
 
 
 def _expired(walk: Walk) -> None:
     _open(walk)
     walk.later(5_000)
     walk.expired = True
-    walk.env["X402_RPC"] = (
-        "eip155:402402402402=http://127.0.0.1:9/ solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1=http://127.0.0.1:9/"
-    )
+    walk.env["X402_RPC"] = NO_CHAIN
 
 
 def _lost(walk: Walk) -> None:
@@ -235,6 +236,7 @@ def said_by(walk: Walk, hold: str) -> Iterator[tuple[str, dict[str, Any]]]:
     [one] = status["unresolved"]
     yield "status", one
     yield "quote", quote["unresolved"]
+    yield "doctor", json.loads(in_process(["doctor", walk.url, "--json"], walk.env).out)["unresolved"]
 
 
 def _ledger(walk: Walk) -> dict[str, Any]:
@@ -255,6 +257,10 @@ def test_every_place_advises_the_same(walk: Walk, name: str) -> None:
         shown = json.loads(in_process(["ledger", "show", hold.id, "--offline", "--json"], walk.env).out)
         assert shown["step"] == "nothing"
         advice = shown["advice"]
+        for command in (["ledger", "retry", hold.id], ["ledger", "write-off", hold.id, "--yes"]):
+            said = " ".join(in_process(command, walk.env).err.split())
+            assert f"{advice.removeprefix('Nothing: ')[1:]}" in said, command
+            assert "Nothing:" not in said, command
     if STEPS[case] != "nothing" and hold.money == "spent":
         assert ("The seller's receipt says that it was paid" in advice) is ("receipt" in name)
         assert ("The chain shows that it was paid" in advice) is ("receipt" not in name)
@@ -314,26 +320,123 @@ class _Dumb:
         return "unknown"
 
 
-@pytest.mark.parametrize("name", ["in flight", "unresolved", "lost", "just expired"])
-def test_a_freeze_comes_first_everywhere(walk: Walk, name: str) -> None:
-    reach, _ = ENDS[name]
-    reach(walk)
-    hold = walk.hold()
-    with frozen(walk):
-        for place, document in said_by(walk, hold.id):
-            lifted = (
-                "It is frozen, so nothing presents it: `x402 ledger unfreeze '*'` lifts that first."
-                in document["advice"]
-            )
-            assert lifted is (name != "in flight"), place
-            assert (document["step"] == "unfreeze") is lifted, place
+#: What stops payments: freezes, and an entry of the policy's hosts.
+STOPS: dict[str, tuple[tuple[str, ...], bool]] = {
+    "all frozen": (("*",), False),
+    "the host frozen": (("127.0.0.1",), False),
+    "the host denied": ((), True),
+    "frozen and denied": (("*",), True),
+    "frozen twice and denied": (("*", "127.0.0.1"), True),
+    "another host frozen": (("example.com",), False),
+}
+#: The steps that present a payment, or lead to that: what stops it comes first. All others need no stop to be lifted.
+PRESENTING = ("repeat", "fund")
 
 
 @contextmanager
-def frozen(walk: Walk) -> Iterator[None]:
-    assert in_process(["ledger", "freeze"], walk.env).code == 0
+def stopped(walk: Walk, name: str) -> Iterator[None]:
+    """Stop payments, by freezes, by the policy of all that read it, or by both."""
+    frozen, denied = STOPS[name]
+    before = walk.env["X402_POLICY"]
+    if denied:
+        path = Path(before).with_name("denied.toml")
+        text = Path(before).read_text("utf-8")
+        path.write_text(text.replace("[[tokens]]", '[hosts]\n"127.0.0.1" = "deny"\n\n[[tokens]]', 1), "utf-8")
+        walk.env["X402_POLICY"] = str(path)
+    for pattern in frozen:
+        assert in_process(["ledger", "freeze", pattern], walk.env).code == 0
     yield
-    assert in_process(["ledger", "unfreeze"], walk.env).code == 0
+    for pattern in frozen:
+        assert in_process(["ledger", "unfreeze", pattern], walk.env).code == 0
+    walk.env["X402_POLICY"] = before
+
+
+@pytest.mark.parametrize("name", OPEN)
+def test_a_stop_comes_before_the_steps_that_present_a_payment_and_before_no_other(walk: Walk, name: str) -> None:
+    reach, case = ENDS[name]
+    reach(walk)
+    hold = walk.hold()
+    free = dict(said_by(walk, hold.id))["show"]
+    for stop, (patterns, denied) in STOPS.items():
+        frozen = [one for one in patterns if one != "example.com"]
+        comes_first = bool(frozen or denied) and free["step"] in PRESENTING
+        with stopped(walk, stop):
+            found = dict(said_by(walk, hold.id)) | _by_reconcile(walk, hold.id)
+            _check_refusal(walk, name, bool(frozen), denied)
+        for place, document in found.items():
+            advice, about = document["advice"], (stop, place)
+            first = ("unfreeze" if frozen else "allow") if comes_first else free["step"]
+            assert document["step"] == first, about
+            lifts = " and ".join(f"`x402 ledger unfreeze {shlex.quote(one)}`" for one in frozen)
+            lifts += " lifts that" if len(frozen) == 1 else " lift that"
+            assert ("It is frozen" in advice, lifts in advice) == (bool(frozen), bool(frozen)), about
+            assert ("is denied by the policy's hosts entry '127.0.0.1'" in advice) is denied, about
+            assert ("Then: " in advice) is (bool(frozen or denied) and case in PRESENTED), about
+            assert ("that first" in advice) is (bool(frozen) and case in PRESENTED), about
+            if case not in PRESENTED:
+                assert advice.startswith(free["advice"].removesuffix(HANGS)), about
+    assert {one["advice"] for one in dict(said_by(walk, hold.id)).values()} == {free["advice"]}, "all is lifted"
+
+
+#: The cases in which the payment is presented next, or once it was looked for elsewhere.
+PRESENTED = ("open", "short", "owed")
+HANGS = " Its payment has expired meanwhile: if that program hangs, end it."
+
+
+def _by_reconcile(walk: Walk, hold: str) -> dict[str, dict[str, Any]]:
+    """Return what a look at the chain that learns nothing says of it. A chain that answers changes what is known."""
+    env = walk.env | {"X402_RPC": NO_CHAIN}
+    groups = json.loads(in_process(["ledger", "reconcile", "--json"], env).out)
+    return {"reconcile": next(one for group in groups.values() for one in group if one["hold"] == hold)}
+
+
+def _check_refusal(walk: Walk, name: str, frozen: bool, denied: bool) -> None:
+    """See that the same request is refused by all that stops it, a freeze first."""
+    if name == "in flight" or not (frozen or denied):
+        return
+    for command in (["get", walk.url, "--yes"], ["ledger", "retry", walk.hold().id]):
+        ran = in_process([*command, "--json"] if command[0] == "get" else command, walk.env)
+        said = ran.err.replace("\\'", "'")
+        assert ("are frozen" in said, "is denied by the policy's hosts entry" in said) == (frozen, denied), ran
+        assert ran.code == 3
+        if command[0] == "get":
+            kind = json.loads(ran.err.splitlines()[-1])["error"]["kind"]
+            assert kind == ("Frozen" if frozen else "HostNotAllowed")
+
+
+@pytest.mark.parametrize("allowance", ["", "open", "frozen"])
+@pytest.mark.parametrize("stop", STOPS)
+def test_all_places_name_all_that_stops_a_new_payment(walk: Walk, stop: str, allowance: str) -> None:
+    walk.url = walk.seller.sell("/goods", "0.01")
+    frozen = tuple(one for one in STOPS[stop][0] if one != "example.com")
+    denied = STOPS[stop][1]
+    payer: Any = walk.buyer()
+    if allowance:
+        payer = payer.allowance("1", name="run-42")
+    if allowance == "frozen":
+        payer.freeze()
+    under = ["--under", "run-42"] if allowance else []
+    with stopped(walk, stop), httpx.Client() as client:
+        if denied:  # a buyer reads its policy once
+            payer = walk.buyer() if not allowance else walk.buyer().allowance("1", name="run-42")
+        own = tools(client, payer, hosts=["127.0.0.1"])
+        asked, paid = own.quote(walk.url), own.paid_fetch(walk.url)
+        seen = in_process(["quote", walk.url, *under, "--json"], walk.env)
+        got = in_process(["get", walk.url, "--yes", *under], walk.env)
+    if not (frozen or denied or allowance == "frozen"):
+        assert (asked["would_pay"], paid["ok"], seen.code, got.code) == ("0.01 USD", True, 0, 0)
+        return
+    quoted = " ".join(asked["reasons"])
+    listed = " ".join(str(one["reason"]) for one in json.loads(seen.out)["offers"])
+    refusal = json.loads(seen.out)["refusal"] + listed
+    assert (asked["would_pay"], paid["ok"], seen.code, got.code) == (None, False, 3, 3)
+    for place, said in (("quote", quoted), ("fetch", paid["says"]), ("x402 quote", refusal), ("x402 get", got.err)):
+        assert ("are frozen" in said) is bool(frozen), (place, said)
+        assert ("is denied by the policy's hosts entry" in said) is denied, (place, said)
+    if frozen:
+        assert paid["error"] == "Frozen"
+    elif denied:
+        assert paid["error"] == "HostNotAllowed"
 
 
 #: Words of an advice about a command that it names, and what is so after the command if they are true.

@@ -244,6 +244,18 @@ def test_a_known_charge_is_no_loss_before_the_expiry_and_one_after_it(again: Any
         assert there.spent == 7_000
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_an_expired_ceiling_is_told_as_paid_where_a_look_after_it_shows_that(shown: bool) -> None:
+    there = Ground(ALLOWED)
+    lost(there, LookNow=asks.Seen(False))
+    kind = PaidNotDelivered if shown else PaymentOutcomeUnknown
+    seen = SEEN if shown else asks.Seen(False)
+    with pytest.raises(kind) as failure:
+        there.pay(called(), first=asking(OFFER), Settlement="unknown", Send=asked_again, LookNow=seen)
+    assert ("shows that at most 0.007 USD (test) was paid" in str(failure.value)) is shown
+    assert "showed before" not in str(failure.value)
+
+
 def test_led_to_another_seller_it_says_that_it_was_paid() -> None:
     there = Ground(ALLOWED)
     lost(there, LookNow=SEEN)

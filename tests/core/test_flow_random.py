@@ -17,6 +17,7 @@ from x402_client.core import asks
 from x402_client.core.call import Call
 from x402_client.core.delivery import deliver
 from x402_client.core.flow import pay
+from x402_client.core.ledger_reads import Freezes
 from x402_client.model.holds import Hold
 
 from .scripted_flow import Ground, asking, called, paid, reply, signature
@@ -43,6 +44,7 @@ TROUBLE: dict[type[Any], list[Callable[[], BaseException]]] = {
     asks.Settlement: [],
     asks.Expired: LEDGER_TROUBLE,
     asks.Holds: LEDGER_TROUBLE,
+    Freezes: LEDGER_TROUBLE,
     asks.LookNow: [OSError],
     asks.LeftAlone: [],
     asks.SignTyped: [

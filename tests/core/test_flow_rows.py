@@ -141,7 +141,7 @@ def test_a_quote_that_makes_no_sense() -> None:
 
 
 #: The look for an unresolved payment of the same request, of which a refusal tells.
-LOOK = ["Digest", "Holds"]
+LOOK = ["Freezes", "Digest", "Holds"]
 REFUSED: dict[str, tuple[Policy, Origin, asks.Reply, type[PaymentRefused], list[str]]] = {
     "host": (
         Policy(per_day="1", hosts={"api.example.com": "deny"}),

@@ -249,13 +249,34 @@ def test_no_later_answer_takes_back_that_it_was_paid(by_chain: bool, second: Any
     for _ in range(2):
         ended = _end(ground, Send=then, LookNow=asks.Seen(False), Settlement=lambda ask: fate)
         if isinstance(ended, errors.X402Error):
-            assert ("The chain shows" in str(ended) or "shows that" in str(ended)) is by_chain
-            assert isinstance(ended, errors.PaidNotDelivered) is (expired and by_chain)
+            lost = isinstance(ended, errors.PaidNotDelivered)
+            assert lost is (expired and by_chain)
+            assert ("The chain shows" in str(ended)) is (by_chain and not lost)
+            assert ("showed before that" in str(ended) and "could not tell now" in str(ended)) is lost
+            assert "shows that" not in str(ended).replace("The chain shows that", "")
         assert (ended.money, ended.hold.money) == ("spent", "spent")
         [(told, last)] = listed(ground)
         assert last is not None
         assert (told, last.money, last.by_chain) == ("spent", "spent", by_chain)
         assert [hold.money for hold in ground.ledger.holds()] == ["held"], "the chain is still to be asked"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+@pytest.mark.parametrize("second", [402, 404, 500, OSError("gone")])
+def test_what_was_paid_and_lost_is_told_as_the_chain_tells_it_now_or_told_it_before(second: Any, answers: bool) -> None:
+    ground = Ground()
+
+    def then(ask: Any) -> asks.Reply:
+        if isinstance(second, Exception):
+            raise second
+        return asking() if second == 402 else reply(second)
+
+    assert _end(ground, Send=OSError("gone"), LookNow=asks.Seen(True)).money == "spent"
+    fate = "settled" if answers else "unknown"
+    ended = _end(ground, Send=then, LookNow=asks.Seen(False), Settlement=lambda ask: fate)
+    assert isinstance(ended, errors.PaidNotDelivered)
+    assert ("shows that 0.01 USD (test) was paid" in str(ended)) is answers
+    assert ("showed before that 0.01 USD (test) was paid" in str(ended)) is not answers
 
 
 def _end(ground: Ground, **scripted: Any) -> Any:

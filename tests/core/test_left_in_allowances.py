@@ -23,8 +23,10 @@ STEP = AllowanceTerms("default", "allowance step", ("0.05 USD",), parent=RUN.acc
 PATH = (AllowanceRules.of(RUN), AllowanceRules.of(STEP))
 
 
-def quoted(answer: Any, path: tuple[AllowanceRules, ...] = PATH) -> Quote:
+def quoted(answer: Any, path: tuple[AllowanceRules, ...] = PATH, frozen: tuple[str, ...] = ()) -> Quote:
     ground, call = Ground(), called()
+    for pattern in frozen:
+        ground.ledger.freeze(pattern)
     call.mandate = Mandate(allowances=path)
     ground.scripted[asks.AllowanceRecords] = answer
     quote = run(inspect(call, asking(), ground.rules), ground.answer)
@@ -66,6 +68,17 @@ def test_a_choice_that_fits_into_all_of_them_stays() -> None:
 def test_a_choice_that_would_be_refused_under_one_is_none(answer: Any, reason: str) -> None:
     quote = quoted(answer)
     assert (quote.choice, quote.offers[0].reason) == (None, reason)
+
+
+@pytest.mark.parametrize("frozen", [("*",), ("api.example.com",), ("api.example.com", "*"), ("other.example",)])
+@pytest.mark.parametrize("state", ["frozen", "closed", "ended"])
+def test_a_freeze_is_named_before_the_allowance_that_stops_a_payment_too(state: str, frozen: tuple[str, ...]) -> None:
+    reason = quoted(records(state), frozen=frozen).offers[0].reason or ""
+    alone = quoted(records(state)).offers[0].reason or ""
+    assert reason.endswith(alone)
+    named = [pattern for pattern in frozen if f"buyer.unfreeze({pattern!r})" in reason]
+    assert named == [pattern for pattern in frozen if pattern != "other.example"]
+    assert ("are frozen" in reason) is bool(named)
 
 
 def test_the_terms_are_shown_where_the_ledger_cannot_be_asked() -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from x402_client.agents.advice import next_for
 from x402_client.core.last_answer import with_last
 from x402_client.core.next_step import next_step
+from x402_client.core.stops import Stops
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Authorization, Hold
 
@@ -57,3 +60,77 @@ def test_what_has_no_end_that_a_chain_can_show_is_not_sent_to_wait_for_it(no_end
 def test_a_word_in_camel_case_is_one() -> None:
     assert next_step(spent_and_told("AuthorizationUsed")).case == "denied"
     assert next_step(spent_and_told("PaymentRefused")).case == "owed"
+
+
+# --- what stops a payment
+
+
+def _signed(expires: int, **evidence: Any) -> Hold:
+    return HOLD.but(authorization=Authorization("0x1", "0x2", expires, ("PAYMENT-SIGNATURE", "eA=="), evidence))
+
+
+def _led(hold: Hold) -> Hold:
+    return with_last(hold, "spent", 303, leads_to="https://b.example/there")
+
+
+LIVE, OVER = _signed(2**31), _signed(1)
+#: A payment of each case, whether it expired, and how recently.
+CASES: dict[str, tuple[Hold, bool, bool]] = {
+    "delivered": (HOLD.but(state="delivered"), False, False),
+    "written off": (HOLD.but(state="written_off"), False, False),
+    "released": (HOLD.but(state="released"), False, False),
+    "in flight": (LIVE.but(in_flight=True), False, False),
+    "in flight, expired": (OVER.but(in_flight=True), True, False),
+    "open": (LIVE, False, False),
+    "short": (with_last(LIVE, "held", 402, short=True), False, False),
+    "refused": (with_last(LIVE.but(tries=9), "held", 402), False, False),
+    "owed": (with_last(LIVE, "spent", 500), False, False),
+    "denied": (with_last(LIVE, "spent", 404), False, False),
+    "just expired": (OVER, True, True),
+    "expired": (OVER, True, False),
+    "no end": (_signed(1, no_end=True), True, False),
+    "owed, led on": (_led(LIVE), False, False),
+    "expired, led on": (with_last(OVER, "unknown", 303, leads_to="https://b.example/there"), True, False),
+}
+STOPS = [
+    Stops(frozen, denied)
+    for frozen in ((), ("*",), ("*", "a.example"))
+    for denied in ("", "https://a.example is denied by the policy.")
+]
+PRESENTS = ("open", "short", "owed")
+NOTHING = ("delivered", "written off", "released")
+
+
+@pytest.mark.parametrize("stops", STOPS)
+@pytest.mark.parametrize("name", CASES)
+def test_a_stop_is_lifted_first_where_the_next_step_presents_and_is_named_everywhere_else(
+    name: str, stops: Stops
+) -> None:
+    hold, expired, just = CASES[name]
+    free, found = next_step(hold, expired, just), next_step(hold, expired, just, stops=stops)
+    assert found.case == free.case == name.partition(",")[0]
+    is_first = name in PRESENTS and not stops.is_free
+    assert found.step == (("unfreeze" if stops.frozen else "allow") if is_first else free.step)
+    if stops.is_free or name in NOTHING:
+        assert found == free
+        return
+    assert ("It is frozen" in found.todo) is bool(stops.frozen)
+    assert (stops.denied in found.todo) is True
+    lifts = " and ".join(f"buyer.unfreeze({one!r})" for one in stops.frozen)
+    assert not stops.frozen or f"{lifts} lift{'s' if len(stops.frozen) == 1 else ''} that" in found.todo
+    presented = found.case in PRESENTS
+    assert ("Then: " in found.todo) is presented
+    assert ("the same request is refused" in found.todo) is not presented
+    assert ("one endpoint alone gives nothing back" in found.todo) is (
+        bool(stops.frozen) and found.case in ("expired", "just expired")
+    )
+    if name not in PRESENTS:
+        assert found.todo.startswith(free.todo[:20]), "what comes next stands first"
+
+
+@pytest.mark.parametrize("stops", STOPS)
+@pytest.mark.parametrize("name", [name for name in CASES if name not in NOTHING])
+def test_a_model_asks_a_person_under_any_stop(name: str, stops: Stops) -> None:
+    hold, expired, _ = CASES[name]
+    told = next_for(hold, stops, expired)
+    assert told == ("ask a person" if not stops.is_free else next_for(hold, expired=expired))

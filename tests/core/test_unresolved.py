@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.wire.terms import entry
 from x402_client import Limit, Policy, Quote
+from x402_client.buyer.fitting import with_refusal
 from x402_client.core import asks
 from x402_client.core.call import Call
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect
+from x402_client.core.ledger_reads import Freezes
+from x402_client.core.stops import stops_at
 from x402_client.core.unresolved import with_unresolved
-from x402_client.errors import BodyNotReplayable, Frozen, HostNotAllowed, LedgerUnavailable, PaymentOutcomeUnknown
+from x402_client.errors import (
+    BodyNotReplayable,
+    Frozen,
+    HostNotAllowed,
+    LedgerUnavailable,
+    PaymentOutcomeUnknown,
+    PaymentRefused,
+)
 from x402_client.model.allowances import AllowanceTerms
 from x402_client.model.holds import Hold
 from x402_client.model.hosts import Origin
@@ -126,6 +137,104 @@ def test_a_refusal_tells_of_the_unresolved_payment_of_the_same_request(kind: typ
     assert ("it asks the chain first: one that was not used is given back" in error.args[0]) is (told != "spent")
     assert ground.all(asks.Send) == ground.all(asks.SignTyped) == []
     assert [one.tries for one in ground.ledger.holds()] == [hold.tries]
+
+
+#: What is frozen, and whether the policy denies the host.
+STOPS = [
+    (frozen, denied)
+    for frozen in ((), ("*",), ("api.example.com",), ("*.example.com",), ("api.example.com", "*"), ("other.example",))
+    for denied in (False, True)
+]
+
+
+@pytest.mark.parametrize("on_refusal", ["raise", "return"])
+@pytest.mark.parametrize("is_open", [True, False])
+@pytest.mark.parametrize(("frozen", "denied"), STOPS)
+def test_a_refusal_names_all_that_stops_a_payment_and_once_that_is_lifted_the_same_request_presents_it(
+    frozen: tuple[str, ...], denied: bool, is_open: bool, on_refusal: str
+) -> None:
+    before = Ground()
+    hold = unresolved(before) if is_open else None
+    ground = Ground(DENIED if denied else None, before.ledger, on_refusal=on_refusal)
+    for pattern in frozen:
+        ground.ledger.freeze(pattern)
+    stopping = [pattern for pattern in frozen if pattern != "other.example"]
+    said = ""
+    if stopping or denied:
+        error = _refused(ground)
+        said = str(error.args[0])
+        assert type(error) is (Frozen if stopping else HostNotAllowed)
+        assert (error.hold and error.hold.id) == (hold and hold.id)
+        assert ("Once this is allowed again, the same request presents it" in said) is is_open
+        assert [reason for reason in _reasons(ground, is_open) if said.startswith(reason)], "a quote says the same"
+    lifts = [pattern for pattern in ground.ledger.freezes() if f"buyer.unfreeze({pattern!r})" in said]
+    assert ("is denied by the policy's hosts entry" in said) is denied
+    for pattern in lifts:  # what the message names is lifted, and the policy changed if it names that
+        ground.ledger.unfreeze(pattern)
+    free = Ground(None, ground.ledger)
+    outcome = free.pay(called(), Send=paid()).outcome
+    assert outcome is not None
+    assert (outcome.hold.id == (hold and hold.id)) is is_open
+
+
+def _refused(ground: Ground) -> PaymentRefused:
+    if ground.rules.on_refusal == "return":
+        error = ground.pay(called()).refusal
+        assert isinstance(error, PaymentRefused)
+        return error
+    with pytest.raises(PaymentRefused) as caught:
+        ground.pay(called())
+    assert caught.value.__cause__ is None
+    return caught.value
+
+
+def _reasons(ground: Ground, is_open: bool) -> list[str]:
+    """Return what a quote says against a payment: of a new one by its offers, or by the error that paying raises."""
+    call = called()
+    quote = run(with_refusal(call, quoted(ground, call), ground.rules), ground.answer)
+    assert (quote.unresolved != "") is is_open
+    told = [] if quote.refusal is None else [str(quote.refusal.args[0])]
+    return [*(str(one.reason).removesuffix(" Nothing was paid.").removesuffix(" Nothing was sent.") for one in
+              quote.offers if one.reason), *told]  # fmt: skip
+
+
+@pytest.mark.parametrize(("frozen", "denied"), STOPS)
+def test_lists_read_what_stops_a_payment_as_a_call_would_meet_it(frozen: tuple[str, ...], denied: bool) -> None:
+    policy = DENIED if denied else Policy(per_day="1")
+    found = stops_at(Origin("https", "api.example.com", 443), frozen, policy)
+    stopping = {pattern for pattern in frozen if pattern != "other.example"}
+    assert (set(found.frozen), bool(found.denied)) == (stopping, denied)
+    assert found.frozen[:1] == ("*",) or "*" not in stopping
+    assert "Nothing was" not in found.denied
+    assert found.is_free is (not stopping and not denied)
+    assert stops_at(Origin("https", "api.example.com", 443), frozen) == (found.frozen, "")
+
+
+@pytest.mark.parametrize("failure", [LedgerUnavailable("full"), OSError("gone")])
+def test_a_policy_that_denies_stands_where_freezes_cannot_be_read(failure: Exception) -> None:
+    ground = Ground(DENIED)
+    ground.ledger.freeze("*")
+    ground.scripted[Freezes] = failure
+    with pytest.raises(HostNotAllowed, match="is denied"):
+        ground.pay(called())
+
+
+def test_a_freeze_that_a_ledger_finds_amid_a_call_names_the_policy_that_denies_the_place_it_was_led_to() -> None:
+    ground = Ground(Policy(per_day="1", hosts={"b.example": "deny"}))
+    hold = unresolved(Ground(None, ground.ledger))
+    ground.ledger.freeze("*")
+    call = called(origin=Origin("https", "b.example", 443), came_from=hold.purchase.origin)
+    with pytest.raises(Frozen, match="All payments are frozen") as caught:
+        ground.pay(call)
+    assert "b.example is denied by the policy's hosts entry" in str(caught.value)
+
+
+def test_a_pause_is_told_as_it_is() -> None:
+    ground = Ground()
+    ground.scripted[asks.LeftAlone] = lambda ask: datetime(2030, 1, 1, tzinfo=UTC)
+    with pytest.raises(HostNotAllowed, match="are paused until"):
+        ground.pay(called())
+    assert ground.all(Freezes) == []
 
 
 def test_a_refusal_that_cannot_look_says_what_it_said() -> None:

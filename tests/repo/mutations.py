@@ -249,8 +249,8 @@ MUTATIONS = (
     Mutation(
         "a failure in a paid body says nothing of the money",
         "core/delivery.py",
-        "            tell_of_the_money(failure, self.outcome)",
-        "            pass",
+        "        tell_of_the_money(failure, self.outcome)",
+        "        pass",
         ("tests/core/test_delivery.py", seed("tell", "memory", 1)),
     ),
     Mutation(
@@ -1513,6 +1513,30 @@ MUTATIONS = (
         ("tests/sandbox/test_permits.py", seed("permits", "memory", 1)),
     ),
     # --- the rest of the promises
+    Mutation(
+        "a refusal names the first thing that stops a payment alone",
+        "core/flow.py",
+        "refusal = yield from with_all_stops(call, found, rules)\n        yield from tell",
+        "refusal = found\n        yield from tell",
+        ("tests/core/test_unresolved.py",),
+        unseen=WORDS,
+    ),
+    Mutation(
+        "a freeze is to be lifted before a chain is asked",
+        "core/next_step.py",
+        'frozenset({"open", "short", "owed"})',
+        'frozenset({"open", "short", "owed", "expired"})',
+        ("tests/core/test_next_step.py",),
+        unseen=WORDS,
+    ),
+    Mutation(
+        "a chain that is silent is told to show a payment now",
+        "core/flow.py",
+        '        call.is_silent = fate != "settled"\n',
+        "",
+        ("tests/core/test_last_answer.py",),
+        unseen=WORDS,
+    ),
     Mutation(
         "a freeze lets unresolved payments pass: memory",
         MEMORY,

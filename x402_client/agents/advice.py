@@ -113,7 +113,9 @@ def next_for(hold: Hold, stops: Stops = FREE, expired: bool = False) -> Next:
     if is_worn_out(hold) or (hold.last is not None and hold.last.untold and hold.money != "spent"):
         return "ask a person"
     expired = expired or has_expired(hold)
-    return _BY_STEP[step_of(hold, expired, expired and expired_recently(hold), stops)]
+    step = step_of(hold, expired, expired and expired_recently(hold), stops)
+    # A call of the model's is refused under a stop. What asks the chain in spite of one is a command of a person's.
+    return _BY_STEP[step] if stops.is_free or step == "nothing" else "ask a person"
 
 
 def seconds_to_wait(hold: Hold) -> int:

@@ -31,7 +31,8 @@ AsSent: TypeAlias = "Callable[[Request], HttpRequest]"
 SAME_CALL = "Make the same call again later: it presents the same payment."
 #: Said in place of how a payment is presented, once it expired. The chain may show that it was paid, too.
 _EXPIRED = (
-    "It expired: the chain is asked first, and what it shows unused is given back and paid anew, at the price of then."
+    "It expired: the chain is asked first, and what it shows unused is given back and paid anew, at the price of then. "
+    "Else that same payment is presented."
 )
 #: Said in place of it where a payment was refused time and again.
 _NOT_NOW = (

@@ -194,6 +194,8 @@ def quoted(quote: Quote, refusal: str, asks: bool = False, no_wallet: bool = Fal
     if quote.status != 402:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
         return {"ok": True, "status": quote.status, "free": quote.free, "would_pay": None, "reasons": reasons}
+    if refusal:  # that of the offers names a freeze beside it, too
+        refusal = next((offer.reason for offer in quote.offers if offer.reason), refusal)
     refusal = words(without_code(refusal) or refusal, MOST_SAID)
     lacks = no_wallet and quote.choice is not None and not quote.unresolved
     if not refusal and lacks and (quote.refusal is None or isinstance(quote.refusal, ApprovalDenied)):

@@ -18,6 +18,7 @@ from ..core import (
     paused,
     still_running,
     tell_unresolved,
+    with_all_stops,
 )
 from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
 from ..ledgers.refusals import check_frozen
@@ -62,11 +63,19 @@ def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:
     try:
         admit(rules.policy, call.origin, call.came_from)
         check_frozen((yield from Freezes()), purchase)
-    except PaymentRefused as refusal:
+    except PaymentRefused as found:
+        refusal = yield from _whole(call, found, rules)
         yield from tell_unresolved(call, refusal, rules)
-        refusal.__traceback__ = None  # its frames would live as long as the quote
         return refusal
     return None
+
+
+def _whole(call: Call, found: X402Error, rules: Rules) -> Flow[X402Error]:
+    """Return a refusal as the payment would raise it, without its frames: they would live as long as the quote."""
+    if isinstance(found, PaymentRefused):
+        found = yield from with_all_stops(call, found, rules)
+    found.__traceback__ = None
+    return found
 
 
 def _refusal_of_all(call: Call, quote: Quote, rules: Rules) -> Flow[X402Error | None]:
@@ -86,9 +95,8 @@ def _refusal_of_all(call: Call, quote: Quote, rules: Rules) -> Flow[X402Error | 
         if offer is None:
             return refuse(quote, rules.policy, call.origin, call.mandate)
         yield from CheckOrder(order_of(call, purchase, offer, rules))  # an allowance alone speaks against it
-    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
-        refusal.__traceback__ = None
-        return refusal
+    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as found:
+        return (yield from _whole(call, found, rules))
     return None
 
 
@@ -101,9 +109,8 @@ def _refusal(call: Call, choice: Offer, rules: Rules) -> Flow[X402Error | None]:
         busy = yield from CheckOrder(order._replace(caps=tuple(cap for cap in order.caps if _refuses(cap, rules))))
         if busy is not None:
             raise still_running(busy.hold)
-    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as refusal:
-        refusal.__traceback__ = None  # its frames would live as long as the quote
-        return refusal
+    except (PaymentRefused, PaymentOutcomeUnknown, AlreadyPaid) as found:
+        return (yield from _whole(call, found, rules))
     until = yield from LeftAlone(call.origin)
     return _not_approved(call, choice, rules) if until is None else paused(call.origin, until)
 

@@ -15,9 +15,11 @@ from ..chains.evm import token_balance
 from ..chains.public_endpoints import PUBLIC
 from ..chains.rpc import Endpoints
 from ..chains.solana import SolanaChain
+from ..chains.tokens import SHIPPED
 from ..errors import ChainUnavailable
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
+from ..model.offers import Offer
 from ..policy.policy import Policy
 from ..schemes.solana_message import TOKEN_PROGRAM
 from ..signers.play_keys import takes_play_keys
@@ -179,3 +181,10 @@ def _tell(found: list[Held], as_json: bool) -> None:
     if silent:
         few = f"{len(silent)} of {len(asked)} networks did not answer: what is held there is not known."
         raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered." if silent == asked else few)
+
+
+def asks_chain(offer: Offer, chains: Endpoints) -> bool:
+    """Return True if a payment of this offer asks its chain for something before it is signed."""
+    if family_of(offer.network) == SOLANA_FAMILY and "recentBlockhash" not in offer.extra:
+        return True
+    return offer.by_permit2 or (offer.token not in SHIPPED and bool(chains.of(offer.network).urls))

@@ -20,7 +20,8 @@ def presented_again(hold: Hold, url: str, frozen: bool = False, denied: bool = F
     if denied:
         return f"{text} The policy does not pay there: nothing would be presented or paid."
     if is_expired(hold) and hold.money != "spent":
-        return f"{text} It expired: the chain is asked first, and what it shows unused is given back and paid anew."
+        asked = "the chain is asked first, and what it shows unused is given back and paid anew"
+        return f"{text} It expired: {asked}. Where it cannot tell, that same payment would be presented again."
     return f"{text} That same payment would be presented again; nothing new would be signed."
 
 

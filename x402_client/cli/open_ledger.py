@@ -53,10 +53,6 @@ class OpenLedger:
         """Return the command that lifts a freeze, which concerns all purses."""
         return lift(pattern, self._named)
 
-    def lifts(self, hold: Hold) -> list[str]:
-        """Return the commands that lift the freezes which keep a payment from being presented."""
-        return [self.lift(pattern) for pattern in stops(self.frozen(), hold.purchase.origin)]
-
     def stops(self, hold: Hold, frozen: tuple[str, ...], policy: Path | None) -> tuple[list[str], str]:
         """Return what keeps a payment from being presented: the commands that lift freezes, and the policy's reason."""
         payee = hold.purchase.origin
@@ -262,3 +258,10 @@ def denied_by(policy: Path | None, origin: Origin) -> str:
 def denial(policy: Policy, origin: Origin) -> str:
     """Return why a policy does not pay an origin, in our words; "" if it does."""
     return in_own_words(stops_at(origin, (), policy).denied)
+
+
+def all_stops(frozen: tuple[str, ...], lifts: list[str], denied: str) -> str:
+    """Return what stops payments to an origin: the freezes, with the commands that lift them, and the policy."""
+    stopped = "All payments" if "*" in frozen else f"Payments to {' and '.join(frozen)}"
+    lift = " and ".join(f"`{one}`" for one in lifts) + (" lift" if len(lifts) > 1 else " lifts")
+    return f"{stopped} are frozen; {lift} that.{f' Besides, {denied}' if denied else ''}"

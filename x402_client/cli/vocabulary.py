@@ -111,6 +111,12 @@ class Advice:
     #: What to do, in a word.
     step: Step
 
+    @property
+    def after(self) -> str:
+        """Return the same where it is said already that there is nothing to do."""
+        said = self.todo.removeprefix("Nothing: ")
+        return said[:1].upper() + said[1:]
+
 
 def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "", denied: str = "") -> Advice:
     """Return what the state of a payment means, and what to do about it.
@@ -119,7 +125,7 @@ def advice(hold: Hold, lifts: Iterable[str] = (), again: str = "", denied: str =
     is not by a program. ``denied`` says why the policy does not pay there.
     """
     told, just, stops = hold.told, _is_just_expired(hold), Stops(tuple(lifts), denied)
-    found = next_step(told, is_expired(hold), just, _words(hold, stops.frozen, again), stops)
+    found = next_step(told, is_expired(hold), just, _words(hold, again), stops)
     return Advice(_state(told, found.case), with_options(str(found)), found.step)
 
 
@@ -135,7 +141,7 @@ def advised(hold: Hold, lifts: Iterable[str] = (), denied: str = "") -> dict[str
     return {"state_in_words": said.state, "step": said.step, "advice": said.todo}
 
 
-def _words(hold: Hold, lifts: Iterable[str], again: str) -> Words:
+def _words(hold: Hold, again: str) -> Words:
     return Words(
         again=again or _again(hold),
         write_off=f"`x402 ledger write-off {hold.id}`",
@@ -143,7 +149,7 @@ def _words(hold: Hold, lifts: Iterable[str], again: str) -> Words:
         nonce=f"`x402 ledger show {hold.id}` has its nonce",
         rpc="--rpc",
         there="With neither --yes nor --max, `x402 get` pays nothing unasked there; with one, it may pay anew.",
-        unfreeze=" and ".join(f"`{one}`" for one in lifts),
+        unfreeze="`{}`",
     )
 
 
@@ -174,9 +180,8 @@ def _again(hold: Hold) -> str:
     retry, told, lost = f"x402 ledger retry {hold.id}", [], []
     if not _is_whole(hold):
         # A GET has rarely a body. One that had is refused without it, as another request.
-        bodies = ("", " if any") if hold.purchase.method == "GET" else (" -d BODY", "")
-        retry = f"{retry} 'URL?QUERY'{bodies[0]}"
-        told, lost = [f"with its query and body{bodies[1]}"], ["query", "body"]
+        retry = f"{retry} 'URL?QUERY'{'' if hold.purchase.method == 'GET' else ' -d BODY'}"
+        told, lost = ["with the query, body and Range header that it had"], ["query", "body", "Range header"]
     if hold.purchase.keyed:
         retry, told, lost = f"{retry} --key KEY", [*told, "under its key"], [*lost, "key"]
     if not told:

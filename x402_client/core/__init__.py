@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from .rules import Rules
     from .sign_in_scheme import SignInScheme
     from .statement_checks import StatementChecks
+    from .stops import with_all_stops
     from .unresolved import tell_unresolved, with_unresolved
 
 __all__ = [
@@ -187,6 +188,7 @@ __all__ = [
     "still_running",
     "tell_unresolved",
     "tool_call",
+    "with_all_stops",
     "with_unresolved",
 ]
 
@@ -262,6 +264,7 @@ _HOMES = {
     ".rules": ("Rules",),
     ".sign_in_scheme": ("SignInScheme",),
     ".statement_checks": ("StatementChecks",),
+    ".stops": ("with_all_stops",),
     ".unresolved": ("tell_unresolved", "with_unresolved"),
     ".paying_ahead": ("pay_ahead",),
     ".ledger_extras": ("LedgerExtras",),

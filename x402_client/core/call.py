@@ -146,6 +146,8 @@ class Call:
     expired_recently: bool = False
     #: True if the payment at hand expired by our clock, and the chain's own says that it did not.
     is_live: bool = False
+    #: True if no reader could tell now what became of the payment at hand: what is known was shown before.
+    is_silent: bool = False
     #: Where the terms of a delivery are remembered, if they are, and those that this call was signed under.
     memory: Memory | None = None
     #: What is bought at its place, once its body was read. None: nothing that terms are remembered for.

@@ -53,6 +53,7 @@ from .reclaim import may_give_back
 from .reserving import patiently, reserve
 from .rules import Rules
 from .signing_in import judge_sign_in, sign_in
+from .stops import with_all_stops
 from .unresolved import tell_unresolved
 
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
@@ -86,17 +87,20 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
     except PaidByItself:
         call.attempt.end()
         return first
-    except PaymentRefused as refusal:
+    except PaymentRefused as found:
         call.attempt.end()
         if call.accepted_loss is not None:
-            raise _after_a_loss(refusal, call.accepted_loss) from call.accepted_loss
+            raise _after_a_loss(found, call.accepted_loss) from call.accepted_loss
+        refusal = yield from with_all_stops(call, found, rules)
         yield from tell_unresolved(call, refusal, rules)
         yield from Tell(events.Refused(call.method, call.url, str(refusal), call.mandate.allowance))
         if rules.on_refusal == "return" and not call.signing:
             refusal.__traceback__ = None  # its frames would live as long as the response
             first.refusal, first.body = refusal, refusal_body(first.body, str(refusal), rules.bounds)
             return first
-        raise
+        if refusal is found:
+            raise
+        raise refusal from None
     except (QuoteError, PaymentNotSent) as trouble:
         call.attempt.end()
         yield from Tell(events.Warned(call.method, call.url, str(trouble)))
@@ -149,7 +153,8 @@ def inspect(call: Call, first: Reply, rules: Rules) -> Flow[Quote | None]:
         admit(rules.policy, call.origin, call.came_from)
         admit_terms(call.mandate, call.origin)
         check_quoted(call)
-    except PaymentRefused as refusal:
+    except PaymentRefused as found:
+        refusal = yield from with_all_stops(call, found, rules)
         judged = replace(judged, offers=tuple(replace(o, reason=refusal.args[0]) for o in judged.offers), choice=None)
         if judged.sign_in is not None:
             judged = replace(judged, sign_in=judged.sign_in.refused(str(refusal.args[0])))
@@ -203,7 +208,7 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     Return None if the chain proves it unused. It was given back then. A ceiling may be known as spent and not have
     expired: until then its end is that of a payment which can settle yet.
     """
-    call.is_over = True
+    call.is_over, call.is_silent = True, False
     if hold.money == "spent":  # a ledger says so where a reader concluded it
         hold = shown_by_chain(hold)
         if not has_ceiling(hold):
@@ -214,6 +219,7 @@ def _alive(call: Call, hold: Hold, rules: Rules) -> Flow[Hold | None]:
     if fate != "not_settled":
         call.expired_recently, call.is_live = fate == "early", fate == "live"
         call.is_over = fate not in ("open", "live")
+        call.is_silent = fate != "settled"
         if fate == "settled":
             return shown_by_chain(hold)
         # What an earlier answer showed paid stays so where the chain is silent.

@@ -10,6 +10,8 @@ from ..model.allowances import called
 from ..model.money import Money
 from .asks import AllowanceRecords
 from .drive import Flow
+from .ledger_reads import Freezes
+from .stops import freezes_of, frozen_by
 
 if TYPE_CHECKING:
     from ..model.allowances import AllowanceRecord
@@ -29,9 +31,12 @@ def with_allowances(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
         return quote
     try:
         found = yield from AllowanceRecords(rules.purse, tuple(one.account for one in path))
+        frozen = freezes_of(call.origin, (yield from Freezes()))
     except Exception:  # the ledger cannot be asked: the terms are shown nevertheless, and a payment would be refused
         return quote
     stopped = _stopped(path, found)
+    if stopped and frozen:  # a payment meets a freeze first
+        stopped = f"{frozen_by(frozen)} Besides, {stopped}"
     if stopped:
         return replace(quote, offers=tuple(offer.but(reason=stopped) for offer in quote.offers), choice=None)
     short = _short(path, found, choice.price)

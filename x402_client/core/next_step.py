@@ -36,6 +36,9 @@ STEPS: Mapping[Case, Step] = {
     "expired": "ask the chain",
     "no end": "ask the chain",
 }
+#: The cases whose next step presents the payment, so that what stops that comes first. Waiting for its end, asking the
+#: chain or the seller, and a look at another place need no stop to be lifted.
+_PRESENTING: frozenset[Case] = frozenset({"open", "short", "owed"})
 
 
 class Words(NamedTuple):
@@ -48,8 +51,8 @@ class Words(NamedTuple):
     rpc: str = "Buyer(rpc=...)"
     #: What may happen at a place that an answer led to.
     there: str = "A client that pays may pay anew there."
-    #: What lifts a freeze that keeps the payment from being presented.
-    unfreeze: str = "buyer.unfreeze(...)"
+    #: What lifts a freeze that keeps the payment from being presented, by the name of the freeze.
+    unfreeze: str = "buyer.unfreeze({!r})"
 
 
 PYTHON = Words()
@@ -121,15 +124,18 @@ _PASSING = (408, 425, 429)
 
 
 def step_of(hold: Hold, expired: bool = False, just_expired: bool = False, stops: Stops = FREE) -> Step:
-    """Return what to do about a payment, in a word. What keeps it from being presented comes first."""
+    """Return what to do about a payment, in a word.
+
+    What keeps it from being presented comes before the steps that present it, and before no other one.
+    """
     case = case_of(hold, expired, just_expired)
     if STEPS[case] == "nothing" or case == "in flight":
         return STEPS[case]
-    if stops.frozen:
-        return "unfreeze"
-    if stops.denied:
-        return "allow"
-    return "look there" if place_led_to(hold) else STEPS[case]
+    if place_led_to(hold):
+        return "look there"
+    if case in _PRESENTING and not stops.is_free:
+        return "unfreeze" if stops.frozen else "allow"
+    return STEPS[case]
 
 
 def next_step(
@@ -155,19 +161,40 @@ def next_step(
         "send": where_to_send(hold) if case == "short" else "",
     }
     todo = _TODO[case].format_map(facts)
+    if case in _PRESENTING:
+        todo = f"{_stopped_first(stops, words)}{todo}"
+    elif STEPS[case] != "nothing":
+        todo += _stopped_besides(case, stops, words)
     if STEPS[case] != "nothing" and case != "in flight":
-        todo = f"{_stopped(stops, words)}{_led(hold, words)}{todo}"
+        todo = f"{_led(hold, words)}{todo}"
     if case == "in flight" and expired:
         todo += " Its payment has expired meanwhile: if that program hangs, end it."
     step = step_of(hold, expired, just_expired, stops)
     return Advice(case, _paid(hold) if case in ("owed", "denied") else _KNOWN.get(case, ""), todo, step)
 
 
-def _stopped(stops: Stops, words: Words) -> str:
+def _stopped_first(stops: Stops, words: Words) -> str:
     """Return what keeps a payment from being presented, and what lifts that; "" if nothing does."""
-    frozen = f"It is frozen, so nothing presents it: {words.unfreeze} lifts that first. Then: " if stops.frozen else ""
+    frozen = f"It is frozen, so nothing presents it: {_lifts(stops, words)} that first. Then: "
     denied = f"{stops.denied} So nothing presents it under that policy: change the policy first. Then: "
-    return frozen + (denied if stops.denied else "")
+    return (frozen if stops.frozen else "") + (denied if stops.denied else "")
+
+
+def _stopped_besides(case: Case, stops: Stops, words: Words) -> str:
+    """Return what the same request does under a stop, where something else comes next; "" if nothing stops it."""
+    said = ""
+    if stops.frozen:
+        alone = "the word of one endpoint alone gives nothing back, and " if case in ("expired", "just expired") else ""
+        said = f" It is frozen: {alone}the same request is refused until {_lifts(stops, words)} that."
+    if stops.denied:
+        said += f" {stops.denied} So the same request is refused under that policy."
+    return said
+
+
+def _lifts(stops: Stops, words: Words) -> str:
+    """Return what lifts the freezes, as the beginning of a sentence."""
+    named = " and ".join(words.unfreeze.format(one) for one in stops.frozen)
+    return f"{named} {'lifts' if len(stops.frozen) == 1 else 'lift'}"
 
 
 def _led(hold: Hold, words: Words) -> str:

@@ -129,9 +129,12 @@ def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
     too = f" The seller named the transaction {transaction}." if transaction else ""
     advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
     paid = asked_of(hold) if hold.charge is None else f"at most {hold.charge}"
+    found, now = f"{paid} was paid to {hold.purchase.origin}", f"the same request brought {_brought(call, tries)}"
+    shows = f"shows that {found}, and {now}"
+    if call.is_silent:
+        shows = f"showed before that {found}, and could not tell now; {now}"
     return PaidNotDelivered(
-        f"{short_name(hold.offer.network)} shows that {paid} was paid to {hold.purchase.origin}, and the same request "
-        f"brought {_brought(call, tries)}.{too} {advice.todo}{interruptions.remark(hold)}",
+        f"{short_name(hold.offer.network)} {shows}.{too} {advice.todo}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,

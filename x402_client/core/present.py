@@ -279,6 +279,7 @@ def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
     if tries.hold.is_open_ceiling:
         seen = yield from look_now(tries.hold.shown, rules)
         newly = seen.settled and not is_by_chain(tries.hold)
+        call.is_silent = call.is_silent and not newly
         tries.hold = charged(shown_by_chain(tries.hold) if newly else tries.hold, seen)
     hold, by_chain = tries.hold, is_by_chain(tries.hold)
     error: X402Error = undelivered(call, tries) if by_chain else never_known(call, tries)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import HostNotAllowed
+from ..errors import Frozen, HostNotAllowed, PaymentRefused
 from ..model.hosts import Origin, Pattern
 from ..policy.policy import Policy, admit
+from .drive import Flow
+from .ledger_reads import Freezes
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .rules import Rules
 
 
 class Stops(NamedTuple):
@@ -16,6 +23,11 @@ class Stops(NamedTuple):
     frozen: tuple[str, ...] = ()
     #: Why the policy does not pay there, in a sentence. "": it does, or none was asked.
     denied: str = ""
+
+    @property
+    def is_free(self) -> bool:
+        """Return True if nothing keeps a payment there from being presented."""
+        return not self.frozen and not self.denied
 
 
 FREE = Stops()
@@ -29,10 +41,59 @@ def stops_at(origin: Origin, frozen: tuple[str, ...], policy: Policy | None = No
         frozen: What is frozen in the ledger.
         policy: The policy of the program that would present it. None: freezes alone are looked at.
     """
-    matching = tuple(pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin))
+    matching = freezes_of(origin, frozen)
     try:
         if policy is not None:
             admit(policy, origin)
     except HostNotAllowed as refused:
-        return Stops(matching, str(refused.args[0]).removesuffix(" Nothing was paid."))
+        return Stops(matching, _found(refused))
     return Stops(matching)
+
+
+def freezes_of(origin: Origin, frozen: Iterable[str]) -> tuple[str, ...]:
+    """Return the freezes that stop payments to an origin. The one of all payments comes first."""
+    matching = (pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin))
+    return tuple(sorted(matching, key=lambda pattern: pattern != "*"))
+
+
+def with_all_stops(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[PaymentRefused]:
+    """Return a refusal that names all that stops a call's payment: a freeze before the policy.
+
+    A ledger refuses by the first freeze that it finds, and the policy is asked before any ledger. A person who lifts
+    what a refusal names expects that the same request is paid, or presents what it presented.
+    """
+    if refusal.hold is not None or not isinstance(refusal, (Frozen, HostNotAllowed)):
+        return refusal  # with a hold: it came after the ledger had taken the price, such as a pause
+    try:
+        frozen = freezes_of(call.origin, (yield from Freezes()))
+    except Exception:  # the refusal stands, also where the ledger cannot be read
+        return refusal
+    denied = _denied(call, refusal, rules)
+    if not frozen or (len(frozen) == 1 and not denied):
+        return refusal
+    return Frozen(f"{frozen_by(frozen)}{f' Besides, {denied}' if denied else ''} Nothing was sent.")
+
+
+def _denied(call: Call, refusal: PaymentRefused, rules: Rules) -> str:
+    """Return why the policy does not pay there, or what a call stands in; "" if nothing but a freeze stops it."""
+    if isinstance(refusal, HostNotAllowed):
+        return _found(refusal)
+    try:
+        admit(rules.policy, call.origin, call.came_from)
+    except HostNotAllowed as refused:
+        return _found(refused)
+    return ""
+
+
+def _found(refusal: HostNotAllowed) -> str:
+    return str(refusal.args[0]).removesuffix(" Nothing was paid.")
+
+
+def frozen_by(patterns: tuple[str, ...]) -> str:
+    """Return what is frozen, and what lifts that, in a sentence. ``patterns`` are as ``freezes_of`` returns them."""
+    hosts = " and ".join(pattern for pattern in patterns if pattern != "*")
+    stopped = f"Payments to {hosts} are frozen"
+    if "*" in patterns:
+        stopped = "All payments are frozen" + (f", and those to {hosts} by themselves, too" if hosts else "")
+    lifts = " and ".join(f"buyer.unfreeze({pattern!r})" for pattern in patterns)
+    return f"{stopped}; {lifts} {'lifts it' if len(patterns) == 1 else 'lift that'}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import Frozen, HostNotAllowed, PaymentRefused
+from ..errors import Frozen, HostNotAllowed, X402Error
 from ..model.holds import NEVER, Hold, Purchase, moment
 from .asks import Holds
 from .drive import Flow
@@ -32,7 +32,7 @@ def with_unresolved(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
     return replace(quote, unresolved=unresolved, in_flight=tuple(hold.id for hold in flying))
 
 
-def tell_unresolved(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[None]:
+def tell_unresolved(call: Call, refusal: X402Error, rules: Rules) -> Flow[None]:
     """Let a refusal that presents nothing tell of the unresolved payment of the same request, if there is one.
 
     All other refusals come after such a payment was looked for, and presented.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
 
+from ..core.stops import freezes_of, frozen_by
 from ..errors import (
     AllowanceEnded,
     AlreadyPaid,
@@ -19,7 +20,6 @@ from ..errors import (
 from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name, called
 from ..model.budgets import Cap, is_request_account
 from ..model.holds import Hold, Order, Purchase, moment
-from ..model.hosts import Pattern
 from ..model.money import Money
 
 _HOUR, _DAY = 3_600, 86_400
@@ -120,11 +120,10 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
 
 
 def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
-    """Raise Frozen if one of the patterns matches the purchase."""
-    for pattern in patterns:
-        if pattern == "*" or Pattern.parse(pattern).matches(purchase.origin):
-            stopped = "All payments" if pattern == "*" else f"Payments to {pattern}"
-            raise Frozen(f"{stopped} are frozen; buyer.unfreeze({pattern!r}) lifts it. Nothing was sent.")
+    """Raise Frozen if one of the patterns matches the purchase. It names all that do."""
+    frozen = freezes_of(purchase.origin, patterns)
+    if frozen:
+        raise Frozen(f"{frozen_by(frozen)} Nothing was sent.")
 
 
 def check_key(known: Hold, purchase: Purchase) -> None:

@@ -44,7 +44,7 @@ from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
 from ..account_kinds import account_kind
-from ..balances import balance, owner_of, token_account, whole_tokens
+from ..balances import asks_chain, balance, owner_of, token_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
@@ -103,15 +103,18 @@ def doctor(
     with cli_request(url, method, data, header) as request:
         answer = _asked_once(request, timeout)
     readings = _readings(answer, policy_of(choices).tokens)
-    payable = Reading("Can it be paid from here?")
+    payable, report = Reading("Can it be paid from here?"), None
     if answer.status == 402:
         looked = ledger_for_looking(choices)
         with buying(choices, ledger=looked.port) as (buyer, found):
             quote = _judged(request, answer, buyer, payable)
             if quote is not None:
-                _payable(QuoteReport(quote, buyer, found, looked, choices), buyer, payable)
+                report = QuoteReport(quote, buyer, found, looked, choices)
+                _payable(report, buyer, payable)
     if as_json:
-        show_json({"url": answer.url, "status": answer.status, "examined": [document(r) for r in [*readings, payable]]})
+        examined = [document(reading) for reading in (*readings, payable)]
+        unresolved = None if report is None else report.unresolved()
+        show_json({"url": answer.url, "status": answer.status, "examined": examined, "unresolved": unresolved})
     else:
         _draw(answer, readings, payable)
     if not all(reading.sound for reading in [*readings, payable]):
@@ -222,6 +225,8 @@ def _payable(report: QuoteReport, buyer: Buyer, payable: Reading) -> None:
         made = "" if report.unread else ". `x402 wallet new` makes one"
         payable.note("wallet", f"there is none; this is judged as if there were{made}")
     funds = _all_funds(quote, buyer, found)
+    if report.presents is not None:  # it is signed already
+        funds = {place: replace(known, stuck=False) for place, known in funds.items()}
     for offer in quote.offers:
         chosen = quote.choice is not None and offer.position == quote.choice.position
         known = funds.get(offer.position, _Funds())
@@ -271,10 +276,14 @@ class _Funds:
     no_permit: str = ""
     #: False if nothing was looked at.
     seen: bool = False
+    #: True if the chain did not answer, and a payment asks it before it is signed.
+    stuck: bool = False
 
     def suffices(self, offer: Offer) -> bool:
         """Return False if a payment was seen to be impossible."""
         approved = self.approved is None or self.approved >= offer.amount or not self.no_permit
+        if self.stuck:
+            return False
         return not self.seen or ((self.have or 0) >= offer.amount and self.theirs is not False and approved)
 
 
@@ -326,14 +335,17 @@ def _funds(offer: Offer, buyer: Buyer) -> _Funds:
             alone = no_permit(offer, buyer.policy.permits, isinstance(buyer.wallet.evm, ContractSigner))
             return _Funds(owner, have, theirs, approved=approved, no_permit=alone, seen=True)
     except ChainUnavailable as failure:
-        return _Funds(owner, unknown=in_own_words(str(failure.args[0])))
+        return _Funds(owner, unknown=in_own_words(str(failure.args[0])), stuck=asks_chain(offer, buyer.endpoints))
 
 
 def _tell_funds(offer: Offer, known: _Funds, problem: Callable[[str, str], None], payable: Reading) -> None:
     token, place = offer.token, f"offer {offer.position}"
     assert token is not None
     if known.unknown:
-        payable.note(place, f"the balance is not known: {known.unknown}")
+        if known.stuck:
+            problem(place, f"a payment asks the chain before it is signed, and it did not answer: {known.unknown}")
+        else:
+            payable.note(place, f"the balance is not known: {known.unknown}")
         return
     where = f"{token.symbol} on {network_name(offer.network)}"
     if known.have is None:

@@ -18,6 +18,7 @@ from ...buyer.settlement_reader import learn, to_ask
 from ...chains.rpc import Endpoints
 from ...chains.settlement import ChainReader
 from ...core.drive import run
+from ...core.last_answer import is_by_receipt
 from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
@@ -28,7 +29,7 @@ from .. import in_flight as flights
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import acting, lift, stops
+from ..open_ledger import acting, lift
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, advised, price_of, state_of
@@ -77,10 +78,10 @@ def reconcile(
                 shown.advance(shown.task_ids[0])
         frozen = found.frozen()
 
-    def lifts(hold: Hold) -> list[str]:
-        return [found.lift(pattern) for pattern in stops(frozen, hold.purchase.origin)]
+    def stops_of(hold: Hold) -> tuple[list[str], str]:
+        return found.stops(hold, frozen, policy)
 
-    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], lifts, as_json)
+    _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], stops_of, as_json)
 
 
 Allowance_ = Annotated[
@@ -107,8 +108,7 @@ def freeze(
     With --allowance, stop new payments under an allowance and those inside it.
     """
     if allowance is not None:
-        name = _freeze_allowance(allowance, host, ledger, purse, as_json)
-        say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
+        _freeze_allowance(allowance, host, ledger, purse, as_json)
         return
     pattern = freeze_name(host)
     with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
@@ -152,16 +152,20 @@ def unfreeze(
         raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
 
 
-def _freeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> str:
-    """Freeze an allowance, and show it if JSON is asked for. Return the ledger's name."""
+def _freeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> None:
+    """Freeze an allowance. One that is closed or has ended stays so: nothing new is paid under it already."""
     if host != "*":
         raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
     with acting(ledger, purse, "nothing was changed") as found:
         found.ask("mark_allowance", found.purse, record_of(found, allowance).terms.account, "frozen")
-        name = found.name
+        name, state = found.name, record_of(found, allowance).state
+    if state == "frozen":
+        say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
+    else:
+        over = "was closed before" if state == "closed" else "has ended"
+        say(f"The allowance {allowance} {over} in {name}: nothing new is paid under it or inside it, ever.")
     if as_json:
-        show_json({"ledger": name, "allowance": allowance, "state": "frozen"})
-    return name
+        show_json({"ledger": name, "allowance": allowance, "state": state})
 
 
 def _unfreeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> None:
@@ -287,8 +291,14 @@ _COUNTED = {
     "released": "given back",
     "settled": "settled",
     "live": "can settle yet",
+    "known": "known to be paid",
     "unknown": "not known yet",
 }
+
+
+def _is_known(hold: Hold) -> bool:
+    """Return True if a payment was shown paid before, so that only what it brought is open."""
+    return hold.state == "signed" and hold.money == "spent" and not hold.is_open_ceiling
 
 
 def _said(name: str, hold: Hold) -> str:
@@ -298,7 +308,9 @@ def _said(name: str, hold: Hold) -> str:
     if name == "released" and hold.is_open_ceiling:
         return "nothing was taken of it: given back to the budget"
     signed = hold.authorization
-    if name == "unknown" and hold.last is not None and hold.last.by_chain:
+    if name == "unknown" and _is_known(hold):
+        if is_by_receipt(hold):
+            return "paid, as the seller's receipt says; the chain could not tell now"
         return "the chain showed before that it was paid, and could not tell now"
     if name == "unknown" and not has_end(hold):
         return (
@@ -315,7 +327,7 @@ def _said(name: str, hold: Hold) -> str:
 
 
 def _tell_reconciled(
-    result: Reconciled, waiting: list[Hold], lifts: Callable[[Hold], list[str]], as_json: bool
+    result: Reconciled, waiting: list[Hold], stops_of: Callable[[Hold], tuple[list[str], str]], as_json: bool
 ) -> None:
     groups = {
         "released": result.released, "settled": result.settled, "live": result.live, "unknown": result.unknown
@@ -326,14 +338,16 @@ def _tell_reconciled(
     if as_json:
         rest = {"not_expired": later, "lost": lost, "in_flight": flying}
         every = groups | rest
-        told = {name: [exporting.row(one) | advised(one, lifts(one)) for one in every[name]] for name in every}
+        told = {name: [exporting.row(one) | advised(one, *stops_of(one)) for one in every[name]] for name in every}
         show_json(told)
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
-            then = f". {advice(hold, lifts(hold)).todo}" if name == "settled" and hold.state == "signed" else ""
-            if name == "unknown" and lifts(hold) and has_end(hold):
-                then = _FROZEN.format(" && ".join(lifts(hold)))
+            lifts, denied = stops_of(hold)
+            is_open = name == "settled" and hold.state == "signed"
+            then = f". {advice(hold, lifts, denied=denied).todo}" if is_open else ""
+            if name == "unknown" and lifts and has_end(hold) and not _is_known(hold):
+                then = _FROZEN.format(" && ".join(lifts))
             show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]
@@ -350,14 +364,19 @@ def _tell_reconciled(
             more = f"Nothing to ask the chain about.{more}" if more else none
         if more:
             show(with_options(more.lstrip()))
-    if result.unknown or result.live:
+    if result.live or not all(map(_is_known, result.unknown)):
         raise Stop(Code.UNKNOWN)
 
 
 def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str:
     """Return how many payments the chains were asked about, and what they said."""
     every = sum(len(holds) for holds in groups.values())
-    parts = (f"{len(holds)} {_COUNTED[name]}" for name, holds in groups.items() if holds)
+    unknown = groups["unknown"]
+    known = [hold for hold in unknown if _is_known(hold)]
+    counts = {name: len(holds) for name, holds in groups.items()} | {
+        "known": len(known), "unknown": len(unknown) - len(known)
+    }  # fmt: skip
+    parts = (f"{count} {_COUNTED[name]}" for name, count in counts.items() if count)
     return f"{every} {'payment' if every == 1 else 'payments'}: {', '.join(parts)}"
 
 

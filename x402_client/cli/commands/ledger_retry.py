@@ -55,8 +55,9 @@ def retry(
 ) -> None:
     """Present an unresolved payment again, to get what was bought. It never pays a second time, and needs no wallet.
 
-    The request has to be the one that was paid for. The ledger keeps no query, no body and no key: give the URL with
-    its query, the body with -d, and the key with --key. What is given is checked before anything is sent.
+    The request has to be the one that was paid for. The ledger keeps no query, no body, no Range header and no key:
+    give the URL with its query, the body with -d, the header with -H, and the key with --key. What is given is checked
+    before anything is sent.
     """
     with acting(ledger, purse, "nothing was presented") as found:
         one = found.find(hold)
@@ -72,7 +73,7 @@ def retry(
 def _check_state(one: Hold) -> None:
     if state_of(one) not in ("unresolved", "lost"):
         said = advice(one)
-        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to present. Nothing was sent. {said.todo}")
+        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to present. Nothing was sent. {said.after}")
 
 
 def _check_kind(one: Hold) -> None:
@@ -99,9 +100,9 @@ def _check_request(one: Hold, request: CliRequest, key: str | None, named: bool,
     given = "This is not the request" if named or request.content is not None else f"{one.url} alone is not the request"
     raise Stop(
         Code.USAGE,
-        f"{given} that {one.id} paid for. It was {one.purchase.method} {one.url}; the ledger keeps neither query nor "
-        f"body. Give both as they were: `{again} '{one.url}?...'`, with -d for a body, -X for a method, and the "
-        "content type of the body with -H. Nothing was sent.",
+        f"{given} that {one.id} paid for. It was {one.purchase.method} {one.url}; the ledger keeps no query, no "
+        f"body and no Range header. Give them as they were: `{again} '{one.url}?...'`, with -d for a body, -X for a "
+        "method, and with -H for the body's content type and for a Range header. Nothing was sent.",
     )
 
 

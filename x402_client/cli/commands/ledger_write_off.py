@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from ..exits import Code
 from ..open_ledger import OpenLedger, acting
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, say, show_json
-from ..vocabulary import advice, is_expired, price_of, state_of
+from ..vocabulary import advice, advised, is_expired, price_of, state_of
 
 _KEPT = "Nothing was written off."
 
@@ -23,6 +24,7 @@ _KEPT = "Nothing was written off."
 def write_off(
     hold: options.HoldIds,
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
+    policy: options.PolicyFile = None,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,
@@ -34,7 +36,8 @@ def write_off(
     with acting(ledger, purse, "nothing was written off") as found:
         named = list({one.id: one for one in map(found.find, hold)}.values())
         for one in named:
-            _check_open(found, one)
+            _check_open(found, one, policy)
+        frozen = found.frozen() if as_json else ()
         for one in named:
             say(f"{price_of(one)} for {one.purchase.method} {one.url}: {advice(one).state}.{_risk(one)}")
         if not yes:
@@ -43,13 +46,14 @@ def write_off(
             written: Hold = call_ledger(found.port, lambda port, one=one: port.write_off(one))
             say(f"Written off in {found.name}: {price_of(one)}. It counts as spent.")
             if as_json:
-                show_json(exporting.row(written))
+                show_json(exporting.row(written) | advised(written, *found.stops(written, frozen, policy)))
 
 
-def _check_open(found: OpenLedger, one: Hold) -> None:
+def _check_open(found: OpenLedger, one: Hold, policy: Path | None) -> None:
     if state_of(one) not in ("unresolved", "lost"):
-        said = advice(one, found.lifts(one))
-        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.todo}")
+        lifts, denied = found.stops(one, found.frozen(), policy)
+        said = advice(one, lifts, denied=denied)
+        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.after}")
 
 
 def _confirm_write_off(count: int) -> None:

@@ -42,7 +42,7 @@ from ..export import row
 from ..in_use import with_options
 from ..money_labels import PAID_FIRST, TEST_MONEY
 from ..offer_rows import add_row, is_play_money, offer_document
-from ..open_ledger import denial, lift, stops
+from ..open_ledger import all_stops, denial, lift, stops
 from ..own_words import in_own_words
 from ..requests_made import CliRequest, cli_request, no_answer, redirect_of
 from ..running import Stop, asking
@@ -209,12 +209,7 @@ class QuoteReport:
 
     def _frozen(self) -> str:
         """Return what is frozen, and what lifts that; "" if nothing stops payments there."""
-        if not self.frozen:
-            return ""
-        stopped = "All payments" if "*" in self.frozen else f"Payments to {' and '.join(self.frozen)}"
-        lifts = " and ".join(f"`{one}`" for one in self.lifts)
-        lifts += " lift" if len(self.frozen) > 1 else " lifts"
-        return f"{stopped} are frozen; {lifts} that."
+        return all_stops(self.frozen, self.lifts, self.denied) if self.frozen else ""
 
     @property
     def pays(self) -> bool:
@@ -339,6 +334,12 @@ class QuoteReport:
         earlier = presented_again(self.presents, self.quote.url, bool(self.frozen), bool(self.denied))
         return [earlier, f"It is {said.state}. To do: {said.todo}"]
 
+    def unresolved(self) -> dict[str, Any] | None:
+        """Return the earlier payment of the same request, and what to do about it, as JSON."""
+        if self.presents is None:
+            return None
+        return row(self.presents) | advised(self.presents, self.lifts, self.denied)
+
     def document(self) -> dict[str, Any]:
         """Return it as JSON."""
         quote = self.quote
@@ -363,9 +364,7 @@ class QuoteReport:
             "left": {window: str(money) for window, money in self.left.items()} if not self.looked.problem else {},
             "frozen": list(self.frozen),
             "refusal": self.refusal or None,
-            "unresolved": None
-            if self.presents is None
-            else row(self.presents) | advised(self.presents, self.lifts, self.denied),
+            "unresolved": self.unresolved(),
             "in_flight": in_flight.document(self.holds) | {"same_request": [hold.id for hold in self.same]},
             "asks_first": bool(self.asks_first),
             "funds": "not looked at",
