@@ -126,6 +126,16 @@ def quick_keystores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keyfile, "create_keyfile_json", quick)
 
 
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this process wait for next to nothing before it asks a chain or a seller once more."""
+    from x402_client.chains import rpc
+    from x402_client.core import present
+
+    monkeypatch.setattr(rpc, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(present, "_PAUSES", (0.01, 0.01))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def public_endpoints() -> Iterator[dict[str, tuple[str, ...]]]:
     """Let no test ask an endpoint on the internet: what a test does not name is not there. Gives what there is else."""

@@ -63,7 +63,11 @@ def test_lifting_one_says_what_is_left(
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 @pytest.mark.parametrize(
-    ("frozen", "said"), [((), "Nothing is frozen."), (("a.example", "*.dev"), r"Frozen are: '\*.dev', 'a.example'.")]
+    ("frozen", "said"),
+    [
+        ((), "a frozen allowance is lifted by its own unfreeze"),
+        (("a.example", "*.dev"), r"Frozen are: '\*.dev', 'a.example'."),
+    ],
 )
 def test_a_name_that_was_not_frozen_is_a_warning_where_nothing_listens(
     frozen: tuple[str, ...], said: str, asynchronous: bool

@@ -23,6 +23,8 @@ from x402_client.httpx import quote, wrap
 from x402_client.ledgers import MemoryLedger
 from x402_client.sandbox import Sandbox
 
+pytestmark = pytest.mark.usefixtures("short_pauses")
+
 #: Ends after which a payment is known as paid, and who says so where the chain could be asked then.
 FIRST = {
     "drop-after-settling": "chain",

@@ -27,7 +27,7 @@ from x402_client.sandbox import Sandbox
 from .conftest import shell_settings
 from .running import in_process
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
 
 @dataclass

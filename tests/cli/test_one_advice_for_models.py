@@ -19,7 +19,7 @@ from .test_one_advice import NO_CHAIN, STOPS, Walk, _Dumb, stopped, walk
 
 __all__ = ["walk"]
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("short_pauses")]
 
 #: The fault that a seller has each time, the price, and how often it is called before.
 KINDS: dict[str, tuple[str, str, int]] = {

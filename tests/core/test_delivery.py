@@ -148,7 +148,7 @@ def test_content_that_a_redirect_led_to_is_watched_under_a_claim_of_its_own(
     assert answers.kinds == [asks.Claim]
     delivery.done()
     assert not call.attempt.alive
-    assert answers.kinds == [asks.Claim, asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Claim, asks.Tell, asks.Close]
 
 
 def test_what_was_rejected_claims_nothing_where_it_arrives() -> None:
@@ -169,7 +169,7 @@ def test_it_is_resolved_once() -> None:
     delivery.broke(OSError("too late"))
     assert delivery.outcome.accept()
     assert not delivery.outcome.reject()
-    assert answers.kinds == [asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Tell, asks.Close]
 
 
 @pytest.mark.parametrize("word", ["read", "accepted", "rejected", "told before"])
@@ -188,7 +188,7 @@ def test_the_error_of_a_tool_is_a_delivery_by_the_callers_word_alone(word: str) 
     assert (answers.kinds, call.attempt.alive) == ([asks.Note], False)
     if word == "accepted":
         assert delivery.outcome.accept()
-        assert answers.kinds == [asks.Note, asks.Close, asks.Tell]
+        assert answers.kinds == [asks.Note, asks.Tell, asks.Close]
     elif word == "rejected":
         assert delivery.outcome.reject()
         assert answers.kinds == [asks.Note]
@@ -200,7 +200,7 @@ def test_the_content_of_a_tool_is_a_delivery() -> None:
     delivery.answer = ToolAnswer(1)
     delivery.answer.add(b'{"jsonrpc": "2.0", "id": 1, "result": {"content": []}}')
     delivery.done()
-    assert answers.kinds == [asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Tell, asks.Close]
 
 
 def test_what_a_session_above_decides_is_a_delivery_by_its_word_alone() -> None:
@@ -210,7 +210,7 @@ def test_what_a_session_above_decides_is_a_delivery_by_its_word_alone() -> None:
     delivery.done()
     assert (answers.kinds, call.attempt.alive) == ([], True)
     assert delivery.outcome.accept()
-    assert answers.kinds == [asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Tell, asks.Close]
 
 
 @pytest.mark.parametrize("failure", [None, TimeoutError()])
@@ -245,7 +245,7 @@ def test_what_is_in_flight_is_waited_for_and_counted_in_a_quote() -> None:
 
 
 def test_a_large_answer_to_a_tool_call_is_delivered_where_it_was_read_to_its_end() -> None:
-    for way, kinds in (Delivery.done, [asks.Close, asks.Tell]), (Delivery.closed, [asks.Note]):
+    for way, kinds in (Delivery.done, [asks.Tell, asks.Close]), (Delivery.closed, [asks.Note]):
         delivery = Delivery(called(), outcome(), answers := Scripted())
         delivery.answer = ToolAnswer(1)
         delivery.answer.add(b'{"jsonrpc": "2.0", "id": 1, "result": {"content": [' + b" " * MOST_BYTES)
@@ -323,7 +323,7 @@ def test_an_outcome_that_is_kept_keeps_no_claim() -> None:
     assert told.accept()
     assert told.accept()
     assert not told.reject()
-    assert answers.kinds == [asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Tell, asks.Close]
 
 
 def test_accepted_after_its_answer_is_gone_it_teaches_the_terms_all_the_same() -> None:
@@ -353,7 +353,7 @@ def test_any_paid_answer_may_be_accepted() -> None:
     told = Resolution(called(), outcome(), answers).told
     assert told.reject()
     assert told.accept()
-    assert answers.kinds == [asks.Close, asks.Tell]
+    assert answers.kinds == [asks.Tell, asks.Close]
 
 
 def test_the_latest_interruptions_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,7 +287,7 @@ def test_a_ledger_that_fails_at_the_end_never_loses_the_answer() -> None:
     assert answer.outcome is not None
     ground.scripted[asks.Close] = LedgerUnavailable("disk")
     run(deliver(call, answer.outcome), ground.answer)
-    assert [type(event) for event in ground.told[-2:]] == [events.Warned, events.Delivered]
+    assert [type(event) for event in ground.told[-2:]] == [events.Delivered, events.Warned]
     assert call.attempt.alive, "until it is written, no other call may take the hold over"
 
 

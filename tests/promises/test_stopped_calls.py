@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import httpx
@@ -15,7 +16,7 @@ from requests.adapters import HTTPAdapter
 import x402_client.aiohttp
 import x402_client.httpx
 import x402_client.requests
-from x402_client import Buyer, outcome
+from x402_client import Buyer, Policy, events, outcome
 from x402_client.sandbox import Sandbox
 
 Get = Callable[[str], Awaitable[object]]
@@ -179,3 +180,39 @@ def test_an_interrupt_amid_the_body(
     found = outcome(caught.value)
     assert found is not None
     assert (found.money, [hold.id for hold in x402_buyer.holds()]) == ("spent", [found.hold.id])
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("ledger", [":memory:", "file"])
+@pytest.mark.parametrize("library", ["httpx", "requests"])
+def test_an_interrupt_in_the_receiver_of_any_event(
+    tmp_path: Path, library: str, ledger: str, kind: type[BaseException]
+) -> None:
+    """The answer is lost with it, so the same request presents the same payment."""
+    stops: list[str] = []
+
+    def on_event(event: events.Event) -> None:
+        if stops and type(event).__name__ == stops[0]:
+            stops.clear()
+            raise kind
+
+    with Sandbox(redeliver=True) as sandbox:
+        place = ledger if ledger == ":memory:" else str(tmp_path / "ledger.db")
+        buyer = sandbox.buyer(Policy(per_request="0.10"), ledger=place, on_event=on_event, breaker_after=None)
+
+        def get(url: str) -> int:
+            if library == "httpx":
+                with x402_client.httpx.wrap(httpx.Client(), buyer) as client:
+                    return client.get(url).status_code
+            with requests.Session() as session:
+                return x402_client.requests.wrap(session, buyer).get(url).status_code
+
+        for name in ("Presented", "Answered", "Delivered"):
+            url = sandbox.sell(f"/{name}", "0.01")
+            stops[:] = [name]
+            with pytest.raises(kind) as caught:
+                get(url)
+            assert name == "Presented" or outcome(caught.value) is not None
+            assert get(url) == 200
+            assert sum(one.path == f"/{name}" for one in sandbox.settlements) == 1, name
+        buyer.close()

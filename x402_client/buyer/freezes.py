@@ -39,6 +39,9 @@ def tell_server_goes_on(services: Services, named: str, payees: Iterable[str]) -
         services.show(f"{problem}.", stacklevel=3)
 
 
+_NO_HOST = "No host is frozen, and not all payments are; a frozen allowance is lifted by its own unfreeze()"
+
+
 def tell_unfrozen(services: Services, named: str, before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
     """Return the freezes that still stop payments to ``named``. A warning tells of them, and of a wrong name.
 
@@ -51,7 +54,7 @@ def tell_unfrozen(services: Services, named: str, before: tuple[str, ...], after
     if parts:
         services.tell(Warned("", "", "; ".join(parts)))
     if wrong:
-        frozen = f"Frozen are: {', '.join(map(repr, before))}" if before else "Nothing is frozen"
+        frozen = f"Frozen are: {', '.join(map(repr, before))}" if before else _NO_HOST
         services.show(f"{wrong}, so nothing was lifted. {frozen}.", stacklevel=3)
     return left
 

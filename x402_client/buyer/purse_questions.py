@@ -237,7 +237,7 @@ class PurseQuestions:
         return await arun(judged, AsyncAnswers(self.services, NO_COURIER))
 
     def freezes(self) -> tuple[str, ...]:
-        """Return the host patterns to which payments are stopped; ``*`` stops all."""
+        """Return the host patterns to which payments are stopped; ``*`` stops all. Allowances are not among them."""
         return tuple(call_ledger(self.ledger, lambda ledger: ledger.freezes()))
 
     async def afreezes(self) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ _NAMED_BY = {
 }
 _NOT_KNOWN = "not known: the seller named none, and {}; the nonce names the payment on the chain"
 _RESERVED = "counted while it is being paid"
+_UNSIGNED = "counted until the next payment needs it"
 #: A seller that pays every payment back, so that it can be tried for nothing.
 _ECHO = ("x402.payai.network",)
 _REFUND = (
@@ -90,7 +91,7 @@ def rows_of(
 
 def _of_money(hold: Hold, money: str) -> str:
     if hold.state == "reserved":
-        return _RESERVED
+        return _UNSIGNED if hold.in_flight is False else _RESERVED
     if hold.state == "signed" and money == "spent":
         return _MONEY["receipt" if is_by_receipt(hold) else "chain"]
     expired = money == "held" and hold.state == "signed" and is_expired(hold)

@@ -19,7 +19,7 @@ from .money_labels import TEST, TEST_MONEY
 from .running import Stop
 
 #: The states of a payment. One that was released is gone from the ledger.
-STATES = ("in flight", "unresolved", "lost", "delivered", "written off")
+STATES = ("in flight", "never signed", "unresolved", "lost", "delivered", "written off")
 MONEY = ("held", "spent", "unknown")
 _SHORTEST_ID = 8
 
@@ -28,6 +28,8 @@ def state_of(hold: Hold) -> str:
     """Return the state of a payment: one of ``STATES``, or "released"."""
     if hold.state in ("delivered", "written_off", "released"):
         return hold.state.replace("_", " ")
+    if hold.state == "reserved" and hold.in_flight is False:
+        return "never signed"
     if hold.state == "reserved" or hold.in_flight:
         return "in flight"
     return "lost" if is_shown_paid(hold) and is_expired(hold) else "unresolved"
@@ -156,7 +158,7 @@ def _words(hold: Hold, again: str) -> Words:
 def _state(hold: Hold, case: Case) -> str:
     if case == "in flight":
         return f"in flight since {moment(hold.created):%Y-%m-%d %H:%M:%S} UTC"
-    if case in ("delivered", "written off", "released"):
+    if case in ("delivered", "written off", "released", "never signed"):
         return case
     if hold.authorization is None:
         return "unresolved"

@@ -46,13 +46,16 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
         call.memory.learn(call.place, call.product, call.terms if outcome.money == "spent" else None)
     interruptions.forget(outcome.hold)
     try:
+        # Before the end is written: an interrupt in the receiver of events loses the answer.
+        yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
         yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
     except X402Error as failure:
         yield from Tell(events.Warned(call.method, call.url, f"A delivery is not in the ledger yet: {failure}"))
-    except BaseException:
+    except BaseException as failure:
         call.attempt.end()
+        if not isinstance(failure, GeneratorExit):
+            tell_of_the_money(failure, outcome)
         raise
-    yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
     if outcome.looked is not None and outcome.looked.on_chain is None:
         yield from LookLater(outcome)
 

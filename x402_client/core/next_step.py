@@ -14,7 +14,7 @@ from .stops import FREE, Stops
 
 #: What a payment is, as far as it decides what to do. "open" to "worn" have not expired or are known to be paid.
 Case = Literal[
-    "delivered", "written off", "released", "in flight",
+    "delivered", "written off", "released", "never signed", "in flight",
     "open", "short", "refused", "owed", "denied", "just expired", "expired", "no end",
 ]  # fmt: skip
 #: What to do, in a word: for programs, and for tests that compare what two places say.
@@ -26,6 +26,7 @@ STEPS: Mapping[Case, Step] = {
     "delivered": "nothing",
     "written off": "nothing",
     "released": "nothing",
+    "never signed": "nothing",
     "in flight": "wait",
     "open": "repeat",
     "short": "fund",
@@ -80,6 +81,8 @@ _TODO: Mapping[Case, str] = {
     "delivered": "Nothing: the content came. {after}",
     "written off": "Nothing: it was given up, and counts as spent. {after}",
     "released": f"Nothing: it was given back. {_ANEW}",
+    "never signed": "Nothing: its call ended before it was signed, so nothing left. The next payment that needs its "
+    "price gets it.",
     "in flight": "Wait: a call is paying it at this moment, and its price is counted. If that call or its program ends "
     "without the content, it is unresolved, and the same request presents it again.",
     "open": "{again}: it presents the same payment, never a second one, and after that time it asks the chain first. "
@@ -222,6 +225,8 @@ def case_of(hold: Hold, expired: bool = False, just_expired: bool = False) -> Ca
         return hold.state
     if hold.state == "written_off":
         return "written off"
+    if hold.state == "reserved" and hold.in_flight is False:
+        return "never signed"
     if hold.state != "signed" or hold.in_flight:
         return "in flight"
     if hold.money == "spent":

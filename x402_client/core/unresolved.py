@@ -9,7 +9,7 @@ from ..errors import Frozen, HostNotAllowed, X402Error
 from ..model.holds import NEVER, Hold, Purchase, moment
 from .asks import Holds
 from .drive import Flow
-from .next_step import has_end
+from .next_step import case_of, has_end
 from .purchase_name import known_purchase
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _found(call: Call, rules: Rules) -> Flow[tuple[Hold | None, list[Hold]]]:
     """Return the payment that a call would present, and those that other calls present at this moment."""
     purchase = yield from known_purchase(call, rules)
     mine = [hold for hold in (yield from Holds()) if _is_mine(purchase, hold)]
-    flying = [hold for hold in mine if hold.state == "reserved" or hold.in_flight]
+    flying = [hold for hold in mine if case_of(hold) == "in flight"]
     return next((hold for hold in mine if hold not in flying and hold.state == "signed"), None), flying
 
 

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers.conformance.ledger import at_once, order, purchase
+from x402_client.ledgers.conformance.ledger import at_once, order, purchase, signed
 from x402_client.ledgers.postgres import PostgresLedger, migrations
 from x402_client.model.holds import Attempt, Hold
+from x402_client.model.last_answers import LastAnswer
 
 from .server import Server
 from .test_rollback import bought, refused
@@ -56,6 +58,45 @@ def test_a_first_use_by_many_takes_few_connections(server: Server, url: str, loo
         found = at_once(32, lambda number: ledger.reserve(order(purchase(f"{number}")), Attempt()))
     assert all(isinstance(each, Hold) for each in found)
     ledger.close_ledger()
+
+
+@pytest.mark.parametrize("encoding", ["UTF8", "SQL_ASCII", "LATIN1", "EUC_JP"])
+def test_the_encoding_of_a_database(server: Server, encoding: str) -> None:
+    """Where a name in any letters could not be kept, nothing is begun; elsewhere every place finds the ledger."""
+    server.do("DROP DATABASE IF EXISTS letters")
+    server.do(f"CREATE DATABASE letters ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    url = f"postgresql://postgres@127.0.0.1:{server.port}/letters"
+    ledger, asked = PostgresLedger(url), order(purchase())
+    asked = asked._replace(purchase=replace(asked.purchase, purse="Кошелёк 日本"))
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        assert f"keeps text in {encoding}" in refused(lambda: ledger.reserve(asked, Attempt()))
+        assert f"keeps text in {encoding}" in refused(ledger.check_can_begin)
+    else:
+        attempt = Attempt()
+        hold = ledger.reserve(asked, attempt)
+        assert isinstance(hold, Hold)
+        hold = ledger.record(hold, signed())
+        ledger.note(hold, LastAnswer("held", 402, "zu spät – 期限切れ"))
+        [kept] = ledger.holds(asked.purchase.purse)
+        assert kept.last is not None
+        assert kept.last.said == "zu spät – 期限切れ"
+        ledger.check_can_begin()
+    ledger.close_ledger()
+
+
+def test_a_ledger_that_is_made_amid_a_look_is_not_told_as_gone(
+    server: Server, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = PostgresLedger(url)._address
+    looked = migrations._has_step
+
+    def made_meanwhile(*given: Any) -> bool:
+        monkeypatch.setattr(migrations, "_has_step", looked)
+        migrations.migrate(address)
+        return looked(*given)
+
+    monkeypatch.setattr(migrations, "_has_step", made_meanwhile)
+    migrations.check_whole(address)
 
 
 def test_a_schema_may_have_the_name_of_a_word_of_sql(server: Server) -> None:

@@ -35,7 +35,7 @@ from .ledger_write_off import write_off
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
 Days = Annotated[
     float,
-    typer.Option("--days", metavar="N", callback=options.a_quantity, help="How many days to look back. 0 means all."),
+    typer.Option("--days", metavar="N", callback=options.a_quantity, help="How many days back. 0: all that is kept."),
 ]
 
 
@@ -212,7 +212,7 @@ def export(
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
 ) -> None:
-    """Write every payment of one purse out, oldest first, in columns that do not change.
+    """Write every payment of one purse out that its ledger keeps, oldest first, in columns that do not change.
 
     Times are UTC, amounts are exact.
     """
@@ -294,7 +294,7 @@ def _when(hold: Hold) -> str:
 
 def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
     show()
-    when = f"in {days:g} days" if days else "in all"
+    when = f"in {days:g} days" if days else "in all that is kept"
     shown = _columns(sums)
     rows = table(when, *shown, right=shown)
     for of in sums:

@@ -53,7 +53,8 @@ def _check_open(found: OpenLedger, one: Hold, policy: Path | None) -> None:
     if state_of(one) not in ("unresolved", "lost"):
         lifts, denied = found.stops(one, found.frozen(), policy)
         said = advice(one, lifts, denied=denied)
-        raise Stop(Code.USAGE, f"{one.id} is {said.state}: there is nothing to write off. {said.after}")
+        was = "was" if one.state == "reserved" and one.in_flight is False else "is"
+        raise Stop(Code.USAGE, f"{one.id} {was} {said.state}: there is nothing to write off. {said.after}")
 
 
 def _confirm_write_off(count: int) -> None:

@@ -124,6 +124,7 @@ class Address:
         for name, value in (
             ("connect_timeout", max(2, round(self.timeout / 2))),
             ("application_name", "x402"),
+            ("client_encoding", "UTF8"),
             ("target_session_attrs", "read-write" if "," in str(known.get("host")) else "any"),
         ):
             if name not in known:

@@ -35,8 +35,13 @@ def command_of(ask: Ask[Any], address: Address) -> tuple[bytes, list[bytes | Non
     # Shorter than the wait for the answer: a lock that another program has is told as what it is.
     patience = str(max(1, int(address.timeout * 800))).encode()
     purse = None if ask.purse is None else ask.purse.encode()
-    given = [purse, ask.op.encode(), ask.said.encode(), migrations.mark().encode(), patience]
+    given = [purse, ask.op.encode(), _with_letters(ask.said), migrations.mark().encode(), patience]
     return f'SELECT "{address.schema}".step($1, $2, $3, $4, $5)'.encode(), given
+
+
+def _with_letters(said: str) -> bytes:
+    """Return JSON whose letters are no escapes: a database in SQL_ASCII takes none beyond ASCII."""
+    return (json.dumps(json.loads(said), ensure_ascii=False) if "\\u" in said else said).encode(errors="replace")
 
 
 def send(line: Any, ask: Ask[Any], address: Address) -> None:

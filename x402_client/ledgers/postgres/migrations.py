@@ -105,13 +105,14 @@ def check_whole(address: Address) -> None:
 
 def _check_whole(connection: Any, address: Address, functions: bool = True) -> None:
     """Refuse a ledger whose tables, or ``functions``, are gone. It takes no right to see that."""
-    asked = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid AND relkind = 'r'"
-    found = {row[0] for row in connection.execute(asked, (_quoted(address),)).fetchall()}
+    _check_encoding(connection, address)
     tables = [name for layout in LAYOUTS for name in _TABLE.findall(_text(layout))]
-    gone = [name for name in tables if name not in found]
-    # With no table, a function of ours tells that there was a ledger.
-    if len(gone) == len(tables) and not _has_step(connection, address, "AND oidvectortypes(proargtypes) = %s", _TAKEN):
-        return
+    gone = _gone(connection, address, tables)
+    if len(gone) == len(tables):
+        # With no table, a function of ours tells that there was a ledger.
+        if not _has_step(connection, address, "AND oidvectortypes(proargtypes) = %s", _TAKEN):
+            return
+        gone = _gone(connection, address, tables)  # another program may have made it between the two looks
     if gone:
         names = ", ".join(gone) if len(gone) < len(tables) else "all of them"
         may = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()[0]
@@ -130,6 +131,24 @@ def _check_whole(connection: Any, address: Address, functions: bool = True) -> N
             address,
             f"has a ledger in the schema {address.schema} whose functions are gone; its payments are there. Let its "
             f"owner run {address.migrate}, which makes them anew, and then: {address.grants}",
+        )
+
+
+def _gone(connection: Any, address: Address, tables: list[str]) -> list[str]:
+    """Return those of the tables that are not there."""
+    asked = "SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace(%s)::oid AND relkind = 'r'"
+    found = {row[0] for row in connection.execute(asked, (_quoted(address),)).fetchall()}
+    return [name for name in tables if name not in found]
+
+
+def _check_encoding(connection: Any, address: Address) -> None:
+    """Refuse a database that cannot keep every text. A seller's words would be a failure amid a purchase."""
+    encoding = connection.execute("SHOW server_encoding").fetchone()[0]
+    if encoding not in ("UTF8", "SQL_ASCII"):
+        raise unavailable(
+            address,
+            f"keeps text in {encoding}, and a ledger takes UTF8; name another database in the ledger's URL, made by: "
+            "CREATE DATABASE ledger ENCODING 'UTF8' TEMPLATE template0",
         )
 
 
