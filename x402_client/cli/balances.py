@@ -188,3 +188,11 @@ def asks_chain(offer: Offer, chains: Endpoints) -> bool:
     if family_of(offer.network) == SOLANA_FAMILY and "recentBlockhash" not in offer.extra:
         return True
     return offer.by_permit2 or (offer.token not in SHIPPED and bool(chains.of(offer.network).urls))
+
+
+def their_account(offer: Offer, chains: Endpoints) -> bool | None:
+    """Return True if the seller can be paid there: on Solana it needs an account. None: it needs none."""
+    token = offer.token
+    if token is None or family_of(offer.network) != SOLANA_FAMILY or "not an address" in (offer.reason or ""):
+        return None
+    return SolanaChain(chains.of(offer.network)).balances([token_account(offer.pay_to, token)])[0] is not None

@@ -13,7 +13,6 @@ from ...buyer.bought import bought_at
 from ...buyer.buyer import Buyer
 from ...buyer.fitting import with_refusal
 from ...buyer.ledger_calls import call_ledger
-from ...chains.solana import SolanaChain
 from ...chains.token_allowances import permit2_allowance
 from ...chains.tokens import KNOWN
 from ...core import (
@@ -44,7 +43,7 @@ from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
 from .. import options, wallets
 from ..account_kinds import account_kind
-from ..balances import asks_chain, balance, owner_of, token_account, whole_tokens
+from ..balances import asks_chain, balance, owner_of, their_account, whole_tokens
 from ..buying import Choices, buying, ledger_for_looking, policy_of
 from ..decoding.findings import Reading
 from ..exits import Code
@@ -329,7 +328,7 @@ def _funds(offer: Offer, buyer: Buyer) -> _Funds:
     assert owner is not None
     try:
         with waiting(f"Asking {short_name(offer.network)}"):
-            have, theirs = balance(buyer.endpoints, owner, token), _their_account(offer, buyer)
+            have, theirs = balance(buyer.endpoints, owner, token), their_account(offer, buyer.endpoints)
             rpc = buyer.endpoints.of(offer.network)
             approved = permit2_allowance(rpc, token.address, owner) if offer.by_permit2 else None
             alone = no_permit(offer, buyer.policy.permits, isinstance(buyer.wallet.evm, ContractSigner))
@@ -377,15 +376,6 @@ def _cure(offer: Offer) -> str:
     if takes_play_keys(offer.network) and offer.token not in KNOWN:  # no faucet has it
         return "money of a sandbox is on the keys of its settings file alone: read that file (. FILE)"
     return f"`x402 wallet fund{wallet_option()}` says how to send it some"
-
-
-def _their_account(offer: Offer, buyer: Buyer) -> bool | None:
-    """Return True if the seller can be paid there: on Solana it needs an account. None: it needs none."""
-    token = offer.token
-    if token is None or family_of(offer.network) != SOLANA_FAMILY or "not an address" in (offer.reason or ""):
-        return None
-    chain = SolanaChain(buyer.endpoints.of(offer.network))
-    return chain.balances([token_account(offer.pay_to, token)])[0] is not None
 
 
 def _draw(answer: _Answer, readings: list[Reading], payable: Reading) -> None:
