@@ -3,8 +3,8 @@
 The library's own time-outs, proxies and pools hold. A redirect is followed only after its place was checked, by the
 library's own next request, so that a purchase keeps the name of the call that began it.
 
-A paid body that was read to its end is delivered, and the same call pays anew. So what else a tool tells of a payment is
-asked between the headers and the body, and from the body's end on nothing waits.
+A paid body that was read to its end is delivered, and the same call pays anew. So what else a tool tells of a payment
+is asked between the headers and the body, and from the body's end on nothing waits.
 """
 
 from __future__ import annotations
