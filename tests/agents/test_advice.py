@@ -310,8 +310,7 @@ def test_an_answer_to_a_payment_that_was_presented_often_needs_a_person(status: 
     worn = Outcome("unknown", HOLD.but(tries=MOST_PRESENTED), HOLD.offer)
     assert next_after_status(status, worn) == PERSON
     assert (
-        "Tell the user: payment 1"
-        in results.answered(Answer(status, "https://a.example/", outcome=worn), "a", None)["says"]
+        "Tell the user: payment 1" in results.answered(Answer(status, "https://a.example/", outcome=worn), "a")["says"]
     )
     failure: Any = NotFetched("It redirects to a private address.")
     failure.outcome = worn

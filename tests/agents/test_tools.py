@@ -153,14 +153,14 @@ def test_a_body_that_a_hook_has_read_is_told_all_the_same(name: str, seller: San
     ],
 )
 def test_a_paid_body_is_told_in_any_charset_that_it_claims(content_type: str, body: bytes, told: str) -> None:
-    found = results.answered(asking.Answer(200, "https://a.example/", content_type, body), "a.example", None)
+    found = results.answered(asking.Answer(200, "https://a.example/", content_type, body), "a.example")
     assert (found["ok"], found["body"]) == (True, told)
     assert json.dumps(found, ensure_ascii=False).encode()
 
 
 def test_a_body_that_is_no_text_in_a_strange_charset_is_told_in_base64() -> None:
     answer = asking.Answer(200, "https://a.example/", "image/png; charset=undefined", b"\xff\xd8")
-    found = results.answered(answer, "a.example", None)
+    found = results.answered(answer, "a.example")
     assert (found["ok"], found["body"], found["body_base64"]) == (True, "", "/9g=")
 
 

@@ -2,6 +2,9 @@
 
 The library's own time-outs, proxies and pools hold. A redirect is followed only after its place was checked, by the
 library's own next request, so that a purchase keeps the name of the call that began it.
+
+A paid body that was read to its end is delivered, and the same call pays anew. So what else a tool tells of a payment
+is asked between the headers and the body, and from the body's end on nothing waits.
 """
 
 from __future__ import annotations
@@ -59,6 +62,7 @@ class Answer:
         outcome: What was paid. None: nothing.
         refusal: Our reason not to pay the 402 that it is. None: there is none.
         is_incomplete: True if its sender ended the body in the middle of its encoding.
+        left: What is left of the budgets, in words. None: nothing limits it, nothing was paid, or it was not asked.
     """
 
     status: int
@@ -70,8 +74,12 @@ class Answer:
     refusal: X402Error | None = None
     encoding: str = ""
     is_incomplete: bool = False
+    left: str | None = None
 
 
+#: Says what is left of the budgets after a payment for what is at a URL. It may wait for the ledger, and never raises.
+Left = Callable[[str, Outcome], str | None]
+AsyncLeft = Callable[[str, Outcome], Awaitable[str | None]]
 Ask = Callable[[Request, int], Answer]
 AsyncAsk = Callable[[Request, int], Awaitable[Answer]]
 
@@ -79,8 +87,8 @@ AsyncAsk = Callable[[Request, int], Awaitable[Answer]]
 class HttpxAsker:
     """Asks by a sync client of httpx or httpx2."""
 
-    def __init__(self, client: Any, hosts: AllowedHosts) -> None:
-        self._client, self._hosts = client, hosts
+    def __init__(self, client: Any, hosts: AllowedHosts, left: Left) -> None:
+        self._client, self._hosts, self._left = client, hosts, left
 
     def as_sent(self, asked: Request) -> HttpRequest:
         """Return the facts of a request as the client would send it: some add parameters and headers of their own."""
@@ -101,10 +109,11 @@ class HttpxAsker:
                 if response.next_request is None:
                     with _telling(paid):
                         if response.is_stream_consumed:  # a hook read it
-                            start = start_of(response.iter_bytes(CHUNK), "", most)
+                            start, left = start_of(response.iter_bytes(CHUNK), "", most), None
                         else:
+                            left = self._left(_shown(response), paid) if paid and response.is_success else None
                             start = start_of(response.iter_raw(CHUNK), encodings_of(response), most)
-                        return _answer(response, response.status_code, start, paid)
+                        return _answer(response, response.status_code, start, paid, left)
             finally:
                 response.close()
             request, own = response.next_request, {"auth": None}  # the first request's is not for another place
@@ -114,8 +123,8 @@ class HttpxAsker:
 class AsyncHttpxAsker:
     """Async twin of ``HttpxAsker``."""
 
-    def __init__(self, client: Any, hosts: AllowedHosts) -> None:
-        self._client, self._hosts = client, hosts
+    def __init__(self, client: Any, hosts: AllowedHosts, left: AsyncLeft) -> None:
+        self._client, self._hosts, self._left = client, hosts, left
 
     def as_sent(self, asked: Request) -> HttpRequest:
         """Return the facts of a request as the client would send it."""
@@ -136,10 +145,11 @@ class AsyncHttpxAsker:
                 if response.next_request is None:
                     with _telling(paid):
                         if response.is_stream_consumed:
-                            start = await astart_of(response.aiter_bytes(CHUNK), "", most)
+                            start, left = await astart_of(response.aiter_bytes(CHUNK), "", most), None
                         else:
+                            left = await self._left(_shown(response), paid) if paid and response.is_success else None
                             start = await astart_of(response.aiter_raw(CHUNK), encodings_of(response), most)
-                        return _answer(response, response.status_code, start, paid)
+                        return _answer(response, response.status_code, start, paid, left)
             finally:
                 await response.aclose()
             request, own = response.next_request, {"auth": None}
@@ -149,8 +159,8 @@ class AsyncHttpxAsker:
 class RequestsAsker:
     """Asks by a session of requests."""
 
-    def __init__(self, session: Any, hosts: AllowedHosts) -> None:
-        self._session, self._hosts = session, hosts
+    def __init__(self, session: Any, hosts: AllowedHosts, left: Left) -> None:
+        self._session, self._hosts, self._left = session, hosts, left
 
     def as_sent(self, asked: Request) -> HttpRequest:
         """Return the facts of a request as the session would send it."""
@@ -171,19 +181,20 @@ class RequestsAsker:
             timeout=_REQUESTS_TIMEOUT,
         )  # fmt: skip
         paid = None
-        for left in reversed(range(_REDIRECTS + 1)):
+        for hops in reversed(range(_REDIRECTS + 1)):
             paid = outcome(response) or paid
             try:
                 if response.next is None:
                     with _telling(paid):
                         if consumed(response):
-                            start = start_of(response.iter_content(CHUNK), "", most)
+                            start, left = start_of(response.iter_content(CHUNK), "", most), None
                         else:
+                            left = self._left(_shown(response), paid) if paid and response.ok else None
                             start = start_of(iter(partial(read, response.raw), b""), encodings_of(response), most)
-                        return _answer(response, response.status_code, start, paid)
+                        return _answer(response, response.status_code, start, paid, left)
             finally:
                 response.close()
-            if left:  # no request is sent whose answer would not be read: it may be paid for
+            if hops:  # no request is sent whose answer would not be read: it may be paid for
                 response = self._led_on(response.next, paid)
         raise _too_many(paid)
 
@@ -198,8 +209,8 @@ class RequestsAsker:
 class AiohttpAsker:
     """Asks by a session of aiohttp. A middleware checks each place, as the session follows redirects itself."""
 
-    def __init__(self, session: Any, hosts: AllowedHosts) -> None:
-        self._session, self._hosts = session, hosts
+    def __init__(self, session: Any, hosts: AllowedHosts, left: AsyncLeft) -> None:
+        self._session, self._hosts, self._left = session, hosts, left
 
     def as_sent(self, asked: Request) -> HttpRequest:
         """Return the facts of a request as the session would send it."""
@@ -223,8 +234,10 @@ class AiohttpAsker:
                 # The stream of an answer without a body has no such count.
                 undone = getattr(response.content, "total_compressed_bytes", 0) is not None
                 encodings = "" if undone else encodings_of(response)
+                paid, is_over = outcome(response) or checked.paid, response.content.at_eof()
+                left = await self._left(_shown(response), paid) if paid and response.ok and not is_over else None
                 start = await astart_of(response.content.iter_chunked(CHUNK), encodings, most)
-                return _answer(response, response.status, start, outcome(response) or checked.paid)
+                return _answer(response, response.status, start, paid, left)
         except TooManyRedirects:
             raise _too_many(checked.paid) from None
         except Exception as failure:  # a Location that leads nowhere: the hop that was paid had answered before
@@ -299,11 +312,15 @@ def _too_many(paid: Outcome | None) -> NotFetched:
     return refused
 
 
-def _answer(response: Any, status: int, start: Start, paid: Outcome | None) -> Answer:
-    shown = HttpRequest.of("GET", str(response.url)).shown
+def _shown(response: Any) -> str:
+    """Return the URL that gave an answer, without its query."""
+    return HttpRequest.of("GET", str(response.url)).shown
+
+
+def _answer(response: Any, status: int, start: Start, paid: Outcome | None, left: str | None) -> Answer:
     kind, refusal = response.headers.get("content-type") or "", _refusal(response)
     body, truncated, encoding, is_incomplete = start
-    return Answer(status, shown, kind, body, truncated, paid, refusal, encoding, is_incomplete)
+    return Answer(status, _shown(response), kind, body, truncated, paid, refusal, encoding, is_incomplete, left)
 
 
 def _refusal(response: Any) -> X402Error | None:

@@ -20,14 +20,14 @@ from ..model.offers import words
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
 from .earlier import is_elsewhere, payment_facts, stops_of
-from .hosts import AllowedHosts, NotFetched
+from .hosts import AllowedHosts, NotFetched, place_of
 
 if TYPE_CHECKING:
     from ..buyer.allowance import AllowanceBalance
     from ..buyer.buyer import Buyer
     from ..buyer.payers import Payer
     from ..model.budgets import Cap
-    from ..model.holds import Hold
+    from ..model.holds import Hold, Outcome
 
 #: The most of a list that a model is given, and the most characters of a name in it.
 _LISTED, _NAME = 10, 100
@@ -72,6 +72,16 @@ async def aleft(payer: Payer, host: str | None, currency: str) -> str | None:
         return _in_words(await _aleft(payer, host, currency))
     except Exception:
         return None
+
+
+def left_after(payer: Payer, url: str, paid: Outcome) -> str | None:
+    """Return what is left after a payment for what is at a URL. Its price is counted before it is sent."""
+    return left(payer, place_of(url), paid.hold.price.currency)
+
+
+async def aleft_after(payer: Payer, url: str, paid: Outcome) -> str | None:
+    """Async twin of ``left_after``."""
+    return await aleft(payer, place_of(url), paid.hold.price.currency)
 
 
 class _Known(NamedTuple):

@@ -110,9 +110,7 @@ class _Endpoint:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
                     answer = self.shop.ask(request, self.shop.max_body)
-                host, paid = place_of(answer.url), answer.outcome
-                left = budgets.left(self.shop.buyer, host, paid.hold.price.currency) if paid else None
-                found = results.answered(answer, host, left)
+                found = results.answered(answer, place_of(answer.url))
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known)
@@ -129,9 +127,7 @@ class _Endpoint:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
                     answer = await self.shop.aask(request, self.shop.max_body)
-                host, paid = place_of(answer.url), answer.outcome
-                left = await budgets.aleft(self.shop.buyer, host, paid.hold.price.currency) if paid else None
-                found = results.answered(answer, host, left)
+                found = results.answered(answer, place_of(answer.url))
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
 from ..adapters.quoting import finished_quote, quote_request
@@ -211,7 +211,8 @@ class Shop:
         self.currency: str = currency_code(currency)
         sync: Any = RequestsAsker if library == "requests" else HttpxAsker
         asynchronous: Any = AiohttpAsker if library == "aiohttp" else AsyncHttpxAsker
-        asker: Any = (asynchronous if is_async else sync)(client, hosts)
+        left = partial(budgets.aleft_after if is_async else budgets.left_after, buyer)
+        asker: Any = (asynchronous if is_async else sync)(client, hosts, left)
         self.ask: Ask = asker.ask
         self.aask: AsyncAsk = asker.ask
         self.as_sent: earlier.AsSent = asker.as_sent
@@ -261,9 +262,7 @@ def _sync_tools(shop: Shop) -> Tools:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = shop.ask(request, shop.max_body)
-            host, currency = place_of(answer.url), _currency(answer, shop)
-            left = budgets.left(shop.buyer, host, currency) if answer.outcome else None
-            found = results.answered(answer, host, left)
+            found = results.answered(answer, place_of(answer.url))
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
             found = results.failed(failure, cap, known)
@@ -309,9 +308,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
                 answer = await shop.aask(request, shop.max_body)
-            host, currency = place_of(answer.url), _currency(answer, shop)
-            left = await budgets.aleft(shop.buyer, host, currency) if answer.outcome else None
-            found = results.answered(answer, host, left)
+            found = results.answered(answer, place_of(answer.url))
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
             found = results.failed(failure, cap, known)
@@ -373,8 +370,3 @@ def _never_raising(function: Any) -> Any:
     made: Any = wraps(function)(call_later if inspect.iscoroutinefunction(function) else call)
     made.__signature__ = signature
     return made
-
-
-def _currency(answer: Any, shop: Shop) -> str:
-    paid = answer.outcome
-    return shop.currency if paid is None else paid.hold.price.currency

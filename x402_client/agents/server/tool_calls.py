@@ -151,6 +151,8 @@ async def _made(call: Call, function: Function, arguments: Any) -> Result:
         async with anyio.create_task_group() as side:
             side.start_soon(call.tell)
             found = await call_awaited(function, arguments)
+            # What was paid for is here: a cancellation that comes while the notes end must not lose it.
+            side.cancel_scope.shield = True
             side.cancel_scope.cancel()
         return found
     finally:
