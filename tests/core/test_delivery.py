@@ -32,6 +32,7 @@ from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, LastAnswer, Outcome
 from x402_client.model.offers import Quote, Receipt
+from x402_client.receipts import outcome as told_of
 from x402_client.wire.tool_answers import MOST_BYTES, ToolAnswer
 
 from .scripted_flow import called
@@ -242,6 +243,21 @@ def test_what_is_in_flight_is_waited_for_and_counted_in_a_quote() -> None:
     quote = Quote("https://api.example.com/a")
     assert "in flight" not in repr(quote)
     assert "in flight for the same request: 2>" in repr(replace(quote, in_flight=("1", "2")))
+
+
+@pytest.mark.parametrize("cause", [None, KeyboardInterrupt(), OSError("slow")])
+def test_an_answer_that_is_closed_after_a_read_was_stopped_is_open(cause: BaseException | None) -> None:
+    """What stopped the read may be swallowed before the close, so that nothing is under way then."""
+    call, answers = called(), Scripted()
+    delivery = Delivery(call, outcome(), answers)
+    try:
+        if cause is not None:
+            raise cause
+        delivery.cut_off()
+    except (KeyboardInterrupt, OSError):
+        delivery.cut_off()
+    assert cause is None or told_of(cause) is not None
+    assert (asks.Close in answers.kinds, call.attempt.alive, delivery.over) == (False, False, True)
 
 
 def test_a_large_answer_to_a_tool_call_is_delivered_where_it_was_read_to_its_end() -> None:

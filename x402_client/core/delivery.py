@@ -53,8 +53,7 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
         yield from Tell(events.Warned(call.method, call.url, f"A delivery is not in the ledger yet: {failure}"))
     except BaseException as failure:
         call.attempt.end()
-        if not isinstance(failure, GeneratorExit):
-            tell_of_the_money(failure, outcome)
+        tell_of_the_money(failure, outcome)
         raise
     if outcome.looked is not None and outcome.looked.on_chain is None:
         yield from LookLater(outcome)
