@@ -34,7 +34,8 @@ def test_it_is_told_untouched_where_nothing_was_sent(stop: type[Exception]) -> N
             url = sandbox.sell(path, "0.01", chains="evm")
             with closing(sandbox.buyer(Policy(per_request="0.1"))) as buyer, httpx.Client() as client:
                 fetch = tools(client, buyer, hosts=["127.0.0.1"]).paid_fetch
-                striking, found = Striking(number, "x402_client/"), {"ok": True}
+                striking = Striking(number, "x402_client/")
+                found: dict[str, Any] = {"ok": True}
                 with suppress(stop), striking:  # it comes out where it strikes before the first step, or after the last
                     found = fetch(url)
                 sent = [one for one in sandbox.visits if one.path == path and one.payment]

@@ -152,7 +152,7 @@ def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait(
 ) -> None:
     made, failures = SolanaChain(Rpc(SOLANA_DEVNET, ["http://127.0.0.1:9"])), list[BaseException]()
     waits = threading.Event()
-    monkeypatch.setattr(module, "is_ending", lambda: waits.set() or False)
+    monkeypatch.setattr(module, "is_ending", lambda: bool(waits.set()))  # type: ignore[func-returns-value]
 
     def wait() -> None:
         try:

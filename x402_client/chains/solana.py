@@ -245,7 +245,7 @@ class SolanaChain:
                     self._fetches[name] = mine
                     is_mine = True
             if running is not None:
-                return self._waited(name, running)
+                return self._waited(name, running)  # type: ignore[no-any-return]
             mine.answer, mine.failure = fetch(), None
             return mine.answer  # type: ignore[no-any-return]
         except Exception as failure:
