@@ -57,3 +57,24 @@ def _told(found: dict[str, Any], sent: bool, signed: bool) -> list[str]:
         assert "Nothing was paid." in found["says"]
         assert found["next"] == ("repeat" if found["error"] == "TimeoutError" else "ask a person")
     return [found["money"]]
+
+
+@pytest.mark.parametrize("stop", STOPS)
+@pytest.mark.parametrize("is_sold", [True, False])
+def test_a_failure_of_no_librarys_own_is_told_by_whether_a_payment_left(stop: type[Exception], is_sold: bool) -> None:
+    """Where the answer to a payment was delivered before, the ledger holds nothing that would tell of it."""
+    with Sandbox() as sandbox, httpx.Client() as client:
+        url = sandbox.sell("/a", "0.01", chains="evm") if is_sold else f"{sandbox.url}/none"
+        buyer = sandbox.buyer(Policy(per_request="0.1"))
+        fetch = tools(client, buyer, hosts=["127.0.0.1"]).paid_fetch
+        send = client.send
+
+        def fails(*given: Any, **settings: Any) -> Any:
+            response = send(*given, **settings)
+            response.read()
+            raise stop("of a hook's")
+
+        client.send = fails  # type: ignore[method-assign]
+        found = fetch(url)
+        assert (found["error"], found["money"]) == (stop.__name__, "unknown" if is_sold else "untouched")
+        buyer.close()
