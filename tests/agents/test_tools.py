@@ -816,7 +816,7 @@ def test_no_failure_of_a_strangers_makes_a_tool_raise(seller: Sandbox, failure: 
     with httpx.Client(event_hooks={"request": [hook]}) as client:
         found = tools(client, seller.buyer(), hosts=HERE, facilitator=seller.url).paid_fetch(f"{seller.url}/weather")
     assert (found["ok"], found["next"]) == (False, "ask a person")
-    assert found["money"] == "unknown"
+    assert found["money"] == "untouched"
 
 
 def test_a_text_that_ends_with_a_point_gets_no_second_one(seller: Sandbox) -> None:

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import anyio
 import pytest
 
+from tests.guards.striking import Striking, raising
 from x402_client.buyer import settlement_reader
 from x402_client.buyer.looks import MOST, Look, Looks, ended
 from x402_client.buyer.settlement_reader import Reader
@@ -282,3 +284,20 @@ def test_waiting_for_a_look_ends_with_it() -> None:
         assert time.monotonic() > started
 
     anyio.run(main)
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, TimeoutError, RuntimeError])
+def test_a_signal_amid_the_begin_of_a_look_leaves_no_place_taken(stop: type[BaseException]) -> None:
+    looks = Looks()
+    number, reached = 0, True
+    with raising(stop):
+        while reached:
+            striking = Striking(number, "x402_client/")
+            with suppress(stop), striking:
+                looks.in_thread("a", "eip155:1", lambda: "settled", LONG)
+            reached = striking.reached
+            look = looks.in_thread("a", "eip155:1", lambda: "settled", LONG)
+            assert look is not None
+            assert look.over.wait(2), number
+            number += 1
+    assert number > 10

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.guards.striking import Striking, raising
 from x402_client import errors
 from x402_client.chains import rpc as rpc_module
 from x402_client.chains import solana as module
@@ -145,8 +146,13 @@ def test_those_who_share_a_fetch_share_its_failure_and_the_next_asks_again(clock
         assert len(endpoint.asked) == 2
 
 
-def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait() -> None:
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, TimeoutError])
+def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait(
+    stop: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made, failures = SolanaChain(Rpc(SOLANA_DEVNET, ["http://127.0.0.1:9"])), list[BaseException]()
+    waits = threading.Event()
+    monkeypatch.setattr(module, "is_ending", lambda: bool(waits.set()))  # type: ignore[func-returns-value]
 
     def wait() -> None:
         try:
@@ -158,11 +164,12 @@ def test_an_interrupt_of_the_one_that_asks_is_not_raised_in_those_that_wait() ->
 
     def interrupted() -> str:
         waiting.start()
-        while not made._fetches["blockhash"]._condition._waiters:  # type: ignore[attr-defined]
-            time.sleep(0.001)
-        raise KeyboardInterrupt
+        assert waits.wait(5)
+        with Striking(0):
+            len("")
+        return "never"
 
-    with pytest.raises(KeyboardInterrupt):
+    with raising(stop), pytest.raises(stop):
         made._shared("blockhash", interrupted)
     waiting.join()
     assert [type(failure) for failure in failures] == [errors.ChainUnavailable]

@@ -106,6 +106,7 @@ class _Endpoint:
 
         def ask(*args: Any, **kwargs: Any) -> Result:
             request = answer = known = None
+            sending = self.shop.sending
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
@@ -113,7 +114,7 @@ class _Endpoint:
                 found = results.answered(answer, place_of(answer.url))
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
-                found = results.failed(failure, None, known)
+                found = results.failed(failure, None, known, self.shop.sending is sending)
             return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
@@ -123,6 +124,7 @@ class _Endpoint:
 
         async def ask(*args: Any, **kwargs: Any) -> Result:
             request = answer = known = None
+            sending = self.shop.sending
             try:
                 request = self._request(args, kwargs)
                 with budgets.narrowed(self.shop.buyer, self.most):
@@ -130,7 +132,7 @@ class _Endpoint:
                 found = results.answered(answer, place_of(answer.url))
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
-                found = results.failed(failure, None, known)
+                found = results.failed(failure, None, known, self.shop.sending is sending)
             return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask

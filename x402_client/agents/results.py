@@ -101,14 +101,14 @@ def paid_facts(paid: Outcome | None, left: str | None) -> Result:
     return {"paid": str(paid.hold.price), "left": left, "transaction": transaction}
 
 
-def failed(failure: Exception, cap: Money | None = None, known: Outcome | None = None) -> Result:
+def failed(failure: Exception, cap: Money | None = None, known: Outcome | None = None, unsent: bool = False) -> Result:
     """Return the result of a call that failed, with what became of the money and what to do next.
 
     ``cap`` is the call's own. Where it is what refused, a call with a higher one may do. ``known`` is what was paid, if
-    the failure does not tell.
+    the failure does not tell. ``unsent``: it is known that no payment left.
     """
     try:
-        return _failed(failure, cap, _paid(outcome(failure) or known))
+        return _failed(failure, cap, _paid(outcome(failure) or known), unsent)
     except Exception:  # a stranger's exception can be made in any way
         return failure_of(type(failure).__name__, "unknown", "It failed in an unexpected way.", "ask a person")
 
@@ -139,7 +139,7 @@ def _presented(paid: Outcome) -> str:
     return "It was paid for" if paid.money == "spent" else "A payment for it was presented"
 
 
-def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Result:
+def _failed(failure: Exception, cap: Money | None, paid: Outcome | None, unsent: bool) -> Result:
     if isinstance(failure, NotFetched) and paid is None:  # before its causes are looked at: one may be an error of ours
         return failure_of("NotFetched", "untouched", str(failure), "stop")
     ours = None if isinstance(failure, NotFetched) else find(failure)
@@ -152,11 +152,14 @@ def _failed(failure: Exception, cap: Money | None, paid: Outcome | None) -> Resu
         advice = next_after_break(paid)
         return failure_of(type(failure).__name__, paid.money, f"{_said(failure)} {_after(paid, advice)}", advice)
     kinds = {kind.__name__ for kind in type(failure).__mro__}
-    if kinds & _BEFORE_PAYING:
+    if kinds & _BEFORE_PAYING or (unsent and kinds & _PASSING):
         return failure_of(type(failure).__name__, "untouched", f"{_said(failure)} Nothing was paid.", "repeat")
     if kinds & _PASSING:
         says = f"{_said(failure)} Make the same call again: if a payment is out, it presents the same one."
         return failure_of(type(failure).__name__, "unknown", says, "repeat")
+    if unsent:
+        says = f"{_said(failure)} This was not expected here. Nothing was paid."
+        return failure_of(type(failure).__name__, "untouched", says, "ask a person")
     says = f"{_said(failure)} This was not expected here, so it cannot be told if something was paid."
     return failure_of(type(failure).__name__, "unknown", says, "ask a person")
 

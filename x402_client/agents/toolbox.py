@@ -235,6 +235,11 @@ class Shop:
             hosts=None if self.hosts.patterns is None else [str(one) for one in self.hosts.patterns],
         )  # fmt: skip
 
+    @property
+    def sending(self) -> object:
+        """Return what stays the same object for as long as no payment of the buyer's leaves."""
+        return self.root.services.sending
+
     def asks(self, quote: Quote) -> bool:
         """Return True if an approver is asked before the choice of a quote is paid."""
         price = None if quote.choice is None else quote.choice.price
@@ -258,6 +263,7 @@ def _sync_tools(shop: Shop) -> Tools:
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
         request = cap = answer = known = None
+        sending = shop.sending
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
@@ -265,7 +271,7 @@ def _sync_tools(shop: Shop) -> Tools:
             found = results.answered(answer, place_of(answer.url))
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
-            found = results.failed(failure, cap, known)
+            found = results.failed(failure, cap, known, shop.sending is sending)
         return earlier.told(shop.root, shop.as_sent, request, found, broken=known)
 
     def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
@@ -277,14 +283,14 @@ def _sync_tools(shop: Shop) -> Tools:
             quoted = finished_quote(pending, answer.url, answer.status)
             found = shop.told(quoted, answer.url)
         except Exception as failure:
-            found = results.failed(failure)
+            found = results.failed(failure, unsent=True)
         return earlier.told(shop.root, shop.as_sent, request, found, results.PRESENTED)
 
     def budget() -> dict[str, Any]:
         try:
             return budgets.report(shop.buyer, shop.currency, shop.hosts)
         except Exception as failure:
-            return results.failed(failure)
+            return results.failed(failure, unsent=True)
 
     def search(query: str, max_usd: str | None = None) -> dict[str, Any]:
         try:
@@ -294,7 +300,7 @@ def _sync_tools(shop: Shop) -> Tools:
                     break
             return listed.told()
         except Exception as failure:
-            return results.failed(failure)
+            return results.failed(failure, unsent=True)
 
     return Tools(*map(_never_raising, _documented(paid_fetch, quote, budget, search)))
 
@@ -304,6 +310,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
         url: str, method: str = "GET", body: str | None = None, max_usd: str | None = None
     ) -> dict[str, Any]:
         request = cap = answer = known = None
+        sending = shop.sending
         try:
             request, cap = shop.request(url, method, body), arguments.most(max_usd)
             with budgets.narrowed(shop.buyer, cap):
@@ -311,7 +318,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
             found = results.answered(answer, place_of(answer.url))
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
-            found = results.failed(failure, cap, known)
+            found = results.failed(failure, cap, known, shop.sending is sending)
         return await earlier.atold(shop.root, shop.as_sent, request, found, broken=known)
 
     async def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
@@ -323,14 +330,14 @@ def _async_tools(shop: Shop) -> AsyncTools:
             quoted = finished_quote(pending, answer.url, answer.status)
             found = shop.told(quoted, answer.url)
         except Exception as failure:
-            found = results.failed(failure)
+            found = results.failed(failure, unsent=True)
         return await earlier.atold(shop.root, shop.as_sent, request, found, results.PRESENTED)
 
     async def budget() -> dict[str, Any]:
         try:
             return await budgets.areport(shop.buyer, shop.currency, shop.hosts)
         except Exception as failure:
-            return results.failed(failure)
+            return results.failed(failure, unsent=True)
 
     async def search(query: str, max_usd: str | None = None) -> dict[str, Any]:
         try:
@@ -340,7 +347,7 @@ def _async_tools(shop: Shop) -> AsyncTools:
                     break
             return listed.told()
         except Exception as failure:
-            return results.failed(failure)
+            return results.failed(failure, unsent=True)
 
     return AsyncTools(*map(_never_raising, _documented(paid_fetch, quote, budget, search)))
 

@@ -83,6 +83,7 @@ class Answers:
         return _signature_given(signer, returned, read, started)
 
     def _send(self, question: asks.Send) -> asks.Reply:
+        self._services.sending = object()
         try:
             return self._courier.send(question.header)
         except BaseException as failure:
@@ -184,6 +185,7 @@ class AsyncAnswers:
         return _signature_given(signer, coming, read, started)
 
     async def _send(self, question: asks.Send) -> asks.Reply:
+        self._services.sending = object()
         try:
             return await self._courier.send(question.header)
         except BaseException as failure:

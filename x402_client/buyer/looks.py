@@ -15,6 +15,7 @@ from contextvars import copy_context
 from typing import Any
 
 from ..guards.forks import in_each_child
+from ..guards.handlers import raise_callers_stop
 from ..guards.threads import start
 
 log: logging.Logger = logging.getLogger("x402_client")
@@ -51,15 +52,19 @@ class Looks:
 
         That is so with too many in flight, and where the one under way has lasted longer than ``patience`` seconds.
         """
-        look, is_new = self._join(name, network, patience)
-        if look is not None and is_new:
-            context = copy_context()
-            thread = threading.Thread(target=lambda: context.run(self._run, name, look, ask), daemon=True)
-            try:
-                start(thread)
-            except RuntimeError:  # this machine has no thread to spare, or the program is ending
-                self._end(name, look)
-                return None
+        mine = Look(network)
+        try:
+            look = self._join(name, mine, patience)
+            if look is mine:
+                context = copy_context()
+                start(threading.Thread(target=lambda: context.run(self._run, name, mine, ask), daemon=True))
+        except RuntimeError as failure:  # this machine has no thread to spare, or the program is ending
+            self._end(name, mine)
+            raise_callers_stop(failure)
+            return None
+        except BaseException:  # a signal handler raised, and it is not known if a thread runs that ends the look
+            self._end(name, mine)
+            raise
         return look
 
     async def in_task(self, name: Hashable, network: str, ask: Callable[[], Awaitable[Any]], patience: float) -> Any:
@@ -68,29 +73,30 @@ class Looks:
         The caller bounds it in time.
         """
         while True:
-            look, is_new = self._join(name, network, patience)
-            if look is None:
-                return None
-            if not is_new:
-                await ended(look)
-                if look.answer is not None:
-                    return look.answer
-                continue  # the task that asked gave up
+            mine = Look(network)
             try:
-                look.answer = await ask()
-                return look.answer
+                look = self._join(name, mine, patience)
+                if look is None:
+                    return None
+                if look is mine:
+                    mine.answer = await ask()
+                    return mine.answer
             finally:
-                self._end(name, look)
+                self._end(name, mine)
+            await ended(look)
+            if look.answer is not None:
+                return look.answer  # else the task that asked gave up
 
-    def _join(self, name: Hashable, network: str, patience: float) -> tuple[Look | None, bool]:
+    def _join(self, name: Hashable, mine: Look, patience: float) -> Look | None:
+        """Return the look that is under way, or ``mine``, which then is. None: there is no place, or it takes long."""
         with self._lock:
             look = self._running.get(name)
             if look is not None:
-                return (look if time.monotonic() - look.began < patience else None), False
-            if Counter(one.network for one in self._running.values())[network] >= MOST:
-                return None, False
-            look = self._running[name] = Look(network)
-            return look, True
+                return look if time.monotonic() - look.began < patience else None
+            if Counter(one.network for one in self._running.values())[mine.network] >= MOST:
+                return None
+            self._running[name] = mine
+            return mine
 
     def _run(self, name: Hashable, look: Look, ask: Callable[[], Any]) -> None:
         try:

@@ -57,6 +57,9 @@ class Services:
     #: The MCP servers without an address whose sessions were wrapped, as policies name them.
     servers: set[str] = field(default_factory=set)
 
+    #: Another object from each time on that a payment is about to leave. So a caller can prove that none left since.
+    sending: object = field(default_factory=object)
+
     def tell(self, event: events.Event) -> None:
         """Write an event to the log, and hand it to the listener. A failure of either changes no payment."""
         said = f"{event}{_FIRST_USE}" if isinstance(event, events.LedgerStarted) else event

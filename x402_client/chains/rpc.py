@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from ..errors import ChainUnavailable, MalformedQuote
 from ..guards.deadlines import Cut, Deadline
 from ..guards.forks import in_each_child
+from ..guards.handlers import raise_callers_stop
 from ..model.networks import caip2, short_name
 from ..model.offers import words
 from ..wire.content_encoding import decoded
@@ -136,8 +137,11 @@ class Rpc:
         try:
             answer = connection.post(url, question, min(seconds, _TIMEOUT))
         finally:
-            with self._lock:
-                self._idle.setdefault(connection.process, []).append(connection)
+            if connection.is_sound:
+                with self._lock:
+                    self._idle.setdefault(connection.process, []).append(connection)
+            else:
+                connection.drop()
         if not isinstance(answer, dict) or answer.get("id") != number:
             raise _Failed("its answer is not JSON-RPC")
         error = answer.get("error")
@@ -154,9 +158,7 @@ class Rpc:
             idle = self._idle.get(os.getpid())
             if idle:
                 return idle.pop()
-        connection = _Connection(self._ssl_context())
-        weakref.finalize(self, connection.close)  # a buyer that is not closed leaves no sockets behind
-        return connection
+        return _Connection(self._ssl_context())
 
     def _ssl_context(self) -> ssl.SSLContext:
         import ssl
@@ -178,33 +180,48 @@ class Rpc:
 
 
 class _Connection:
-    """Client with one connection, for one question at a time. So a deadline knows which socket to shut."""
+    """Client with one connection, for one question at a time. So a deadline knows which socket to shut.
+
+    A signal handler may raise anywhere, also in the pool of the HTTP library, which then never gets its connection
+    back, or in the watch of the deadline, which then may shut a later socket. So ``is_sound`` is True only between two
+    questions of which the first ended as it should. Any other connection is dropped, with its client.
+    """
 
     def __init__(self, trust: ssl.SSLContext) -> None:
         import httpx
 
         self.process = os.getpid()
         self.client = httpx.Client(verify=trust, limits=httpx.Limits(max_connections=1))
+        self.is_sound = True
         self._cut = Cut()
+        # A buyer that is not closed leaves no sockets behind, and neither does a call that is interrupted with this.
+        self._at_its_end = weakref.finalize(self, _close, self.client, self.process)
 
-    def close(self) -> None:
-        """Close the client. A forked child leaves its parent's alone: it would say goodbye on the same connection."""
-        if self.process == os.getpid():
-            self.client.close()
+    def drop(self) -> None:
+        """Close the socket. The client is left alone: its pool may be locked for ever."""
+        self._at_its_end.detach()
+        self._cut.close()
 
     def post(self, url: str, question: dict[str, Any], seconds: float) -> Any:
         """Send a question. Return its whole answer, if it comes in time."""
         import httpx
 
+        self.is_sound = False
         self._cut.begin()
         deadline = Deadline(seconds, self._cut)
         try:
             with deadline:
                 body = self._exchange(url, question, seconds, deadline)
+            self.is_sound = not deadline.passed
             return load(body, _DEPTH)
+        except _Failed:  # what came was read to its end, or closed
+            self.is_sound = not deadline.passed
+            raise
         except httpx.HTTPError as failure:
+            raise_callers_stop(failure)  # httpx takes a TimeoutError of a signal handler's for its own
             raise _Failed("it was too slow" if deadline.passed else type(failure).__name__, passing=True) from failure
-        except MalformedQuote:
+        except MalformedQuote as fault:
+            raise_callers_stop(fault)
             raise _Failed("its answer is not JSON") from None
 
     def _exchange(self, url: str, question: dict[str, Any], seconds: float, deadline: Deadline) -> bytes:
@@ -232,6 +249,12 @@ class _Connection:
         if plain is None:
             raise _Failed(f"its answer has more than {_MOST_BYTES} bytes")
         return plain
+
+
+def _close(client: httpx.Client, process: int) -> None:
+    """Close a client. A forked child leaves its parent's alone: it would say goodbye on the same connection."""
+    if process == os.getpid():
+        client.close()
 
 
 class Endpoints:

@@ -10,16 +10,16 @@ have passed since, by a clock that cannot be set.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ChainUnavailable
 from ..guards.forks import in_each_child
+from ..guards.handlers import Stopped, as_stop, raise_callers_stop
 from ..guards.steady_clock import steady
 from ..guards.threads import is_ending, start
 from .rpc import Rpc
@@ -39,6 +39,8 @@ _TIP_PATIENCE, _TIP_REST = 3.0, 60.0
 _SLOTS_A_SECOND = 5
 #: Slots by which the endpoint that was asked may be behind. A node that is further behind calls itself unhealthy.
 _BEHIND = 150
+#: Who waits for another caller's answer looks for it this often, in seconds, at first and at last.
+_FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.02
 
 
 class Blockhash(NamedTuple):
@@ -60,6 +62,19 @@ class Mint(NamedTuple):
     decimals: int
 
 
+class _Fetch:
+    """Question that is under way, for all who ask the same.
+
+    It has no lock and no event: a signal handler that raises inside of one of those would leave it taken for ever.
+    """
+
+    __slots__ = ("answer", "failure")
+
+    def __init__(self) -> None:
+        self.answer: Any = None
+        self.failure: Exception | None = ChainUnavailable("The call that asked the chain was interrupted. Try again.")
+
+
 class SolanaChain:
     """Solana network, as a payment sees it."""
 
@@ -74,7 +89,7 @@ class SolanaChain:
     def _start_anew(self) -> None:
         self._lock = threading.Lock()
         self._renewing = False
-        self._fetches: dict[Any, Future[Any]] = {}
+        self._fetches: dict[Any, _Fetch] = {}
 
     def blockhash(self) -> Blockhash | None:
         """Return the latest usable blockhash, without asking the chain. Renew an ageing one in the background."""
@@ -118,8 +133,10 @@ class SolanaChain:
     def fetch_tip(self) -> None:
         """Ask how far the chain is. Payments that ask at the same time share one answer; without one they go on."""
         if self.needs_tip():
-            with contextlib.suppress(Exception):  # of any kind: where HTTP is mocked, what is not expected is another
+            try:
                 self._shared("tip", self._fetch_tip)
+            except Exception as failure:  # of any kind: where HTTP is mocked, what is not expected is another
+                raise_callers_stop(failure)
 
     def bounded(self, hint: Blockhash) -> Blockhash:
         """Return a hint that was just given, with what is known of its last valid height. An old tip bounds it, too."""
@@ -161,7 +178,8 @@ class SolanaChain:
     def _fetch_tip(self) -> Blockhash:
         try:
             return self._fetch_blockhash(_TIP_PATIENCE, once=True)
-        except Exception:
+        except Exception as failure:
+            raise_callers_stop(failure)
             self._in_vain_until = steady() + _TIP_REST
             self._renew()  # with more patience, and nothing waits for it
             raise
@@ -200,8 +218,12 @@ class SolanaChain:
             self._renewing = True
         try:
             start(threading.Thread(target=self._renew_quietly, name="x402-blockhash", daemon=True))
-        except RuntimeError:  # a payment that finds no usable blockhash asks itself
+        except RuntimeError as failure:  # a payment that finds no usable blockhash asks itself
             self._renewing = False
+            raise_callers_stop(failure)
+        except BaseException:
+            self._renewing = False
+            raise
 
     def _renew_quietly(self) -> None:
         # A failure here does no harm: a payment that finds no usable blockhash asks itself, and says what failed.
@@ -214,26 +236,37 @@ class SolanaChain:
 
     def _shared(self, name: Any, fetch: Callable[[], T]) -> T:
         """Fetch, or wait for the answer of another caller that fetches the same."""
-        mine: Future[T] = Future()
-        with self._lock:
-            running: Future[T] | None = self._fetches.get(name)
-            if running is None:
-                self._fetches[name] = mine
-        if running is not None:
-            if is_ending():  # the thread that fetches it is gone
-                raise ChainUnavailable("The program is ending, and the chain is not asked any more.")
-            return running.result()
+        mine, is_mine = _Fetch(), False
         try:
-            mine.set_result(fetch())
+            with self._lock:
+                running = self._fetches.get(name)
+                if running is None:
+                    # Between these two lines Python runs no handler of a signal: that comes after a call.
+                    self._fetches[name] = mine
+                    is_mine = True
+            if running is not None:
+                return self._waited(name, running)  # type: ignore[no-any-return]
+            mine.answer, mine.failure = fetch(), None
+            return mine.answer  # type: ignore[no-any-return]
         except Exception as failure:
-            mine.set_exception(failure)
-        except BaseException:  # an interrupt is for this thread only
-            mine.set_exception(ChainUnavailable("The call that asked the chain was interrupted. Try again."))
+            if is_mine and not isinstance(as_stop(failure), Stopped):  # the caller's own stop is for this thread only
+                mine.failure = failure
             raise
         finally:
-            with self._lock:
-                del self._fetches[name]
-        return mine.result()
+            if is_mine:
+                del self._fetches[name]  # with no call before it, so that no signal comes between
+
+    def _waited(self, name: Any, running: _Fetch) -> Any:
+        """Wait for the answer of another caller."""
+        pause = _FIRST_PAUSE
+        while self._fetches.get(name) is running:
+            if is_ending():  # the thread that fetches it is gone
+                raise ChainUnavailable("The program is ending, and the chain is not asked any more.")
+            time.sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE)
+        if running.failure is not None:
+            raise running.failure
+        return running.answer
 
 
 def _token_balance(account: Any) -> int | None:

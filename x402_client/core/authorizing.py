@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from .. import events
 from ..errors import LedgerUnavailable, SigningError, X402Error
+from ..guards.handlers import raise_callers_stop
 from ..model.holds import NEVER, Authorization, Hold
 from ..model.networks import family_of
 from ..model.offers import Offer, Quote
@@ -77,6 +78,7 @@ def _signed(call: Call, quote: Quote, offer: Offer, rules: Rules, validity: int)
     except X402Error:
         raise
     except Exception as failure:
+        raise_callers_stop(failure)
         raise SigningError(f"Signing failed with {type(failure).__name__}. Nothing was sent.") from failure
     if signed.remark:
         yield from Tell(events.Warned(call.method, call.url, signed.remark))

@@ -120,6 +120,11 @@ class Cut:
             if self._called:
                 self()
 
+    def close(self) -> None:
+        """Close the connection for good."""
+        if self._stream is not None:
+            self._stream.close()
+
     def __call__(self) -> None:
         self._called = True
         if self._stream is not None:

@@ -12,6 +12,7 @@ from ..chains.evm import personal_digest, recover
 from ..core.asks import Ask, SignatureGiven, SignMessage, SignText
 from ..errors import SigningError
 from ..guards.forks import in_each_child
+from ..guards.handlers import raise_callers_stop
 from ..model.hosts import Origin
 from ..model.networks import EVM_FAMILY, family_of
 from ..model.offers import SignIn
@@ -61,6 +62,7 @@ class SignInWithX:
         except SigningError:
             raise
         except Exception as failure:
+            raise_callers_stop(failure)
             raise SigningError(f"Signing in failed with {type(failure).__name__}. Nothing was sent.") from failure
         if not given.trusted and not (_is_by if on_evm else _is_by_solana)(address, text, given):
             raise SigningError(f"The signature that came back is not by {address}, the signer's address.")
