@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import x402_client
-from x402_client import Buyer, Policy, Quote, Wallet, errors
-from x402_client.model.elsewhere import _ASKED, HOMES, where
+from x402_client import errors
+from x402_client.model.elsewhere import HOMES, where
 
 ERRORS = [name for name in errors.__all__ if name[0].isupper()]
 #: Names, and words of the error.
@@ -95,18 +95,3 @@ def test_no_module_is_taken_for_a_misspelt_name() -> None:
     modules = [one.name for one in pkgutil.walk_packages(x402_client.__path__) if not one.name.startswith("__")]
     assert {"buyer", "policy", "errors"} <= set(modules)
     assert [name for name in modules if where(name, x402_client.__all__)] == []
-
-
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in _ASKED.items() for name in names])
-def test_what_an_object_has_not_is_told_where_it_is(kind: str, name: str) -> None:
-    wallet = Wallet(evm="0x" + "46" * 32)
-    objects = {
-        "Buyer": Buyer(wallet, Policy(per_day="1"), ledger=":memory:"),
-        "Wallet": wallet,
-        "Quote": Quote(url="https://a.example/", status=402),
-    }
-    with pytest.raises(AttributeError) as missing:
-        getattr(objects[kind], name)
-    assert str(missing.value) == f"{kind!r} object has no attribute {name!r}; {_ASKED[kind][name]}."
-    with pytest.raises(AttributeError, match=rf"^{kind!r} object has no attribute 'zzz'$"):
-        getattr(objects[kind], "zzz")  # noqa: B009

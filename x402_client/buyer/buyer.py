@@ -14,7 +14,6 @@ from ..core.rules import Rules
 from ..errors import ConfigurationError
 from ..events import Event, Warned
 from ..ledgers.extras import closer_of, closers_of
-from ..model.elsewhere import ToldElsewhere
 from ..model.keyword_hints import NO_WALLET, hints, known_keywords
 from ..model.money import Amount
 from ..model.networks import EVM_FAMILY
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
 
-class Buyer(ToldElsewhere, PurseQuestions):
+class Buyer(PurseQuestions):
     """A payer for the clients that it wraps, within its policy. Share one between clients, threads and tasks.
 
     ``Buyer(wallet)`` alone is careful: ten cents per request, five dollars per day.

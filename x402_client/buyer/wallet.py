@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any, Never, NoReturn, Self
 
 from ..errors import ConfigurationError, SigningError
-from ..model.elsewhere import ToldElsewhere
 from ..model.keyword_hints import known_keywords
 from ..model.keywords import takes_nothing
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, is_family
@@ -20,7 +19,7 @@ from ..signers.solana import ForeignSolanaSigner, LocalSolanaSigner, solana_sign
 from . import environment, keystores
 
 
-class Wallet(ToldElsewhere):
+class Wallet:
     """The keys or signers that pay. Signers may be sync or async.
 
     Keys show in no repr, pickle or traceback.

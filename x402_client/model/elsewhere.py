@@ -49,47 +49,6 @@ def where(name: str, known: Iterable[str] = ()) -> str:
     return f"did you mean {names[meant]}?" if meant else ""
 
 
-_WRAPS = "it makes no requests: write wrap(httpx.Client(), buyer).get(url)"
-#: What people ask of an object that has it elsewhere, by its class, and where that is.
-_ASKED: dict[str, dict[str, str]] = {
-    "Buyer": {
-        **dict.fromkeys(("get", "post", "put", "request", "send", "fetch", "pay", "stream"), _WRAPS),
-        **dict.fromkeys(("address", "addresses", "account"), "its addresses are in buyer.wallet.addresses"),
-        **dict.fromkeys(
-            ("balance", "funds"), "`x402 wallet balance` asks the chains; buyer.remaining() is what may be paid"
-        ),
-        **dict.fromkeys(("budget", "budgets", "limits", "left"), "write buyer.remaining() or buyer.policy"),
-        **dict.fromkeys(("payments", "transactions", "receipts", "list"), "write buyer.history() or buyer.holds()"),
-        **dict.fromkeys(("wrap", "quote"), "write `from x402_client.httpx import wrap, quote` (or .requests, ...)"),
-    },
-    "Wallet": {
-        **dict.fromkeys(("address", "public_key", "account"), "write wallet.addresses"),
-        **dict.fromkeys(("balance", "balances", "funds"), "`x402 wallet balance` asks the chains"),
-        **dict.fromkeys(("key", "private_key", "secret", "mnemonic"), "it shows no key"),
-    },
-    "Quote": {
-        **dict.fromkeys(("price", "amount", "cost", "network", "pay_to", "asset"), "write quote.choice.price, and see "
-        "quote.reasons where quote.choice is None"),
-    },
-}  # fmt: skip
-
-
-class ToldElsewhere:
-    """Base of a class that says where a thing is which it is asked for, and has not."""
-
-    __slots__ = ()
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> NoReturn:
-            """Say where it is. This is called for no name that is here."""
-            kind = type(self).__name__
-            cure = _ASKED.get(kind, {}).get(name)
-            raise AttributeError(
-                f"{kind!r} object has no attribute {name!r}" + (f"; {cure}." if cure else ""), name=name
-            )
-
-
 #: The parts of an outcome, which have most of its facts.
 _PARTS = ("hold", "offer", "receipt")
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from .elsewhere import ToldElsewhere
 from .money import Money, Token
 from .networks import caip2, short_name
 from .statements import Statement
@@ -153,7 +152,7 @@ class SignIn:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Quote(ToldElsewhere):
+class Quote:
     """The whole 402, read. An answer that asked for no payment gives a quote without offers.
 
     Attributes:
