@@ -84,7 +84,8 @@ _TODO: Mapping[Case, str] = {
     "never signed": "Nothing: its call ended before it was signed, so nothing left. The next payment that needs its "
     "price gets it.",
     "in flight": "Wait: a call is paying it at this moment, and its price is counted. If that call or its program ends "
-    "without the content, it is unresolved, and the same request presents it again.",
+    "without the content, one that was signed is unresolved, and the same request presents it again; one that was not "
+    "is given back.",
     "open": "{again}: it presents the same payment, never a second one, and after that time it asks the chain first. "
     f"{_LIVE}",
     "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
