@@ -48,12 +48,16 @@ def deliver(call: Call | Ending, outcome: Outcome) -> Flow[None]:
     try:
         # Before the end is written: an interrupt in the receiver of events loses the answer.
         yield from Tell(events.Delivered(call.method, call.url, outcome.hold))
-        yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
-    except X402Error as failure:
-        yield from Tell(events.Warned(call.method, call.url, f"A delivery is not in the ledger yet: {failure}"))
     except BaseException as failure:
         call.attempt.end()
         tell_of_the_money(failure, outcome)
+        raise
+    try:
+        yield from Close(outcome.hold, outcome.money, outcome.receipt, call.attempt)
+    except X402Error as failure:
+        yield from Tell(events.Warned(call.method, call.url, f"A delivery is not in the ledger yet: {failure}"))
+    except BaseException:  # it may be written, so nothing is said of what the same request does
+        call.attempt.end()
         raise
     if outcome.looked is not None and outcome.looked.on_chain is None:
         yield from LookLater(outcome)
