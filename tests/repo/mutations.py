@@ -863,7 +863,7 @@ MUTATIONS = (
     Mutation(
         "a reservation counts nothing: memory",
         MEMORY,
-        "        self._count(row, +1)\n",
+        "        step.count()\n",
         "        pass\n",
         (IN_MEMORY, seed("", "memory", 2)),
     ),
@@ -1616,7 +1616,7 @@ MUTATIONS = (
     ),
     Mutation(
         "memory begins a pattern's budget at zero",
-        "ledgers/memory.py",
+        "ledgers/memory_sums.py",
         "Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))",
         "Account()",
         (
@@ -2026,10 +2026,18 @@ MUTATIONS = (
         unseen=TIME,
     ),
     Mutation(
+        "what a signal interrupts in the ledger in memory stays half done",
+        MEMORY,
+        "        if step is None:\n            return\n",
+        "        self._open.amid = None\n        return\n",
+        ("tests/ledgers/test_memory_signals.py",),
+        unseen=NO_SIGNALS,
+    ),
+    Mutation(
         "what was not taken of a ceiling counts for good after a write-off",
         MEMORY,
-        "            self._owed.keep(row, past)\n            return hold_of(past)\n",
-        "            return hold_of(past)\n",
+        "        self._owed.keep(row, past)\n",
+        '        if past[5] == "delivered":\n            self._owed.keep(row, past)\n',
         (f"{IN_MEMORY}::TestMemory::test_what_is_written_off_counts_whole_until_the_chain_tells",),
         unseen="It writes off no ceiling.",
     ),
@@ -2412,7 +2420,7 @@ MUTATIONS = (
     ),
     Mutation(
         "memory does not hear of a pattern that is opened later",
-        "ledgers/memory.py",
+        "ledgers/memory_sums.py",
         "                self._counted_in.clear()\n",
         "                pass\n",
         (IN_MEMORY, seed("patterns", "memory", 44)),
@@ -2474,7 +2482,7 @@ MUTATIONS = (
         "a key that was written off buys another request: memory",
         MEMORY,
         "        if row.hold.purchase.keyed:\n            self._keys[",
-        '        if row.hold.purchase.keyed and state == "delivered":\n            self._keys[',
+        '        if row.hold.purchase.keyed and past[5] == "delivered":\n            self._keys[',
         (IN_MEMORY,),
         unseen=ONE_KEY,
     ),

@@ -10,25 +10,20 @@ from collections.abc import Iterable
 
 from ..errors import MoneyState
 from ..model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
-from ..model.budgets import Cap, is_request_account
 from ..model.holds import Attempt, Authorization, Busy, Hold, HoldState, LastAnswer, Order, Purchase, Spending
 from ..model.offers import Receipt
 from . import refusals
-from .accounts import OVERALL, counting_accounts, hosts_in, hosts_of
-from .allowances import AllowanceBook
 from .memory_copies import CopiedLock, refuse_in_child
-from .memory_rows import Counted, OpenRows, Past, Row, check_key, hold_of, past_of
+from .memory_rows import Past, Row, Step, check_key, hold_of, past_of
+from .memory_sums import SumsInMemory
 from .owed import OwedInMemory, settle
 from .rows import new_hold
-from .windows import Account
 
 #: Resolved purchases that ``history`` can show. Budgets and keys remember all of them.
 _HISTORY = 500
-#: Number of accounts at which idle ones are pruned for the first time, and of entries at which the cache is cleared.
-_PRUNED, _CACHED = 256, 1_024
 
 
-class MemoryLedger:
+class MemoryLedger(SumsInMemory):
     """Budgets, holds and keys of one process."""
 
     name = ":memory:"
@@ -39,25 +34,12 @@ class MemoryLedger:
     asynchronous = impatient = send_close = bought = None
 
     def __init__(self) -> None:
+        super().__init__()
         self._lock: threading.Lock | CopiedLock = threading.Lock()
         self._process = os.getpid()
-        # Wall-clock time that only the monotonic clock advances: setting the clock opens no budget.
-        self._epoch = time.time() - time.monotonic()
-        self._open = OpenRows()
         self._rows: dict[str, Row] = self._open.rows
         self._keys: dict[str, Past] = {}
-        self._accounts: dict[tuple[str, str, str | None], Account] = {}
-        #: Number of accounts at which idle ones are pruned next.
-        self._prune_at = _PRUNED
-        #: The hosts that were paid, by purse.
-        self._hosts: dict[str, set[str]] = {}
-        #: Cache of the sums in which an order counts, by its purse, currency, host, port, budgets and allowances. It is
-        #: cleared when a pattern gets an account.
-        self._counted_in: dict[tuple[str, str, str, int, tuple[Cap, ...], tuple[str, ...]], Counted] = {}
-        #: Accounts of patterns that the current reservation opened.
-        self._opened: list[tuple[str, str, str | None]] = []
         self._frozen: set[str] = set()
-        self._allowances = AllowanceBook()
         #: Flat tuples take little memory: there are many, and few are ever shown.
         self._history: deque[Past] = deque(maxlen=_HISTORY)
         self._owed = OwedInMemory(self._history)
@@ -77,6 +59,7 @@ class MemoryLedger:
         self._refuse_copy()
         purchase, purse = order.purchase, order.purchase.purse
         with self._lock:
+            self._mend()
             refusals.check_frozen(self._frozen, purchase)
             busy = self._open.busy(purchase, self._keys.get(purchase.id)) if purchase.keyed else None
             if busy is not None:
@@ -111,26 +94,29 @@ class MemoryLedger:
     def release(self, hold: Hold) -> None:
         """Give back what was held and never sent. A signed hold stays as it is, with its claim."""
         with self._lock:
+            self._mend()
             row = self._rows.get(hold.id)
             if row is not None and row.hold.state == "reserved":
                 self._drop(row)
+                self._open.amid = None
 
     def close(self, hold: Hold, money: MoneyState, receipt: Receipt | None) -> None:
         """Resolve a delivered purchase. It stays counted."""
         with self._lock:
+            if self._open.amid is not None:
+                self._mend()
             row = self._rows.get(hold.id)
             if row is not None:
-                self._owed.keep(row, self._resolve(row, "delivered", money, receipt))
+                self._resolve(row, "delivered", money, receipt)
 
     def write_off(self, hold: Hold) -> Hold:
         """Give up an unresolved purchase, as the user decided. It counts as spent."""
         with self._lock:
+            self._mend()
             row = self._rows.get(hold.id)
             if row is None or row.hold.state != "signed" or row.in_flight:
                 raise refusals.nothing_to_write_off(hold)
-            past = self._resolve(row, "written_off", "spent", None)
-            self._owed.keep(row, past)
-            return hold_of(past)
+            return hold_of(self._resolve(row, "written_off", "spent", None))
 
     def conclude(self, hold: Hold, settled: bool) -> bool:
         """Apply the chain's answer: give an unsettled hold back, or mark a settled one as spent and keep it open.
@@ -138,6 +124,7 @@ class MemoryLedger:
         Return False if the hold is gone or an attempt presents it at this moment. Then nothing changes.
         """
         with self._lock:
+            self._mend()
             row = self._rows.get(hold.id)
             if row is None:
                 return self._owed.conclude(hold, settled)
@@ -147,6 +134,7 @@ class MemoryLedger:
                 settle(row, hold)
             else:
                 self._drop(row)
+                self._open.amid = None
             return True
 
     @property
@@ -164,6 +152,7 @@ class MemoryLedger:
     def spent(self, question: Spending) -> int:
         """Return the millionths counted in a window."""
         with self._lock:
+            self._mend()
             purse, name, currency = question.purse, question.account, question.currency
             known = self._accounts.get((purse, name, currency))
             counted = self._of_hosts(purse, name, currency) if known is None else [known]
@@ -172,17 +161,20 @@ class MemoryLedger:
     def holds(self, purse: str = "default") -> tuple[Hold, ...]:
         """Return every purchase of a purse that is not resolved."""
         with self._lock:
+            self._mend()
             found = [row for row in self._rows.values() if row.hold.purchase.purse == purse]
             return tuple(row.hold.shown_as(in_flight=row.in_flight) for row in found)
 
     def owed(self, purse: str = "default") -> tuple[Hold, ...]:
         """Return the open amounts of a purse, oldest first."""
         with self._lock:
+            self._mend()
             return self._owed.of(purse)
 
     def history(self, limit: int, purse: str = "default") -> tuple[Hold, ...]:
         """Return the latest resolved purchases of a purse, newest first."""
         with self._lock:
+            self._mend()
             found = [past for past in reversed(self._history) if past[1].purse == purse][:limit]
         return tuple(map(hold_of, found))
 
@@ -205,6 +197,7 @@ class MemoryLedger:
         """Return the allowance of this name. It is made if there is none; else its terms stay."""
         self._refuse_copy()
         with self._lock:
+            self._mend()
             record = self._allowances.open(terms, self._now())
             return record.with_sums(self._spent_in(terms.purse, terms.account))
 
@@ -213,14 +206,15 @@ class MemoryLedger:
         with self._lock:
             known = self._allowances.mark(purse, account, mark)
             if mark == "forgotten":
-                for currency in self._allowances.forget(purse, account):
-                    del self._accounts[purse, account, currency]
                 self._counted_in = {}
+                for currency in self._allowances.forget(purse, account):
+                    self._accounts.pop((purse, account, currency), None)
             return known
 
     def allowances(self, purse: str = "default", accounts: tuple[str, ...] = ()) -> tuple[AllowanceRecord, ...]:
         """Return every allowance of a purse, or those of these accounts, the oldest first."""
         with self._lock:
+            self._mend()
             found = self._allowances.all(purse, self._now())
             named = [each for each in found if not accounts or each.terms.account in accounts]
             return tuple(each.with_sums(self._spent_in(purse, each.terms.account)) for each in named)
@@ -238,10 +232,22 @@ class MemoryLedger:
         if self._process != os.getpid():
             self._lock = CopiedLock()
 
-    def _now(self) -> float:
-        return self._epoch + time.monotonic()
+    def _mend(self) -> None:
+        """Take back, or complete, the change in whose midst a signal handler raised. The same may befall this."""
+        step = self._open.amid
+        if step is None:
+            return
+        self._open.find_anew()
+        if isinstance(step, Step) and step.row.hold.id not in self._rows:
+            step.uncount()
+            if step.past is not None:
+                self._keep(step.row, step.past)
+        self._forget_opened()
+        self._open.amid = None
 
     def _claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
+        if self._open.amid is not None:
+            self._mend()
         refusals.check_frozen(self._frozen, purchase)
         if purchase.keyed:
             return self._claim_keyed(purchase, attempt)
@@ -260,19 +266,8 @@ class MemoryLedger:
             return self._open.take(row, attempt)
         return None
 
-    def _check_allowances(self, purse: str, path: tuple[str, ...]) -> None:
-        if path:
-            now = self._now()
-            refusals.check_allowances(path, lambda account: self._allowances.find(purse, account, now))
-
-    def _spent_in(self, purse: str, account: str) -> list[tuple[str, int]]:
-        """Return what counts in an account in all, by currency."""
-        now, known = self._now(), self._allowances.currencies[purse, account]
-        return [(each, self._accounts[purse, account, each].roll("total", now)) for each in known if each is not None]
-
     def _reserve(self, order: Order, attempt: Attempt) -> Hold:
         self._check_allowances(order.purchase.purse, order.path)
-        self._opened.clear()
         now, counted = self._now(), self._counting(order)
         if self._over(order, counted.caps, now):
             self._forget_opened()
@@ -282,106 +277,45 @@ class MemoryLedger:
             if exceeded:
                 self._forget_opened()
                 raise refusals.over_limit(order, exceeded, now)
+        if self._opened:
+            self._opened.clear()
         path, hold = order.path, new_hold(order, os.urandom(8).hex(), now)
         row = Row(hold, counted.accounts)
-        self._count(row, +1)
+        self._open.amid = step = Step(row)
+        step.count()
         if path:
             hold = row.hold = hold.but(used=self._used(order, now))
         self._open.enter(row, attempt)
         return hold
-
-    def _used(self, order: Order, now: float) -> tuple[int, ...]:
-        purse, currency = order.purchase.purse, order.price.currency
-        return tuple(self._accounts[purse, account, currency].roll("total", now) for account in order.path)
-
-    def _counting(self, order: Order) -> Counted:
-        """Return the sums that the order counts in. Hot path: found at once, however many purses there are."""
-        purse, currency, origin = order.purchase.purse, order.price.currency, order.purchase.origin
-        place = (purse, currency, origin.host, origin.port, order.caps, order.path)
-        known = self._counted_in.get(place)
-        if known is None:
-            self._prune()
-            names = counting_accounts(order, lambda name: (purse, name, None) in self._accounts)
-            known = Counted(
-                [(self._account(purse, name, currency, order), self._account(purse, name, None, order))
-                 for name in names],
-                [(cap, self._account(purse, cap.account, cap.currency, order)) for cap in order.caps],
-            )  # fmt: skip
-            self._hosts.setdefault(purse, set()).add(origin.host)
-            self._counted_in[place] = known
-        return known
-
-    def _account(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
-        """Return an account. "An account seen for the first time starts from the sums of the hosts it matches"."""
-        found = self._accounts.get((purse, name, currency))
-        if found is None:
-            found = self._accounts[purse, name, currency] = self._seeded(purse, name, currency, order)
-            if name in order.path:
-                self._allowances.currencies[purse, name].add(currency)
-            elif name not in (OVERALL, order.purchase.origin.host):
-                if hosts_in(name) is not None:
-                    self._counted_in.clear()
-                self._opened.append((purse, name, currency))
-        return found
-
-    def _forget_opened(self) -> None:
-        """Close the accounts that a refused order opened. They would still count what their hosts give back later."""
-        if self._opened:
-            self._counted_in.clear()
-        while self._opened:
-            del self._accounts[self._opened.pop()]
-
-    def _seeded(self, purse: str, name: str, currency: str | None, order: Order) -> Account:
-        return Account.sum_of([] if name in order.path else self._of_hosts(purse, name, currency))
-
-    def _of_hosts(self, purse: str, name: str, currency: str | None) -> list[Account]:
-        """Return the accounts of the hosts that a pattern matches."""
-        known = [self._accounts.get((purse, host, currency)) for host in hosts_of(name, self._hosts.get(purse, ()))]
-        return [account for account in known if account is not None]
-
-    def _prune(self) -> None:
-        """Prune idle accounts each time that the number of accounts has doubled. Clear a full cache."""
-        if len(self._counted_in) >= _CACHED:
-            self._counted_in.clear()
-        if len(self._accounts) >= self._prune_at:
-            now = self._now()
-            for key, account in list(self._accounts.items()):
-                account.prune(now)
-                if is_request_account(key[1]) and account.is_idle:
-                    del self._accounts[key]
-            self._counted_in.clear()
-            self._prune_at = max(_PRUNED, 2 * len(self._accounts))
-
-    def _count(self, row: Row, sign: int) -> None:
-        units, at = sign * row.hold.price.units, row.hold.created
-        for amounts, payments in row.accounts:
-            amounts.add(units, at)
-            payments.add(sign, at)
-
-    def _over(self, order: Order, caps: Iterable[tuple[Cap, Account]], now: float) -> list[refusals.Exceeded]:
-        """Return the budgets that the order exceeds."""
-        units, found = order.price.units, list[refusals.Exceeded]()
-        for cap, account in caps:
-            over = account.roll(cap.window, now) + (1 if cap.currency is None else units) - cap.most
-            if over > 0:
-                window = account.window(cap.window)
-                found.append(refusals.Exceeded(cap, window.total, window.fits_at(over)))
-        return found
 
     def _reap(self, rows: Iterable[Row]) -> None:
         """Give back what was reserved by attempts that ended before they signed."""
         for row in tuple(rows):
             if row.hold.state == "reserved" and not row.in_flight:
                 self._drop(row)
+        self._open.amid = None
 
     def _drop(self, row: Row) -> None:
-        self._count(row, -1)
+        """Give a hold back. What is done around it goes on being made, so the caller ends the step."""
+        step = Step(row)
+        step.drop()
+        self._open.amid = step
         self._open.forget(row)
+        step.uncount()
+        self._open.amid = True
 
     def _resolve(self, row: Row, state: HoldState, money: MoneyState, receipt: Receipt | None) -> Past:
-        self._open.forget(row)
         past = past_of(row.hold, state, money, receipt)
-        self._history.append(past)
+        self._open.amid = Step(row, past)
+        self._open.forget(row)
+        self._keep(row, past)
+        self._open.amid = None
+        return past
+
+    def _keep(self, row: Row, past: Past) -> None:
+        """Keep what was resolved. Once more does no harm."""
         if row.hold.purchase.keyed:
             self._keys[row.hold.purchase.id] = past
-        return past
+        if not self._history or self._history[-1] is not past:
+            self._history.append(past)
+        self._owed.keep(row, past)

@@ -6,6 +6,7 @@ import heapq
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, cycle, repeat
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import MoneyState
@@ -17,6 +18,9 @@ from . import refusals
 from .live_attempts import LiveAttempts
 from .rows import with_charged
 from .windows import Account
+
+#: Most open holds of a purchase whose attempts are asked, where none has said that it ended.
+_ASKED = 16
 
 Signed: TypeAlias = tuple[str, str, int, Mapping[str, Any], str, int | None, str]
 #: A resolved hold: what a Hold is made of, in its order, without the header.
@@ -48,15 +52,56 @@ class Row:
         return attempt is not None and attempt.alive
 
 
+class Step:
+    """A change of an open hold, and what is to be done if a signal handler raises in its midst.
+
+    What tells is whether the hold is among the rows. It is entered there last, and taken from there before anything is
+    written that ``OpenRows.find_anew`` does not find.
+
+    Args:
+        row: The hold.
+        past: What is kept of the hold if this change resolves it.
+    """
+
+    __slots__ = ("_counted", "past", "row")
+
+    def __init__(self, row: Row, past: Past | None = None) -> None:
+        self.row = row
+        self.past = past
+        #: An entry for each sum in which the hold counts, and is to count no more if it is not among the rows.
+        self._counted: list[None] = []
+
+    def count(self) -> None:
+        """Count the hold. No signal handler is called between an addition and its entry: nothing here is Python."""
+        hold, sums = self.row.hold, chain.from_iterable(self.row.accounts)
+        self._counted.extend(map(Account.add, sums, cycle((hold.price.units, 1)), repeat(hold.created)))
+
+    def drop(self) -> None:
+        """Let the hold count no more, once it is not among the rows."""
+        self._counted = [None] * (2 * len(self.row.accounts))
+
+    def uncount(self) -> None:
+        """Take the hold out of the sums in which it counts. One at which this is interrupted may count too much."""
+        hold = self.row.hold
+        sums = tuple(zip(chain.from_iterable(self.row.accounts), cycle((hold.price.units, 1)), strict=False))
+        while self._counted:
+            account, number = sums[len(self._counted) - 1]
+            del self._counted[-1]
+            account.add(-number, hold.created)
+
+
 class OpenRows:
     """Open holds, by id and by purchase, and those of them that nothing presents. Call it under the ledger's lock.
 
     A purchase may have thousands in flight. So only those whose attempts ended are looked at, the oldest first.
     """
 
-    __slots__ = ("_attempts", "_free", "_lapsed", "_of", "rows")
+    __slots__ = ("_attempts", "_free", "_lapsed", "_of", "amid", "rows")
 
     def __init__(self) -> None:
+        #: The change that is being made, or True for one that ``find_anew`` mends. A call that finds one under the lock
+        #: comes after a signal handler raised in its midst.
+        self.amid: Step | bool | None = None
         self.rows: dict[str, Row] = {}
         self._of: dict[str, dict[str, Row]] = {}
         self._attempts: LiveAttempts[str] = LiveAttempts()
@@ -66,21 +111,24 @@ class OpenRows:
         self._lapsed: dict[str, Row] = {}
 
     def enter(self, row: Row, attempt: Attempt) -> None:
-        """Add a new hold."""
+        """Add a new hold, and end the step that does. It is found at the very end."""
         name = row.hold.id
-        self.rows[name] = self._of.setdefault(row.hold.purchase.id, {})[name] = row
         self._present(row, attempt)
+        self._of.setdefault(row.hold.purchase.id, {})[name] = row
+        self.rows[name] = row
+        self.amid = None
 
     def take(self, row: Row, attempt: Attempt) -> Hold:
         """Give an unresolved hold to another attempt."""
+        self.amid = True
         self._present(row, attempt)
         row.hold = row.hold.but(tries=row.hold.tries + 1)
+        self.amid = None
         return row.hold
 
     def forget(self, row: Row) -> None:
-        """Remove a hold that is open no more."""
+        """Remove a hold that is open no more. It is found until the very end. Call it within a step."""
         name, purchase = row.hold.id, row.hold.purchase.id
-        self.rows.pop(name, None)
         self._lapsed.pop(name, None)
         self._attempts.drop(name)
         others = self._of.get(purchase, {})
@@ -88,6 +136,18 @@ class OpenRows:
         if not others:
             self._of.pop(purchase, None)
             self._free.pop(purchase, None)
+        self.rows.pop(name, None)
+
+    def find_anew(self) -> None:
+        """Build anew, from the holds, all by which they are found."""
+        self._of, self._free, self._lapsed, self._attempts = {}, {}, {}, LiveAttempts()
+        for name, row in self.rows.items():
+            self._of.setdefault(row.hold.purchase.id, {})[name] = row
+            attempt = None if row.attempt is None else row.attempt()
+            if attempt is not None and attempt.alive:
+                self._attempts.take(name, attempt)
+            else:
+                self._let_go(row)
 
     def of(self, purchase: Purchase) -> tuple[Row, ...]:
         """Return the open holds of a purchase, oldest first."""
@@ -107,23 +167,28 @@ class OpenRows:
     def lapsed(self) -> tuple[Row, ...]:
         """Return the unsigned holds of all attempts that ended."""
         self._note_ended()
-        return tuple(self._lapsed.values())
+        found = tuple(self._lapsed.values())
+        self.amid = None
+        return found
 
     def oldest(self, purchase: Purchase, drop: Callable[[Row], object]) -> Row | None:
         """Return the oldest unresolved hold of a purchase that this wallet may present.
 
-        Unsigned holds of ended attempts that are met on the way are dropped.
+        Unsigned holds of ended attempts that are met on the way are dropped. Give the one that is found to ``take``.
         """
         if purchase.id not in self._of:
             return None
         self._note_ended()
-        heap = self._free.get(purchase.id)
-        return None if not heap else self._pop_oldest(heap, purchase, drop)
+        heap = self._free.get(purchase.id) or self._unheard(purchase)
+        row = None if not heap else self._pop_oldest(heap, purchase, drop)
+        if row is None:
+            self.amid = None
+        return row
 
     def _pop_oldest(
         self, heap: list[tuple[float, str]], purchase: Purchase, drop: Callable[[Row], object]
     ) -> Row | None:
-        others, found = [], None
+        others, found, self.amid = [], None, True
         while heap and found is None:
             place = heapq.heappop(heap)
             row = self.rows.get(place[1])
@@ -144,6 +209,15 @@ class OpenRows:
         row.attempt = weakref.ref(attempt)
         self._attempts.take(row.hold.id, attempt)
 
+    def _unheard(self, purchase: Purchase) -> list[tuple[float, str]] | None:
+        """Find holds whose attempts ended and could not say so, as a signal handler raised in the midst."""
+        rows = self._of[purchase.id]
+        if len(rows) <= _ASKED:
+            for row in rows.values():
+                if not row.in_flight:
+                    self._let_go(row)
+        return self._free.get(purchase.id)
+
     def _goes_on(self, row: Row) -> bool:
         """Hear of the end of an attempt that seemed to have ended: its loop was closed, and its end is written now."""
         attempt = None if row.attempt is None else row.attempt()
@@ -154,12 +228,17 @@ class OpenRows:
     def _note_ended(self) -> None:
         if not self._attempts.some_ended:
             return
+        self.amid = True
         for name in self._attempts.ended():
             self._attempts.drop(name)
-            row = self.rows[name]
-            heapq.heappush(self._free.setdefault(row.hold.purchase.id, []), (row.hold.created, name))
-            if row.hold.state == "reserved":
-                self._lapsed[name] = row
+            self._let_go(self.rows[name])
+
+    def _let_go(self, row: Row) -> None:
+        """Note that nothing presents a hold."""
+        name = row.hold.id
+        heapq.heappush(self._free.setdefault(row.hold.purchase.id, []), (row.hold.created, name))
+        if row.hold.state == "reserved":
+            self._lapsed[name] = row
 
 
 def past_of(hold: Hold, state: HoldState, money: MoneyState, receipt: Receipt | None) -> Past:
