@@ -2639,9 +2639,9 @@ MUTATIONS = (
     ),
     Mutation(
         "what is given back stays counted at an ancestor: memory",
-        MEMORY,
-        "        for amounts, payments in row.accounts:\n",
-        "        for amounts, payments in row.accounts[: None if sign > 0 else -1]:\n",
+        "ledgers/memory_rows.py",
+        "        self._counted = [None] * (2 * len(self.row.accounts))\n",
+        "        self._counted = [None] * (2 * len(self.row.accounts) - 2)\n",
         (IN_MEMORY, TREES),
         unseen=TOO_CAREFUL,
     ),
