@@ -24,6 +24,7 @@ from x402_client.model.holds import CEILING, Attempt, Authorization, Hold, Order
 
 from .test_memory import Clocked, order, spent
 
+#: What is interrupted: steps of the ledger, and where one begins to add to a sum. Not the arithmetic within a sum.
 _LEDGERS = Path(x402_client.ledgers.__file__).parent
 _FILES = (*(str(_LEDGERS / name) for name in ("memory", "live_attempts.py")), attempts.__file__)
 #: CPython looks for signals at the begin of a function, after a call, and where a loop goes on.
