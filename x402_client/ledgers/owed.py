@@ -36,10 +36,10 @@ def with_charge(hold: Hold, units: int) -> Hold:
 def count_less(row: Row, units: int) -> None:
     """Let a row of the ledger in memory count only these millionths. It stays one payment."""
     rest = row.hold.price.units - units
+    row.hold = with_charge(row.hold, units)  # first: a signal handler that raises lets nothing be given back twice
     if rest:
         for amounts, _ in row.accounts:
             amounts.add(-rest, row.hold.created)
-    row.hold = with_charge(row.hold, units)
 
 
 def settle(row: Row, told: Hold) -> None:
@@ -73,10 +73,10 @@ class OwedInMemory:
         units = None if row is None else still_counted(told, settled, row.hold.price.units)
         if row is None or units is None:
             return False
-        del self._rows[told.id]
         count_less(row, units)
         for place, past in enumerate(self._history):
             if past[0] == told.id:
                 hold = row.hold
                 self._history[place] = past_of(hold, hold.state, hold.money, hold.receipt)
+        self._rows.pop(told.id, None)
         return True

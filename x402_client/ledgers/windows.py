@@ -2,6 +2,9 @@
 
 A window has sixty buckets. The rule: "a window may count a payment up to 1/60 of its length longer, never shorter; the
 cost of a check does not grow with history".
+
+A signal handler may raise where a function begins, after a call and where a loop goes on, and nowhere else. So what
+belongs together is written without a call between, and where that cannot be, a sum may count too much.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ class Window:
         """Drop the buckets that are older than the window. Return the sum of the others."""
         if self._length is not None:
             while self._buckets and (self._buckets[0][0] + 1) * self._width + self._length <= now:
-                self.total -= self._buckets.pop(0)[1]
+                units = self._buckets[0][1]
+                del self._buckets[0]
+                self.total -= units
         return self.total
 
     def add(self, units: int, at: float) -> None:
@@ -63,7 +68,7 @@ class Window:
             if bucket[0] < number:
                 break
         if units > 0:  # else the bucket has rolled away, and there is nothing to give back
-            self._buckets.append([number, units])
+            self._buckets += [[number, units]]  # "append" is a call
             self.total += units
 
     def fits_at(self, over: int) -> float | None:
@@ -138,8 +143,12 @@ class Account:
         return all(WINDOWS[name] is None for name in self._windows)
 
     def _add_pending(self) -> None:
-        pending, self._pending = self._pending, 0
-        if pending:
+        pending = self._pending
+        if pending > 0:
+            self._add_to_windows(pending, self._second)
+            self._pending = 0
+        elif pending:
+            self._pending = 0
             self._add_to_windows(pending, self._second)
 
     def _add_to_windows(self, units: int, at: float) -> None:
