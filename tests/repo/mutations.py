@@ -2036,9 +2036,25 @@ MUTATIONS = (
     Mutation(
         "a look opens the accounts of an order",
         MEMORY,
-        "            counted = [known.get(name) or self._seeded(*name, order) for name in names]\n",
-        "            counted = [self._account(*name, order) for name in names]\n",
+        "        counted = [self._accounts.get(name) or self._seeded(*name, order) for name in names]\n",
+        "        counted = [self._account(*name, order) for name in names]\n",
         (f"{IN_MEMORY}::TestMemory::test_a_look_starts_no_account",),
+        unseen="It asks for no quote.",
+    ),
+    Mutation(
+        "a look counts what an ended attempt had reserved: memory",
+        MEMORY,
+        "                self._reap(self._open.lapsed())\n                exceeded = self._over_seeded",
+        "                exceeded = self._over_seeded",
+        (f"{IN_MEMORY}::TestMemory::test_a_reservation_whose_attempt_ended_takes_no_budget",),
+        unseen="It asks for no quote.",
+    ),
+    Mutation(
+        "a look counts what a dead program had reserved: a file",
+        "ledgers/sqlite/claimable.py",
+        "        return file.write(lambda db, meta: free_ended(db, directory), 0)\n",
+        "        return False\n",
+        ("tests/ledgers/test_sqlite_processes.py",),
         unseen="It asks for no quote.",
     ),
     Mutation(
