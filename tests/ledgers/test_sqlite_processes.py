@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -141,8 +142,45 @@ def test_what_another_process_reserved_is_given_back_when_it_dies(path: Path, le
     with pytest.raises(OverLimit):
         ledger.reserve(order(purchase("b"), cap(10_000)), attempt)
     other.killed()
+    assert ledger.holds()[0].state == "reserved"
     assert isinstance(ledger.reserve(order(purchase("b"), cap(10_000)), attempt), Hold)
     assert ledger.spent(DAY) == 10_000
+
+
+def test_a_look_tells_what_a_payment_would_meet_after_another_process_died(path: Path, ledger: SqliteLedger) -> None:
+    other, asked = Other(path), order(purchase("b"), cap(10_000))
+    with pytest.raises(OverLimit):
+        ledger.check(asked)
+    other.killed()
+    assert ledger.check(asked) is None
+    assert (ledger.spent(DAY), ledger.holds()) == (0, ())
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_opening_gives_back_what_a_dead_process_reserved(path: Path, ledger: SqliteLedger, busy: bool) -> None:
+    Other(path).killed()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE" if busy else "BEGIN")
+        again = SqliteLedger(path)
+        assert again.spent(DAY) == (10_000 if busy else 0)
+        writer.execute("ROLLBACK")
+    if busy:
+        with pytest.raises(OverLimit):
+            ledger.check(order(None, cap(9_999)))
+        assert again.spent(DAY) == 0
+    again.close_ledger()
+
+
+def test_what_is_signed_stays_counted_after_its_process_died(path: Path, ledger: SqliteLedger) -> None:
+    other = Other(path)
+    other.told("sign")
+    other.killed()
+    again = SqliteLedger(path)
+    with pytest.raises(OverLimit):
+        again.check(order(purchase("b"), cap(10_000)))
+    assert again.spent(DAY) == 10_000
+    assert [hold.state for hold in again.holds()] == ["signed"]
+    again.close_ledger()
 
 
 def test_a_key_in_flight_in_another_process(path: Path, ledger: SqliteLedger) -> None:

@@ -118,8 +118,8 @@ class LedgerExtras(Protocol):
     def check(self, order: Order) -> Maybe[Busy | None]:
         """Raise what ``reserve`` would raise for an order, or return Busy where it would. Nothing is counted.
 
-        An unresolved purchase that ``reserve`` would hand over is no obstacle. Called for a quote. Default: not known,
-        so that a quote tells of freezes alone.
+        An unresolved purchase that ``reserve`` would hand over is no obstacle, nor what ended attempts had reserved
+        and ``reserve`` would give back. Called for a quote. Default: not known, so that a quote tells of freezes alone.
         """
         ...
 

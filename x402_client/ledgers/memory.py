@@ -57,20 +57,20 @@ class MemoryLedger(SumsInMemory):
     def check(self, order: Order) -> Busy | None:
         """Raise what ``reserve`` would raise for an order. Nothing is counted or claimed, and no account is opened."""
         self._refuse_copy()
-        purchase, purse = order.purchase, order.purchase.purse
+        purchase = order.purchase
         with self._lock:
             self._mend()
             refusals.check_frozen(self._frozen, purchase)
             busy = self._open.busy(purchase, self._keys.get(purchase.id)) if purchase.keyed else None
             if busy is not None:
                 return busy
-            self._check_allowances(purse, order.path)
-            now, known = self._now(), self._accounts
-            names = [(purse, cap.account, cap.currency) for cap in order.caps]
-            counted = [known.get(name) or self._seeded(*name, order) for name in names]
-            exceeded = self._over(order, zip(order.caps, counted, strict=True), now)
-            if exceeded:
-                raise refusals.over_limit(order, exceeded, now)
+            self._check_allowances(purchase.purse, order.path)
+            now = self._now()
+            if self._over_seeded(order, now):
+                self._reap(self._open.lapsed())
+                exceeded = self._over_seeded(order, now)
+                if exceeded:
+                    raise refusals.over_limit(order, exceeded, now)
             return None
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:

@@ -130,3 +130,9 @@ class SumsInMemory:
                 window = account.window(cap.window)
                 found.append(refusals.Exceeded(cap, window.total, window.fits_at(over)))
         return found
+
+    def _over_seeded(self, order: Order, now: float) -> list[refusals.Exceeded]:
+        """Return the budgets that the order exceeds. No account is opened."""
+        names = [(order.purchase.purse, cap.account, cap.currency) for cap in order.caps]
+        counted = [self._accounts.get(name) or self._seeded(*name, order) for name in names]
+        return self._over(order, zip(order.caps, counted, strict=True), now)

@@ -115,9 +115,12 @@ def test_a_buyer_that_was_killed_leaves_what_it_signed(
 def test_what_a_killed_buyer_reserved_is_free_again(server: Server, ledger: RedisLedger) -> None:
     Child(children.dies, server.url, 2).process.join(30)
     asked, attempt = order(purchase("other"), cap(10_000)), Attempt()
-    with pytest.raises(OverLimit):
-        ledger.reserve(asked, attempt)
+    for ask in (ledger.check, lambda asked: ledger.reserve(asked, attempt)):
+        with pytest.raises(OverLimit):
+            ask(asked)
     time.sleep(4.2)
+    assert ledger.check(asked) is None, "a look tells what a payment would meet"
+    assert ledger.spent(TODAY) == 0
     assert isinstance(ledger.reserve(asked, attempt), Hold)
     assert ledger.spent(TODAY) == 10_000
 

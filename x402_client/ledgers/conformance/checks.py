@@ -179,6 +179,17 @@ class Checks(LedgerTestCase):
         attempt.end()
         assert self._told(lambda: check_order(self.ledger, asked)) == (type(None),)
 
+    def test_a_reservation_whose_attempt_ended_takes_no_budget(self) -> None:
+        if not self._checks:
+            return
+        attempt, asked = Attempt(), order(purchase("b"), cap(10_000))
+        self.reserve(order(), attempt)
+        assert self._told(lambda: check_order(self.ledger, asked)) == self._told(
+            lambda: self.ledger.reserve(asked, self.attempt())
+        )
+        attempt.end()
+        assert self._told(lambda: check_order(self.ledger, asked)) == (type(None),)
+
     @property
     def _checks(self) -> bool:
         return can_check(self.ledger)

@@ -49,6 +49,9 @@ class LedgerSteps:
     def check(self, order: Order) -> Steps[Busy | None]:
         said = protocol.budgets_of(order) | protocol.request_facts(order.purchase) | protocol.stems_of(order)
         answer = yield from self.server.ask(order.purchase.purse, "check", **said)
+        if answer[0] == "over":  # as ``reserve`` does: a beat gives back what ended programs had reserved
+            yield from self.beat(order.purchase.purse)
+            answer = yield from self.server.ask(order.purchase.purse, "check", **said)
         if answer[0] == "busy":
             return Busy(protocol.read_row(answer[2]))
         _raise_obstacle(answer, order.purchase)

@@ -7,11 +7,15 @@ A hold that is in flight is in no index and is not looked at, however many of th
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
+from ...errors import LedgerUnavailable
 from ...model.holds import Purchase
+from ..live_attempts import Entry
 from . import holds
+from .file import LedgerFile
 from .holds import Row
 from .process_locks import Claims, alive, ended_here, is_own
 
@@ -42,6 +46,24 @@ def oldest(db: sqlite3.Connection, purchase: Purchase, directory: Path) -> Row |
     return min(found, key=lambda row: (row.hold.created, row.number), default=None)
 
 
+def give_back_ended(file: LedgerFile, directory: Path, patience: float) -> None:
+    """Give back what ended programs had reserved, as ``reserve`` does.
+
+    A file that may only be read, or stays busy, stays as it is.
+    """
+    with contextlib.suppress(LedgerUnavailable):
+        if file.read(lambda db, meta: _some_ended(db, directory), patience):
+            file.write(lambda db, meta: free_ended(db, directory), patience)
+
+
+def _some_ended(db: sqlite3.Connection, directory: Path) -> bool:
+    owners = [owner for (owner,) in db.execute("SELECT name FROM owners")]
+    try:
+        return bool(ended_here()) or any(not (is_own(owner) or alive(directory, owner)) for owner in owners)
+    except OSError:  # the locks of another user
+        return False
+
+
 def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
     """End the claims of all ended attempts. Return True if that gave back what an unsigned hold counted."""
     owners = [owner for (owner,) in db.execute("SELECT name FROM owners")]
@@ -57,6 +79,16 @@ def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
     for row in over:
         holds.give_up(db, row)
     return any(row.hold.state == "reserved" for row in over)
+
+
+def give_up(db: sqlite3.Connection, claims: Claims) -> dict[int, Entry[int]]:
+    """End the claims of this process's ended attempts. Return them."""
+    owner, ended = claims.existing_lock, claims.ended()
+    for number in ended:
+        row = holds.find_number(db, number)
+        if owner is not None and row is not None and row.owner == owner.name:
+            holds.give_up(db, row)
+    return ended
 
 
 def leave(db: sqlite3.Connection, claims: Claims) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -17,7 +18,6 @@ from ...model.allowances import AllowanceMark, AllowanceRecord, AllowanceTerms
 from ...model.holds import Attempt, Authorization, Busy, Hold, LastAnswer, LedgerBusy, Order, Purchase, Spending
 from ...model.offers import Receipt
 from .. import refusals
-from ..live_attempts import Entry
 from ..rows import number_of
 from . import allowances as allowed
 from . import claimable, looks, owed, seeds
@@ -84,6 +84,8 @@ class SqliteLedger:
         except X402Error as failure:
             forget_frames(failure)  # the message says what is wrong, and the frames add nothing
             raise
+        with contextlib.suppress(LedgerBusy):  # so the sums that are shown first are those of a payment
+            claimable.give_back_ended(self._file, self._locks_directory, 0)
 
     @property
     def fresh(self) -> bool:
@@ -128,11 +130,17 @@ class SqliteLedger:
         return self._write(lambda db, meta: self._reserve(db, meta, order, attempt))
 
     def check(self, order: Order) -> Busy | None:
-        """Raise what ``reserve`` would raise for an order. Nothing is counted, claimed or written."""
+        """Raise what ``reserve`` would raise for an order. Nothing is counted or claimed."""
 
         def look(db: sqlite3.Connection, meta: Meta) -> Busy | None:
             return looks.check(db, order, _patterns(meta), self._clock.now(meta.stamp).at, self._in_flight)
 
+        try:
+            return self._read(look)
+        except AllowanceEnded:
+            raise
+        except OverLimit:
+            claimable.give_back_ended(self._file, self._locks_directory, self._patience)
         return self._read(look)
 
     def claim(self, purchase: Purchase, attempt: Attempt) -> Hold | Busy | None:
@@ -143,10 +151,11 @@ class SqliteLedger:
         """Keep what was signed, before it leaves the machine."""
 
         def keep(db: sqlite3.Connection, meta: Meta) -> Hold:
+            kept = rows.record(db, hold, authorization)  # first: a hold that is gone is told before a freeze
             refusals.check_frozen(_patterns(meta), hold.purchase)
             if hold.path:
                 allowed.check(db, hold.purchase.purse, hold.path, self._clock.now(meta.stamp).at)
-            return rows.record(db, hold, authorization)
+            return kept
 
         return self._write(keep)
 
@@ -297,15 +306,9 @@ class SqliteLedger:
     def _record_ended(self) -> None:
         """Record the attempts that ended."""
         if self._claims.some_ended:
-            self._claims.drop_all(self._file.write(self._give_up, self._patience))
-
-    def _give_up(self, db: sqlite3.Connection, meta: Meta) -> dict[int, Entry[int]]:
-        owner, ended = self._claims.existing_lock, self._claims.ended()
-        for number in ended:
-            row = rows.find_number(db, number)
-            if owner is not None and row is not None and row.owner == owner.name:
-                rows.give_up(db, row)
-        return ended
+            self._claims.drop_all(
+                self._file.write(lambda db, meta: claimable.give_up(db, self._claims), self._patience)
+            )
 
     def _reserve(self, db: sqlite3.Connection, meta: Meta, order: Order, attempt: Attempt) -> Hold | Busy:
         found = self._claim(db, meta, order.purchase, attempt)
