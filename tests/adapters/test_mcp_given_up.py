@@ -29,7 +29,7 @@ from x402_client.sandbox import Sandbox
 from .paying_sessions import paying_session
 from .staged_shop import MOMENTS, TOOL, Asks, Moment, Staged
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 BERN = {"city": "Bern"}
 #: Seconds after which a caller's read time-out is over.
 PATIENCE = 0.5

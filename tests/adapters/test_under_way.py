@@ -20,6 +20,8 @@ from .checks import outcome, paid, unresolved
 from .drivers import AsyncHttpx, AsyncHttpx2, Client, Driver, Httpx, Httpx2, Requests, TrioHttpx, only
 from .scripted_server import PATIENCE, Exchange, Server
 
+pytestmark = pytest.mark.slow
+
 
 class Late(Exception):
     """A deadline of the caller's own."""

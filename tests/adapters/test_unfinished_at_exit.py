@@ -17,6 +17,8 @@ from .cash_register import Till
 from .checks import new_buyer
 from .scripted_server import Exchange, Server
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 #: Seconds in which a program ends on a busy machine. One that hangs never does.
 _ENDS = 60

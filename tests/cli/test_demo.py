@@ -18,6 +18,8 @@ from x402_client.sandbox import FAULTS
 
 from .running import COMMAND, environment, in_process, process
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_demo_pays_refuses_and_adds_up(bare: dict[str, str]) -> None:
     ran = process(["demo"], bare)

@@ -17,6 +17,8 @@ from x402_client.sandbox.faults import FAULTS
 from .conftest import shell_settings
 from .running import COMMAND, environment, in_process
 
+pytestmark = pytest.mark.slow
+
 BY_CHAIN, BY_RECEIPT = "The chain shows that it was paid", "The seller's receipt says that it was paid"
 CLAIMS = (BY_CHAIN, BY_RECEIPT, "can settle until", "may still settle")
 

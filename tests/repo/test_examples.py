@@ -19,6 +19,8 @@ import pytest
 from x402_client import errors
 from x402_client.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "agent_with_approval.py": [

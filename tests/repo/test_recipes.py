@@ -19,6 +19,8 @@ from x402_client.sandbox import Sandbox
 
 from .recipes import files, write
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 API = "https://api.example.com"
 
