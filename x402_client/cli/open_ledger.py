@@ -86,6 +86,18 @@ class OpenLedger:
         found = ((purse, record) for purse in purses for record in self.ask("allowances", purse))
         return tuple((record.terms.name, purse) for purse, record in found if record.state == "frozen")
 
+    def stop_of_allowance(self, name: str) -> str:
+        """Return the command that freezes the open allowance of this name, in any purse. "": there is none."""
+        for purse in call_ledger(self.port, purses_of) or (self.purse,):
+            for record in self.ask("allowances", purse):
+                if record.terms.name == name and record.state == "open":
+                    return stop_allowance(name, self._named, purse)
+        return ""
+
+    def lift_of_allowance(self, name: str) -> str:
+        """Return the command that lifts the frozen allowance of this name, in any purse. "": there is none."""
+        return next((self.lift_allowance(one, its) for one, its in self.frozen_allowances() if one == name), "")
+
     def lift_allowance(self, name: str, purse: str) -> str:
         """Return the command that lifts the freeze of an allowance."""
         return lift_allowance(name, self._named, purse)
@@ -235,6 +247,11 @@ def lift(pattern: str, named: str | None) -> str:
 def lift_allowance(name: str, named: str | None, purse: str) -> str:
     """Return the command that lifts the freeze of an allowance of a purse in this ledger."""
     return f"x402 ledger unfreeze --allowance {shlex.quote(name)}{typed(named, purse)}"
+
+
+def stop_allowance(name: str, named: str | None, purse: str) -> str:
+    """Return the command that freezes an allowance of a purse in this ledger."""
+    return f"x402 ledger freeze --allowance {shlex.quote(name)}{typed(named, purse)}"
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
@@ -107,7 +108,7 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
             wrote_nothing=True,
         )
     if state == "frozen":
-        by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
+        by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {shlex.quote(name)}` or "
         return Frozen(
             f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. Nothing new was paid."
         )

@@ -27,6 +27,7 @@ from ..transactions import look_up
 from ..vocabulary import advice, advised, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
+from . import ledger_freezes as freezing
 from .ledger_export import export
 from .ledger_retry import retry
 from .ledger_write_off import write_off
@@ -366,7 +367,7 @@ app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
 app.command("write-off")(write_off)
-app.command("freeze")(acts.freeze)
-app.command("unfreeze")(acts.unfreeze)
+app.command("freeze")(freezing.freeze)
+app.command("unfreeze")(freezing.unfreeze)
 app.command("accept")(acts.accept)
 app.command("migrate")(acts.migrate)
