@@ -56,6 +56,7 @@ PYTHON = re.compile(
         ("`x402 ledger unfreeze --allowance a` or allowance.unfreeze() lifts it.",
          "`x402 ledger unfreeze --allowance a` lifts it."),
         ("paid; buyer.allowance(...) opens it again.", "paid; the program that made it opens it again."),
+        ("a purchase that is made once: buyer.purchase(key=...).", "a purchase that is made once: --key NAME."),
         ("The pause ends by itself; Buyer(breaker_after=...) sets it. Re", "The pause ends by itself. Re"),
         ("and Policy(permits=False) signs none.", "and permits = false in {F} signs none."),
         ("only where Policy(seller_keys=[...]) lists", "only where seller_keys = [...] in {F} lists"),

@@ -58,6 +58,7 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"; Wallet\(solana=bytes\(json\.loads\(Path\(path\)\.read_text\(\)\)\)\) takes it as it is", ""),
         (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
         (r"seconds: Buyer\(settle_timeout=\.\.\.\)", "seconds, or --timeout if that is longer"),
+        (r"buyer\.purchase\(key=\.\.\.\)", "--key NAME"),
         (r"(?<=A higher )buyer\.purchase\(per_request=\.\.\.\)", "--max"),
         (r"as far as the Policy does", "as far as the policy does"),
         (r"(?<=A higher per_request in )the Policy", "the --policy file"),

@@ -20,6 +20,7 @@ from ..errors import (
 )
 from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name, called
 from ..model.budgets import Cap, is_request_account
+from ..model.counts import counted
 from ..model.holds import Hold, Order, Purchase, moment
 from ..model.money import Money
 
@@ -72,7 +73,7 @@ def duration(seconds: float) -> str:
     parts: list[str] = []
     for one, unit in ((_DAY, "day"), (_HOUR, "hour"), (60, "minute"), (1, "second")):
         count, left = divmod(left, one)
-        parts += [f"{count} {unit}{'' if count == 1 else 's'}"] if count else []
+        parts += [counted(count, unit)] if count else []
     return " ".join(parts)
 
 

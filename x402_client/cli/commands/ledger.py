@@ -282,7 +282,7 @@ def _when(hold: Hold) -> str:
 
 def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
     show()
-    when = f"in {days:g} days" if days else "in all that is kept"
+    when = f"in {counted(days, 'day')}" if days else "in all that is kept"
     shown = _columns(sums)
     rows = table(when, *shown, right=shown)
     for of in sums:

@@ -21,6 +21,7 @@ from ...core.last_answer import is_by_receipt
 from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
+from ...model.counts import counted
 from ...model.holds import MARGIN, Hold, moment
 from .. import export as exporting
 from .. import in_flight as flights
@@ -250,7 +251,7 @@ def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str
         "known": len(known), "unknown": len(unknown) - len(known)
     }  # fmt: skip
     parts = (f"{count} {_COUNTED[name]}" for name, count in counts.items() if count)
-    return f"{every} {'payment' if every == 1 else 'payments'}: {', '.join(parts)}"
+    return f"{counted(every, 'payment')}: {', '.join(parts)}"
 
 
 def _last_expiry(holds: list[Hold]) -> str:

@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ...errors import ConfigurationError
+from ...model.counts import counted
 from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
 from .. import completion
@@ -84,7 +85,7 @@ def sandbox(
             _write_program(example, seller)
         interrupted = _until_interrupted(seller, _settings(seller), example)
         payments, earned = len(seller.settlements), seller.earned
-    told = f"The sandbox earned {earned} of invented money in {payments} payment{'' if payments == 1 else 's'}."
+    told = f"The sandbox earned {earned} of invented money in {counted(payments, 'payment')}."
     if interrupted:
         leave(Code.INTERRUPTED, f"Interrupted. {told}")
     show(told)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...buyer.environment import keys_of_others, keys_to_export
+from ...model.counts import counted
 from ...model.holds import Hold, moment
 from .. import allowances, balances, export, exposures, funding, in_flight, options, vocabulary
 from ..buying import Choices
@@ -159,7 +160,7 @@ def _bytes(size: int) -> str:
     for unit, one in (("MB", 10**6), ("kB", 10**3)):
         if size >= one:
             return f"{size / one:.1f} {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte")
 
 
 def _next_for_ledger(found: Standing) -> list[str]:

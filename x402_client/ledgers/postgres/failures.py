@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import LedgerUnavailable
+from ...model.counts import counted
 from .address import Address
 
 #: The first characters of SQLSTATE codes, with what is wrong and what to do. The first that fits decides.
@@ -185,7 +186,7 @@ def explain(failure: Exception, address: Address) -> LedgerUnavailable:
     elif isinstance(failure, Silent):
         said = "did not answer in time; see whether it is overloaded or stopped"
     elif isinstance(failure, Crowded):
-        said = f"was kept busy by {address.connections} other calls of this program; make fewer at once"
+        said = f"was kept busy by {counted(address.connections, 'other call')} of this program; make fewer at once"
     elif isinstance(failure, (Broken, OSError)):
         said = "cannot be reached; see whether it runs and the address is right"
     return unavailable(address, said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...model.counts import counted
 from .address import Address
 from .exchanges import NotCopied, Unanswered
 
@@ -57,8 +58,8 @@ def explain(failure: Exception, address: Address) -> str:
     """Return what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
     if isinstance(failure, NotCopied):
         return (
-            f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
-            "Nothing is paid until it can; see whether the replicas run."
+            f"The Redis ledger at {address.shown} could not copy a payment to {counted(address.replicas, 'replica')} "
+            "in time. Nothing is paid until it can; see whether the replicas run."
         )
     connecting = not isinstance(failure, Unanswered)
     if isinstance(failure, Unanswered) and failure.failure is not None:
