@@ -7,7 +7,7 @@ from .address import Address
 from .exchanges import NotCopied, Unanswered
 
 #: A script makes its commands by the rights of the user that runs it. Redis refuses a pattern of keys beside ~*.
-COMMANDS = "ACL SETUSER the_user +@read +@write -@dangerous +@connection +eval +evalsha +info +keys +time +wait"
+COMMANDS = "ACL SETUSER the_user +@read +@write +@connection -@dangerous +eval +evalsha +info +keys +time +wait"
 KEYS = "ACL SETUSER the_user ~{x402*"
 _RIGHTS = (
     f"does not let this user do what the ledger needs; let an administrator run: {COMMANDS}; and, unless its keys are "
