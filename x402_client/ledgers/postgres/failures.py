@@ -15,7 +15,11 @@ _EXPLAINED = (
         "made a step wait too long for another program's lock; look at pg_stat_activity, or make fewer calls",
     ),
     ("57014", "cancelled a step: statement_timeout is too short, or an administrator did; see the role's settings"),
-    ("25006", "cannot be written to: it is a standby, or read-only; use the address of the primary"),
+    (
+        "25006",
+        "cannot be written to: it is a standby, or read-only for this role; use the address of the primary, and there "
+        "ALTER ROLE the_role SET default_transaction_read_only = off",
+    ),
     (
         "42501C",
         "does not let this role connect to the database; let an owner run: GRANT CONNECT ON DATABASE the_database TO "
