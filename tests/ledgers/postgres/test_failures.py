@@ -137,7 +137,9 @@ def test_another_isolation_is_refused(role: Callable[..., str], isolation: str) 
 
 def test_a_server_that_cannot_be_written_to_is_refused(role: Callable[..., str]) -> None:
     ledger = PostgresLedger(role("default_transaction_read_only = on"))
-    assert "Set it off: ALTER ROLE ... SET default_transaction_read_only = off." in refused(lambda: ledger.reserve(order(), Attempt()))
+    assert "Set it off: ALTER ROLE ... SET default_transaction_read_only = off." in refused(
+        lambda: ledger.reserve(order(), Attempt())
+    )
 
 
 def test_a_statement_timeout_is_told(server: Server, role: Callable[..., str]) -> None:
