@@ -117,7 +117,7 @@ def test_what_needs_more_is_named(shared: Server, use: str) -> None:
     for more in ([], MORE[use]):
         plain = _user(shared, *more)
         url = plain.removesuffix("0") + "3" if use == "another database" else f"{plain}?{use}=1"
-        ledger = settings.ledger(url)
+        ledger: Any = settings.ledger(url)
         with suppress(LedgerUnavailable):
             _use(ledger)
             if use == "health_check_interval":

@@ -72,20 +72,28 @@ def kept_rows(ledger: Any, purse: str, currencies: Iterable[str] = ()) -> KeptRo
     Only the difference shows it, so that it is known of every ledger.
     """
     asked = {*_ALWAYS, *currencies, *_of_allowances(ledger, purse)}
-    for _ in range(_READINGS):
-        before = _totals(ledger, purse, asked)
-        still_open = call_ledger(ledger, lambda port: port.holds(purse))
-        past = call_ledger(ledger, lambda port: port.history(ALL_PAYMENTS, purse))
-        resolved = {hold.id for hold in past}
-        rows = KeptRows(tuple(hold for hold in still_open if hold.id not in resolved), tuple(past))
-        asked |= {hold.price.currency for hold in (*rows.open, *rows.past)}
-        after = _totals(ledger, purse, asked)
-        gone = _gone(
-            rows, {currency: min(after[currency], before.get(currency, units)) for currency, units in after.items()}
-        )
-        if not gone or before == after:
+    rows, is_still = _read(ledger, purse, asked)
+    for _ in range(_READINGS - 1):
+        if is_still or not rows.gone:
             break
-    return KeptRows(rows.open, rows.past, gone)
+        rows, is_still = _read(ledger, purse, asked | _currencies(rows))
+    return rows
+
+
+def _read(ledger: Any, purse: str, asked: set[str]) -> tuple[KeptRows, bool]:
+    """Return the rows, and True if the totals were the same before and after they were read."""
+    before = _totals(ledger, purse, asked)
+    still_open = call_ledger(ledger, lambda port: port.holds(purse))
+    past = call_ledger(ledger, lambda port: port.history(ALL_PAYMENTS, purse))
+    resolved = {hold.id for hold in past}
+    rows = KeptRows(tuple(hold for hold in still_open if hold.id not in resolved), tuple(past))
+    after = _totals(ledger, purse, asked | _currencies(rows))
+    least = {currency: min(units, before.get(currency, units)) for currency, units in after.items()}
+    return KeptRows(rows.open, rows.past, _gone(rows, least)), before == after
+
+
+def _currencies(rows: KeptRows) -> set[str]:
+    return {hold.price.currency for hold in (*rows.open, *rows.past)}
 
 
 def _of_allowances(ledger: Any, purse: str) -> set[str]:
