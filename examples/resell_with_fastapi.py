@@ -41,7 +41,7 @@ def told(problem: Exception) -> HTTPException:
         case errors.TooExpensive():
             return HTTPException(502, f"it costs {problem.asked} now, and one report may cost {problem.limit}")
         case errors.OverLimit():
-            return HTTPException(429, f"your budget is {problem.limit}, and {problem.spent} of it is spent")
+            return HTTPException(429, f"your budget is {problem.limit}, and {problem.spent} of it is used")
         case errors.PaidNotDelivered():
             return HTTPException(502, "it was paid, and the seller does not deliver; we look into it")
         case errors.PaymentRefused() if type(problem) is errors.PaymentRefused and problem.money == "untouched":

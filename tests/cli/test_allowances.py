@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 import x402_client.httpx
 from x402_client import Policy
+from x402_client.cli.own_words import in_own_words
 from x402_client.errors import AllowanceEnded, Frozen
 from x402_client.sandbox import Sandbox
 
@@ -173,6 +176,53 @@ def test_a_lift_says_what_it_lifted_and_what_is_frozen_above(spent: dict[str, st
     assert ("inside of run-42, which is frozen: `x402 ledger unfreeze --allowance run-42`" in said) == above
     states = {one["allowance"]: one["state"] for one in document(spent, "ledger", "allowances")["allowances"]}
     assert states["step"] == ("frozen" if above else "open")
+
+
+@pytest.mark.filterwarnings("ignore:Purse 'team is' is new")
+@pytest.mark.parametrize("purse", ["default", "team is"])
+@pytest.mark.parametrize("name", ["run-7", "run", "Run 7", "it's mine", "läuft"])
+def test_to_freeze_the_name_of_one_names_the_command_that_stops_it(
+    seller: Sandbox, given: dict[str, str], name: str, purse: str
+) -> None:
+    """What is typed in a hurry is the name of the run. As a host it stops nothing that the run pays."""
+    buyer = seller.buyer(Policy(per_day="5"), ledger=given["X402_LEDGER"], purse=purse)
+    buyer.allowance("1.00", name=name)
+    ran = in_process(["ledger", "freeze", name], given)
+    found = re.search("`(x402 ledger freeze --allowance [^`]*)`", ran.err)
+    assert found is not None, ran.err
+    frozen = bool(document(given, "ledger", "freezes")["frozen"])
+    assert (ran.code, frozen) in ((0, True), (2, False)), "a host of that name is frozen, or it can be none"
+    assert in_process(shlex.split(found[1])[1:], given).code == 0
+    assert document(given, "ledger", "freezes")["allowances"] == [{"allowance": name, "purse": purse}]
+    lifted = in_process(["ledger", "unfreeze", name], given)
+    assert frozen if lifted.code == 0 else "`x402 ledger unfreeze --allowance" in lifted.err
+    again = in_process(["ledger", "freeze", name], given)
+    assert "--allowance" not in again.err, "it is frozen already"
+    buyer.close()
+
+
+@pytest.mark.filterwarnings("ignore:Purse 'team is' is new")
+@pytest.mark.parametrize("purse", ["default", "team is"])
+@pytest.mark.parametrize("name", ["run-7", "Run 7", "it's mine"])
+def test_a_payment_under_a_frozen_one_names_the_command_that_lifts_it(
+    seller: Sandbox, given: dict[str, str], name: str, purse: str
+) -> None:
+    buyer = seller.buyer(Policy(per_day="5"), ledger=given["X402_LEDGER"], purse=purse)
+    allowance = buyer.allowance("1.00", name=name)
+    allowance.freeze()
+    with pytest.raises(Frozen) as refused, x402_client.httpx.wrap(httpx.Client(), allowance) as client:
+        client.get(seller.url + "/evm/weather")
+    from x402_client.cli.in_use import using
+
+    with using({"ledger": given["X402_LEDGER"], "purse": purse}):
+        said = in_own_words(str(refused.value.args[0]))
+    assert "unfreeze()" not in said
+    found = re.search("`(x402 ledger unfreeze --allowance [^`]*)` lifts it", said)
+    assert found is not None, said
+    assert in_process(shlex.split(found[1])[1:], given).code == 0
+    with x402_client.httpx.wrap(httpx.Client(), allowance) as client:
+        assert client.get(seller.url + "/evm/weather").status_code == 200
+    buyer.close()
 
 
 def test_a_lift_of_a_closed_one_lifts_nothing(spent: dict[str, str]) -> None:

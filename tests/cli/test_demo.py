@@ -123,6 +123,20 @@ def test_the_sandbox_says_what_to_do_about_a_payment_that_it_took(bare: dict[str
     assert "settled before, so not delivered again: --redeliver would, `x402 ledger write-off` gives it up" in later[0]
 
 
+def test_the_sandbox_says_what_redeliver_does_and_does_it(bare: dict[str, str]) -> None:
+    with run_sandbox(bare, "--redeliver") as (said, url, settings):
+        told = " ".join(said.split())
+        assert "With --redeliver a payment that was settled brings its content again" in told
+        assert "unless the sandbox runs" not in told
+        get = f". {settings} && {' '.join(COMMAND)} get {url}/fault/drop-after-settling/weather -X POST --yes"
+        ran = [
+            subprocess.run(["sh", "-c", get], capture_output=True, text=True, env=environment(bare), timeout=30)
+            for _ in range(2)
+        ]
+    assert [one.returncode for one in ran] == [7, 0]
+    assert "worth it" in ran[1].stdout
+
+
 def test_an_example_is_written_over_an_older_one_and_over_nothing_else(bare: dict[str, str], tmp_path: Path) -> None:
     mine, example = tmp_path / "mine.py", tmp_path / "pay.py"
     mine.write_text("print('mine')\n")

@@ -374,7 +374,8 @@ def test_what_changes_a_ledger_tells_a_program_what_it_did(used: dict[str, str])
         ran = in_process(["ledger", *words, "--json"], used)
         return ran.code, json.loads(ran.out)
 
-    assert told("freeze", "a.example") == (0, {"ledger": there, "host": "a.example", "frozen": ["a.example"]})
+    done = {"ledger": there, "host": "a.example", "frozen": ["a.example"], "allowance_goes_on": False}
+    assert told("freeze", "a.example") == (0, done)
     kept = {"ledger": there, "host": "*", "lifted": False, "frozen": ["a.example"]}
     assert told("unfreeze") == (1, kept)
     assert told("unfreeze", "a.example") == (0, {"ledger": there, "host": "a.example", "lifted": True, "frozen": []})

@@ -133,6 +133,13 @@ def _role(*settings: str) -> Callable[[ExitStack, Path], str]:
     return start
 
 
+def _standby(stack: ExitStack, directory: Path) -> str:
+    start = stack.enter_context(starting_postgres())
+    standby: str = start(standby_of=start("fsync=off")).url()
+    return standby
+
+
+_OFF = "ALTER ROLE ... SET default_transaction_read_only = off"
 _MAY_CREATE = "GRANT CREATE ON DATABASE postgres TO app"
 #: Servers where no payment can be counted, and what all commands say of them.
 OBSTACLES = {
@@ -142,7 +149,9 @@ OBSTACLES = {
     "no-writes": (_user("+eval", "+evalsha", "+info", "+wait", "+@read"), "ACL SETUSER"),
     "one-command-missing": (_user("+@all", "-setrange"), "ACL SETUSER"),
     "no-memory": (_redis("--maxmemory", "1mb"), "has no memory left"),
-    "read-only": (_role(_MAY_CREATE, "ALTER ROLE app SET default_transaction_read_only = on"), "of the primary"),
+    "standby": (_standby, "it is a standby. Use the address of the primary"),
+    "read-only": (_role(_MAY_CREATE, "ALTER ROLE app SET default_transaction_read_only = on"), _OFF),
+    "read-only database": (_role(_MAY_CREATE, "ALTER DATABASE postgres SET default_transaction_read_only = on"), _OFF),
     "serializable": (
         _role(_MAY_CREATE, "ALTER ROLE app SET default_transaction_isolation = serializable"),
         "read committed",

@@ -354,6 +354,21 @@ def test_somebody_at_a_terminal_is_told_what_this_is_and_can_end_it(given: dict[
 # --- what to paste
 
 
+@pytest.mark.parametrize("config", [[], ["--config", "cursor"]])
+@pytest.mark.parametrize(
+    ("option", "given_", "example"),
+    [("--allowance", one, "0.") for one in ("ten", "-1", "0,50", "", "1e3")]
+    + [("--host", "a b", "api.example.com"), ("--host", "", "")],
+)
+def test_an_option_that_makes_no_sense_is_named_before_anything_is_served_or_shown(
+    given: dict[str, str], option: str, given_: str, example: str, config: list[str]
+) -> None:
+    ran = in_process(["mcp", option, given_, *config], given)
+    assert (ran.code, ran.out) == (2, b"")
+    assert ran.err.startswith(f"x402: {option}: ")
+    assert example in ran.err
+
+
 def test_the_allowance_of_one_run_is_called_by_its_option() -> None:
     said = "it costs 1.00 USD, and the allowance without a name of 0.02 USD has 0.00 USD left"
     assert "the allowance of --allowance of 0.02 USD" in _reworded(said)

@@ -16,7 +16,9 @@ from x402_client.sandbox import Sandbox
 from .running import in_process
 from .test_ledger import hold
 
-PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bmust_exist\b|\bledger=")
+PYTHON = re.compile(
+    r"\b(Buyer|Policy|Token|Limit|Wallet)(\.\w+)?\(|\bbuyer\.|\ballowance\.\w+\(|\berror\.hold|\bmust_exist\b|\bledger="
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,16 @@ PYTHON = re.compile(r"\b(Buyer|Policy|Token|Limit)\(|\bbuyer\.|\berror\.hold|\bm
         ("a higher limit in the Policy allows it", "a higher limit in {F} allows it"),
         ('Policy(assets=["USDC"]) says which', 'assets = ["USDC"] in {F} says which'),
         ("and only_listed_hosts=True pays no other", "and only_listed_hosts = true pays no other"),
+        ("`x402 ledger unfreeze --allowance a` or allowance.unfreeze() lifts it.",
+         "`x402 ledger unfreeze --allowance a` lifts it."),
+        ("paid; buyer.allowance(...) opens it again.", "paid; the program that made it opens it again."),
+        ("a purchase that is made once: buyer.purchase(key=...).", "a purchase that is made once: --key NAME."),
+        ("The pause ends by itself; Buyer(breaker_after=...) sets it. Re", "The pause ends by itself. Re"),
+        ("and Policy(permits=False) signs none.", "and permits = false in {F} signs none."),
+        ("only where Policy(seller_keys=[...]) lists", "only where seller_keys = [...] in {F} lists"),
+        ("name an endpoint: Buyer(rpc={...}), or X402_RPC for the command", "name an endpoint: --rpc, or X402_RPC"),
+        ("with Wallet(evm=ContractSigner(address, sign=...)), take",
+         "with a signer for contracts in a program of your own, take"),
         ("Make the same request again: it", "Run the same command again: it"),
         *(
             (f"Wallet({one}=...) takes a key, not a file; "

@@ -22,7 +22,7 @@ from x402_client.errors import ConfigurationError
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.redis import RedisLedger
 from x402_client.ledgers.sqlite import SqliteLedger
-from x402_client.ledgers.urls import REDIS, SERVERS, for_redis, scheme_of
+from x402_client.ledgers.urls import POSTGRES, REDIS, SERVERS, for_redis, scheme_of
 
 SECRET, USER, QUERY = "s3cr3t-word", "the-user", "token=query-word"
 AT = f"{USER}:{SECRET}@db.example:5432/x?{QUERY}"
@@ -153,6 +153,27 @@ def test_postgresql_in_any_case(url: str, empty: Path) -> None:
         assert (made.name, repr(made)) == ("127.0.0.1:7/x", "PostgresLedger('127.0.0.1:7/x')")
     named = PostgresLedger(f"postgresql://{USER}:{SECRET}@one,two:6/x?sslmode=disable&schema=money")
     assert named.name == "one:5432,two:6/x, schema money"
+    assert list(empty.iterdir()) == []
+
+
+_TAKES = {SqliteLedger: "the path of a file", RedisLedger: "redis://", PostgresLedger: "postgresql://"}
+_KINDS = dict.fromkeys(REDIS, RedisLedger) | dict.fromkeys(POSTGRES, PostgresLedger)
+
+
+@pytest.mark.parametrize("scheme", SERVERS)
+@pytest.mark.parametrize("way", _TAKES)
+def test_a_class_names_the_one_that_takes_the_url_of_another(way: Any, scheme: str, empty: Path) -> None:
+    """None says that a ledger cannot be at a URL that it then lists."""
+    right = _KINDS[scheme]
+    if way is right:
+        return
+    with pytest.raises(ConfigurationError) as refused:
+        way(f"{scheme}://{AT}")
+    said = str(refused.value.args[0])
+    assert said.startswith(f"{way.__name__} takes {'' if way is SqliteLedger else 'a URL like '}{_TAKES[way]}")
+    assert f"this begins with {scheme}://; {right.__name__} takes that." in said
+    assert "Buyer(ledger=...) takes paths and URLs" in said
+    assert SECRET not in said
     assert list(empty.iterdir()) == []
 
 

@@ -187,6 +187,12 @@ class Twins(RuleBasedStateMachine):
                     asked = Spending(account, window, "USD", purse)
                     self.both(lambda ledger, which, asked=asked: ledger.spent(asked))
                 self.agree_on_a_pattern(Spending("*.example.com", window, "USD", purse))
+            self.totals_are_the_sum_of_the_rows(purse)
+
+    def totals_are_the_sum_of_the_rows(self, purse: str) -> None:
+        """Add up, of the one in memory: the other one has the same. The command takes a difference for lost rows."""
+        rows = (*self.memory.holds(purse), *self.memory.history(500, purse))
+        assert self.memory.spent(Spending("", "total", "USD", purse)) == sum(hold.price.units for hold in rows)
 
     def agree_on_a_pattern(self, asked: Spending) -> None:
         """Compare what counts below a pattern."""

@@ -79,7 +79,7 @@ SAYS = {
         "ann 1 200 charged nothing",
         "ben 7 504 charged nothing no answer yet",
         "ben 7 200 charged 0.0625",
-        "ann 3 429 charged nothing your budget is 0.10 USD, and 0.10 USD of it is spent",
+        "ann 3 429 charged nothing your budget is 0.10 USD, and 0.10 USD of it is used",
         "Bought 3 reports for 0.15 USD",
     ],
     "test_an_agent.py": ["5 passed"],

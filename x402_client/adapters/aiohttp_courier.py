@@ -26,6 +26,7 @@ from ..core.delivery import Delivery
 from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.patience import Patience
+from ..model.counts import counted
 from ..model.hosts import Origin
 from ..wire.leaks import repeats
 from .aiohttp_bodies import Body
@@ -137,8 +138,8 @@ class AsyncCourier:
                 raise  # the call's own ``total``
             response.close()
             raise MalformedQuote(
-                f"The body of the 402 of {self.request.shown} did not end within {bounds.terms_time:g} seconds. "
-                "Nothing was paid."
+                f"The body of the 402 of {self.request.shown} did not end within "
+                f"{counted(bounds.terms_time, 'second')}. Nothing was paid."
             ) from None
 
     async def digest(self) -> BodyDigest:

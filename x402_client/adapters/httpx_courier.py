@@ -15,6 +15,7 @@ from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
 from ..guards.patience import Patience
+from ..model.counts import counted
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
 from .failures import hide_payment, links, timed_out
@@ -181,8 +182,8 @@ class BaseCourier:
     def too_slow(self) -> MalformedQuote:
         """Return the error for a 402 whose body came too slowly."""
         return MalformedQuote(
-            f"The body of the 402 of {self.request.shown} did not end within {self.buyer.bounds.terms_time:g} seconds. "
-            "Nothing was paid."
+            f"The body of the 402 of {self.request.shown} did not end within "
+            f"{counted(self.buyer.bounds.terms_time, 'second')}. Nothing was paid."
         )
 
 

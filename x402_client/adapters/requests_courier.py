@@ -22,6 +22,7 @@ from ..core.delivery import Delivery
 from ..core.digests import BodyDigest
 from ..errors import MalformedQuote
 from ..guards.deadlines import Deadline
+from ..model.counts import counted
 from ..model.hosts import Origin
 from ..wire.content_encoding import decoded
 from .cookies import cookie_header
@@ -241,7 +242,7 @@ class Courier:
     def _too_slow(self) -> MalformedQuote:
         return MalformedQuote(
             f"The body of the 402 of {self.request.shown} did not end within "
-            f"{self._buyer.bounds.terms_time:g} seconds. Nothing was paid."
+            f"{counted(self._buyer.bounds.terms_time, 'second')}. Nothing was paid."
         )
 
 

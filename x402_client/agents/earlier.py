@@ -15,6 +15,7 @@ from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
 from ..core.stops import FREE, Stops, stops_at
+from ..model.counts import counted
 from ..model.holds import Hold, Outcome, Purchase
 from ..model.offers import words
 from .advice import Next, next_after_status, next_for, seconds_to_wait
@@ -36,7 +37,7 @@ _EXPIRED = (
 )
 #: Said in place of it where a payment was refused time and again.
 _NOT_NOW = (
-    "It was refused time and again, and the next {seconds} seconds will hardly help: a call after that asks the chain "
+    "It was refused time and again, and the next {seconds} will hardly help: a call after that asks the chain "
     "first, and what it shows unused is given back and paid anew, at the price of then."
 )
 _UNPAID = " Nothing was paid."
@@ -116,7 +117,7 @@ def among(
     stops = stops_of(buyer, frozen, hold)
     again = _EXPIRED if has_expired(hold) and hold.money != "spent" else again
     seconds = seconds_to_wait(hold)
-    again = _NOT_NOW.format(seconds=seconds) if seconds else again
+    again = _NOT_NOW.format(seconds=counted(seconds, "second")) if seconds else again
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
         against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]

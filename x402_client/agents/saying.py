@@ -16,6 +16,7 @@ from .. import errors
 from ..buyer.environment import NO_WALLET
 from ..core.next_step import AFTER_THAT_TIME, PYTHON
 from ..errors import X402Error
+from ..model.counts import counted
 from ..model.money import Money
 from ..model.offers import words
 from .advice import Next, is_worn_out
@@ -80,11 +81,7 @@ def _with_a_time(said: str, error: X402Error) -> str:
     if signed is None:
         return said
     seconds = max(1, ceil(signed.expires - datetime.now(UTC).timestamp()))
-    return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {_seconds(seconds)}, not before")
-
-
-def _seconds(count: int) -> str:
-    return f"{count} second{'' if count == 1 else 's'}"
+    return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {counted(seconds, 'second')}, not before")
 
 
 def _found(error: X402Error) -> str:
@@ -108,7 +105,7 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
-        return f"Make the same call again in {_seconds(seconds)}, not before."
+        return f"Make the same call again in {counted(seconds, 'second')}, not before."
     if advice == "repeat":
         return _once_the_chain_tells(error)
     if isinstance(error, errors.ApprovalDenied) and advice == "ask a person":
@@ -123,7 +120,9 @@ def _once_the_chain_tells(error: X402Error) -> str:
     if signed is None or not isinstance(error, errors.PaymentOutcomeUnknown) or error.wait_until is None:
         return ""
     until = error.wait_until.timestamp()
-    return f"Make the same call again in {_seconds(ceil(until - now))}." if signed.expires <= now < until else ""
+    return (
+        f"Make the same call again in {counted(ceil(until - now), 'second')}." if signed.expires <= now < until else ""
+    )
 
 
 def without_code(message: str) -> str:

@@ -16,6 +16,7 @@ from ..guards.handlers import as_stop, raise_callers_stop
 from ..guards.threads import start
 from ..guards.tracebacks import forget_frames
 from ..ledgers.extras import check_order, note, owed_in
+from ..model.counts import counted
 from ..model.holds import Fate, Hold
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY
 from ..signers.contract import ContractSigner
@@ -298,7 +299,8 @@ def _approver_failed(failure: BaseException) -> asks.Approved:
 
 
 def _no_answer(limit: float | None) -> asks.Approved:
-    return asks.Approved(False, 0.0, f"The approver did not answer within {limit} seconds.")
+    within = "" if limit is None else f" within {counted(limit, 'second')}"
+    return asks.Approved(False, 0.0, f"The approver did not answer{within}.")
 
 
 def _timed(said: asks.Approved, started: float) -> asks.Approved:

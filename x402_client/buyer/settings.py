@@ -15,6 +15,7 @@ from ..errors import ConfigurationError, LedgerUnavailable, X402Error
 from ..guards.arguments import takes
 from ..guards.tracebacks import shorten
 from ..ledgers.extras import at_once, is_fresh, may_begin, meant_purse, name_of, other_purses, purses_of
+from ..model.counts import counted
 from ..model.hosts import Origin, Pattern
 from ..model.networks import EVM_FAMILY, caip2, family_of, network_problem, short_name
 from ..model.offers import words
@@ -37,7 +38,7 @@ _WHOLE = (
     "taken of it is not learnt. Name one in Buyer(rpc=...)."
 )
 _OUTLIVED = (
-    "settle_timeout is {:g} seconds, and a payment is valid for {} seconds at most (Policy(validity=...)). After a "
+    "settle_timeout is {}, and a payment is valid for {} at most (Policy(validity=...)). After a "
     "time-out the payment may have expired, and a filter that retries time-outs then sees a PaymentOutcomeUnknown that "
     "is no time-out of the HTTP library. Keep settle_timeout below the validity."
 )
@@ -192,7 +193,7 @@ def remarks(
         yield _WHOLE.format(", ".join(map(short_name, blind)))
     # The rule: an error is the HTTP library's own, too, where ".wait_until lies ahead". After such a time it does not.
     if settle_timeout is not None and settle_timeout >= policy.validity:
-        yield _OUTLIVED.format(settle_timeout, policy.validity)
+        yield _OUTLIVED.format(counted(settle_timeout, "second"), counted(policy.validity, "second"))
 
 
 def _blind(policy: Policy, endpoints: Endpoints) -> list[str]:

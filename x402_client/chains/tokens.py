@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import ConfigurationError, SigningError
+from ..model.counts import counted
 from ..model.money import Token, currency_on
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_FAMILY, SOLANA_TESTNET, family_of, short_name
 from .families import FAMILIES, Families
@@ -81,7 +82,7 @@ _SOLANA_USD = (
 def wrong_decimals(token: Token, found: int) -> SigningError:
     """Build the refusal of a token in Policy(tokens=...) whose decimals are not those of its contract or mint."""
     return SigningError(
-        f"{token.address} has {found} decimals on {short_name(token.network)} and {token.decimals} in "
+        f"{token.address} has {counted(found, 'decimal')} on {short_name(token.network)} and {token.decimals} in "
         f"Policy(tokens=...); its price would be wrong. Nothing was sent; write Token(..., decimals={found})."
     )
 
@@ -156,7 +157,8 @@ def check_known(token: Token) -> None:
     cure = "its price would be wrong. Leave it out: it is known anyway."
     if token.decimals != known.decimals:
         raise ConfigurationError(
-            f"{where} and has {known.decimals} decimals, but Policy(tokens=...) says {token.decimals}; {cure}"
+            f"{where} and has {counted(known.decimals, 'decimal')}, but Policy(tokens=...) says {token.decimals}; "
+            f"{cure}"
         )
     if known.currency not in (token.currency, currency_on(token.network, token.currency)):
         raise ConfigurationError(

@@ -17,6 +17,7 @@ from ..chains.rpc import Endpoints
 from ..chains.solana import SolanaChain
 from ..chains.tokens import SHIPPED
 from ..errors import ChainUnavailable
+from ..model.counts import counted
 from ..model.money import Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ..model.offers import Offer
@@ -103,7 +104,7 @@ def _look_at(reader: Endpoints, asked: list[tuple[Token, str]], answers: SimpleQ
 
 
 def _late(network: str, seconds: float) -> str:
-    return f"{short_name(network)} did not answer within {seconds:g} seconds."
+    return f"{short_name(network)} did not answer within {counted(seconds, 'second')}."
 
 
 def owner_of(wallet: Wallet, token: Token) -> str | None:
@@ -179,7 +180,7 @@ def _tell(found: list[Held], as_json: bool) -> None:
     silent = {held.token.network for held in found if held.problem}
     asked = {held.token.network for held in found}
     if silent:
-        few = f"{len(silent)} of {len(asked)} networks did not answer: what is held there is not known."
+        few = f"{len(silent)} of {counted(len(asked), 'network')} did not answer: what is held there is not known."
         raise Stop(Code.NOT_SENT, "" if as_json else "No chain answered." if silent == asked else few)
 
 

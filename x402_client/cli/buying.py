@@ -152,12 +152,12 @@ def policy_of(choices: Choices) -> Policy:
     return Policy(per_request=most, per_day=max(Money(_PER_DAY, most.currency), most))
 
 
-def amount(text: str | None) -> Money | None:
-    """Return the amount of --max."""
+def amount(text: str | None, option: str = "--max") -> Money | None:
+    """Return the amount of an option. One that is none is refused by the option's name."""
     try:
         return None if text is None else Money(text)
     except ConfigurationError as problem:
-        raise Stop(Code.USAGE, in_own_words(f"--max: {problem}")) from None
+        raise Stop(Code.USAGE, in_own_words(f"{option}: {problem}")) from None
 
 
 def endpoints(written: tuple[str, ...]) -> dict[str, list[str]]:

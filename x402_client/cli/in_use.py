@@ -74,7 +74,8 @@ def _with_options(found: re.Match[str]) -> str:
     if "--ledger" in found[1] or "--purse" in found[1]:
         return found[0]
     noted = _OPTIONS.get()
-    return f"`{found[1]}{typed(noted.ledger, 'default' if found[2] in _OF_ALL else noted.purse)}`"
+    of_all = found[2] in _OF_ALL and "--allowance" not in found[1]
+    return f"`{found[1]}{typed(noted.ledger, 'default' if of_all else noted.purse)}`"
 
 
 def typed(named: str | None, purse: str) -> str:

@@ -49,7 +49,7 @@ class Filters:
     ) -> Filters:
         """Read the options. One that makes no sense is named."""
         return cls(
-            None if host in (None, "*") else _pattern(str(host)),
+            None if host in (None, "*") else host_pattern(str(host)),
             tuple(word_of(word, STATES, "--state") for word in states),
             tuple(word_of(word, MONEY, "--money") for word in money),
             0.0 if since is None else _moment(since),
@@ -77,7 +77,8 @@ class Filters:
         )
 
 
-def _pattern(host: str) -> Pattern:
+def host_pattern(host: str) -> Pattern:
+    """Return the pattern of --host. One that is none is refused by the option's name."""
     try:
         return Pattern.parse(host)
     except ConfigurationError as problem:

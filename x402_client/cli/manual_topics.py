@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from .. import errors
+from ..model.counts import counted
 from .manual_pages import Page, anchor, pages, unmarked
 from .plain_page import wrapped
 
@@ -245,7 +246,7 @@ def _lines(page: Page, words: list[_Word]) -> str:
     having = having or [line for line in lines if any(word.is_in(line) for word in words)]
     shown = [unmarked(_shortened(line)).strip("#|-> ") for line in having[:_MOST_LINES]]
     more = len(having) - len(shown)
-    return "".join(f"- {line}\n" for line in shown) + (f"- and {more} more lines\n" if more > 0 else "")
+    return "".join(f"- {line}\n" for line in shown) + (f"- and {counted(more, 'more line')}\n" if more > 0 else "")
 
 
 def _shortened(line: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..model.counts import counted
 from ..model.offers import Offer, words
 from ..signers.play_keys import takes_play_keys
 from .buying import number
@@ -22,7 +23,7 @@ def add_row(rows: Any, offer: Offer, chosen: bool, obstacle: str) -> None:
     from rich.text import Text
 
     token = offer.token.symbol if offer.token else words(offer.asset, 60)
-    price = str(offer.price) if offer.price is not None else f"{offer.amount} units"
+    price = str(offer.price) if offer.price is not None else counted(offer.amount, "unit")
     price = f"up to {price}" if offer.is_ceiling else price
     reason = in_own_words(words(offer.reason, 300))
     pays = Text("yes", "green") if chosen else Text(f"no: {reason}" if reason else "no", "dim")

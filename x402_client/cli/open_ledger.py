@@ -13,7 +13,7 @@ from ..buyer import settings
 from ..buyer.ledger_calls import call_ledger
 from ..core.stops import stops_at
 from ..errors import ConfigurationError
-from ..ledgers.extras import ALL_PAYMENTS, closer_of, name_of, purses_of
+from ..ledgers.extras import closer_of, name_of, purses_of
 from ..model.allowances import AllowanceRecord
 from ..model.budgets import purses_to_show
 from ..model.holds import Hold, Spending
@@ -24,6 +24,7 @@ from ..policy.policy import Policy
 from .buying import ledger_file
 from .exits import Code
 from .in_use import typed
+from .kept_rows import KeptRows, kept_rows
 from .own_words import in_own_words
 from .running import Stop
 from .transactions import by_seller
@@ -67,14 +68,9 @@ class OpenLedger:
         found: tuple[Hold, ...] = self.ask("holds", self.purse)
         return found
 
-    def history(self) -> tuple[Hold, ...]:
-        """Return what is resolved, as far as the ledger remembers, newest first."""
-        found: tuple[Hold, ...] = self.ask("history", ALL_PAYMENTS, self.purse)
-        return found
-
-    def all(self) -> tuple[Hold, ...]:
-        """Return every payment of the purse, newest first."""
-        return tuple(sorted((*self.holds(), *self.history()), key=lambda hold: hold.created, reverse=True))
+    def rows(self) -> KeptRows:
+        """Return every payment of the purse that the ledger keeps, and what it counts besides."""
+        return kept_rows(self.port, self.purse)
 
     def frozen(self) -> tuple[str, ...]:
         """Return the patterns to which payments are stopped."""
@@ -89,6 +85,18 @@ class OpenLedger:
         purses = call_ledger(self.port, purses_of) or (self.purse,)
         found = ((purse, record) for purse in purses for record in self.ask("allowances", purse))
         return tuple((record.terms.name, purse) for purse, record in found if record.state == "frozen")
+
+    def stop_of_allowance(self, name: str) -> str:
+        """Return the command that freezes the open allowance of this name, in any purse. "": there is none."""
+        for purse in call_ledger(self.port, purses_of) or (self.purse,):
+            for record in self.ask("allowances", purse):
+                if record.terms.name == name and record.state == "open":
+                    return stop_allowance(name, self._named, purse)
+        return ""
+
+    def lift_of_allowance(self, name: str) -> str:
+        """Return the command that lifts the frozen allowance of this name, in any purse. "": there is none."""
+        return next((self.lift_allowance(one, its) for one, its in self.frozen_allowances() if one == name), "")
 
     def lift_allowance(self, name: str, purse: str) -> str:
         """Return the command that lifts the freeze of an allowance."""
@@ -121,16 +129,18 @@ class OpenLedger:
     def find(self, word: str) -> Hold:
         """Return the one payment that a word names: a hold, a nonce or a transaction, or how one of them begins."""
         word = word.strip()
-        found = named(self.all(), word)
+        rows = self.rows()
+        found = named(rows.all, word)
         if found is not None:
             return found
         others = self.other_purses()
+        older = f" {rows.remark}" if rows.gone else ""
         elsewhere = f" This ledger has other purses, too (--purse): {', '.join(others)}." if others else ""
         raise Stop(
             Code.USAGE,
             f"No payment in purse {self.purse!r} of {self.name} goes by {_shown(word)}. Give the first {_ID} "
             f"characters of its id or more, or the first {_NONCE} of its nonce or its transaction. "
-            f"`{self.hint('list')}` lists payments; what was given back is not kept.{elsewhere}",
+            f"`{self.hint('list')}` lists payments; what was given back is not kept.{older}{elsewhere}",
         )
 
     def ask(self, question: str, *arguments: Any) -> Any:
@@ -237,6 +247,11 @@ def lift(pattern: str, named: str | None) -> str:
 def lift_allowance(name: str, named: str | None, purse: str) -> str:
     """Return the command that lifts the freeze of an allowance of a purse in this ledger."""
     return f"x402 ledger unfreeze --allowance {shlex.quote(name)}{typed(named, purse)}"
+
+
+def stop_allowance(name: str, named: str | None, purse: str) -> str:
+    """Return the command that freezes an allowance of a purse in this ledger."""
+    return f"x402 ledger freeze --allowance {shlex.quote(name)}{typed(named, purse)}"
 
 
 def stops(frozen: tuple[str, ...], origin: Origin) -> tuple[str, ...]:

@@ -98,6 +98,10 @@ Rpc = Annotated[
         help="The endpoint that a chain is read through, like base=https://... May be repeated.",
     ),
 ]
+Days = Annotated[
+    float,
+    typer.Option("--days", metavar="N", callback=a_quantity, help="How many days back. 0: all that is kept."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")]
 Method = Annotated[MaybeText, typer.Option("-X", "--request", metavar="METHOD", help="GET, or POST with -d.")]
 Data = Annotated[

@@ -7,6 +7,8 @@ import re
 from ..buyer import environment
 from .in_use import policy_file, with_options
 
+#: A cluster is named in code: the command's URLs have no option for it.
+_CLUSTER = "belongs to a cluster, which the command does not look into; programs use RedisLedger with cluster=True"
 #: Python's words, and the command's. The more exact ones come first. A field of a policy file is written as it stands
 #: in the file.
 _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -19,6 +21,12 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"buyer\.unfreeze\('([^'*]*)'\)", r"`x402 ledger unfreeze \1`"),
         (r"buyer\.unfreeze\(('[^']*')\)", r"`x402 ledger unfreeze \1`"),
+        (r"(`x402 ledger unfreeze --allowance [^`]*`) or allowance\.unfreeze\(\)", r"\1"),
+        (
+            r"allowance\.unfreeze\(\)",
+            "`x402 ledger unfreeze --allowance NAME`, with the name that `x402 ledger allowances --all` shows,",
+        ),
+        (r"buyer\.allowance\(\.\.\.\) opens it again", "the program that made it opens it again"),
         (r"buyer\.reconcile\(\)", "`x402 ledger reconcile`"),
         (r"buyer\.holds\(\)", "`x402 ledger holds`"),
         (r"Policy\(tokens=\[Token\(\.\.\.\)\]\)", "a table [[tokens]] in the --policy file"),
@@ -28,13 +36,29 @@ _SAID: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"""Policy\(hosts=\{["']([^"']*)["']: Limit\(\.\.\.\)\}\)""", r'a table [hosts."\1"] in the --policy file'),
         (r"Policy\(allow_zero=True\)", "allow_zero = true in the --policy file"),
         (r'Policy\(per_request="0\.10", per_day="5"\)', 'per_request = "0.10" and per_day = "5"'),
-        (r"Policy\((\w+)=\.\.\.\)", r"\1 = ... in the --policy file"),
+        (r"Policy\(permits=False\)", "permits = false in the --policy file"),
+        (r"Policy\((\w+)=(\.\.\.|\[\.\.\.\])\)", r"\1 = \2 in the --policy file"),
         (r"""Policy\((\w+)=(\["[^"]*"\]|"[^"]*")\)""", r"\1 = \2 in the --policy file"),
         (r"\bonly_listed_hosts=True", "only_listed_hosts = true"),
         (r'Buyer\(rpc=\{"([^"]*)": "https://\.\.\."\}\)', r"--rpc \1=https://... (or X402_RPC)"),
+        (r"Buyer\(rpc=\{\.\.\.\}\), or X402_RPC for the command", "--rpc, or X402_RPC"),
         (r"Buyer\(rpc=\.\.\.\)", "--rpc"),
+        (r"The pause ends by itself; Buyer\(.*?\) sets it\.", "The pause ends by itself."),
+        (r"belongs to a cluster; pass RedisLedger\(\.\.\., cluster=True\)", _CLUSTER),
+        (r"Wallet\(evm=ContractSigner\(address, sign=\.\.\.\)\)", "a signer for contracts in a program of your own"),
+        (r"give it as Wallet\(\w+=\.\.\.\), or in (X402_\w+)", r"give it in \1"),
+        (r"pass them as Wallet\(solana=.*?\), or let (`x402 wallet import`) read them", r"\1 reads them"),
+        (
+            r"Wallet\.from_mnemonic\(words\) derives the keys from it, and (`x402 wallet import`) keeps them",
+            r"\1 keeps its keys",
+        ),
+        (r"is given as Wallet\(solana=\.\.\.\)", "is given in X402_SOLANA_KEY"),
+        (r"Wallet\.from_env\(\) reads", "give the key itself, in"),
+        (r"; pass it to Wallet\(\.\.\.\)", "; `x402 wallet import` reads it from stdin"),
+        (r"; Wallet\(solana=bytes\(json\.loads\(Path\(path\)\.read_text\(\)\)\)\) takes it as it is", ""),
         (r"this buyer does not use: Buyer\.from_env\(\.\.\.\) reads it", "is not used: --rpc stands instead of it"),
         (r"seconds: Buyer\(settle_timeout=\.\.\.\)", "seconds, or --timeout if that is longer"),
+        (r"buyer\.purchase\(key=\.\.\.\)", "--key NAME"),
         (r"(?<=A higher )buyer\.purchase\(per_request=\.\.\.\)", "--max"),
         (r"as far as the Policy does", "as far as the policy does"),
         (r"(?<=A higher per_request in )the Policy", "the --policy file"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
+from ..model.counts import counted
 from ..model.money import Money, Token
 from ..model.networks import short_name
 from ..policy.limits import LIMIT_KEYWORDS, Limit
@@ -68,7 +69,7 @@ def _choices(policy: Policy) -> Iterator[tuple[str, str]]:
 def _means(policy: Policy) -> Iterator[tuple[str, str]]:
     """Yield how is signed, and whose word is believed."""
     if policy.validity != _USUAL_VALIDITY:
-        yield "validity", f"a signature is valid for {policy.validity} seconds at most"
+        yield "validity", f"a signature is valid for {counted(policy.validity, 'second')} at most"
     if policy.check_funds:
         yield "funds", "looked at on the chain before anything is signed"
     if not policy.permits:

@@ -96,8 +96,13 @@ def apart(holds: Iterable[Hold], currency: str) -> dict[str, Money]:
 
 def since(holds: Iterable[Hold], days: float | None) -> list[Hold]:
     """Return the holds of the last ``days`` days, or all of them if it is None."""
-    first = 0.0 if days is None else time.time() - days * 86_400
+    first = first_of(days)
     return [hold for hold in holds if hold.created >= first]
+
+
+def first_of(days: float | None) -> float:
+    """Return when the last ``days`` days began, in seconds since 1970; 0.0 if it is None."""
+    return 0.0 if days is None else time.time() - days * 86_400
 
 
 def _total(amounts: Iterable[Money], currency: str) -> Money:

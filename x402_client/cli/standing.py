@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from ..buyer.buyer import Buyer
 from ..buyer.ledger_calls import call_ledger
 from ..buyer.ledger_notices import new_purse
 from ..buyer.payable_tokens import tokens_on, usual_networks
+from ..core.delivery import as_answered
 from ..errors import LedgerUnavailable
-from ..ledgers.extras import ALL_PAYMENTS, closer_of, name_of, owed_in, purses_of
+from ..ledgers.extras import closer_of, name_of, owed_in, purses_of
 from ..ledgers.urls import scheme_of
 from ..model.budgets import WINDOWS, Cap
+from ..model.counts import counted
 from ..model.exposures import Exposure
 from ..model.holds import Hold, Spending
 from ..model.hosts import Pattern
@@ -29,6 +31,7 @@ from .allowances import AllowanceLine, lines_of
 from .balances import Held, look
 from .buying import Choices, buying, check_can_begin, ledger_file, ledger_that_is_there
 from .exposures import exposures_of
+from .kept_rows import KeptRows, kept_rows
 from .own_words import in_own_words
 from .screen import say
 
@@ -46,6 +49,8 @@ class LedgerState:
     problem: str = ""
     #: What is frozen on a server whose purse is not there yet. None: the ledger is asked.
     frozen: tuple[str, ...] | None = None
+    #: The payments that it keeps one by one, and what it counts besides.
+    kept: KeptRows = field(default=KeptRows((), ()), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Budget:
 
     cap: Cap
     used: int
+    #: False: it counts payments, and some of its window may not be kept one by one any more. More may be used.
+    exact: bool = True
 
     @property
     def left(self) -> int:
@@ -69,7 +76,7 @@ class Budget:
     def written(self, units: int) -> str:
         """Return a number of its units in words."""
         if self.cap.currency is None:
-            return f"{units} {'payment' if units == 1 else 'payments'}"
+            return counted(units, "payment")
         return str(Money.of_units(units, self.cap.currency))
 
 
@@ -105,13 +112,14 @@ def standing(choices: Choices, offline: bool, seconds: float) -> Iterator[Standi
         held = (
             None if offline or found.no_wallet else _balances(buyer, seconds)
         )  # "all together": begun before the rest
-        holds, past = buyer.holds(), buyer.history(ALL_PAYMENTS)
+        rows = kept_rows(buyer.ledger, buyer.purse, _currencies(buyer))
+        holds = tuple(map(as_answered, rows.open))
         yield Standing(
             choices=choices,
             buyer=buyer,
             found=found,
-            ledger=_with_payments(state, (*holds, *past)),
-            budgets=tuple(_budgets(buyer, (*holds, *past))),
+            ledger=_with_payments(state, rows),
+            budgets=tuple(_budgets(buyer, rows)),
             frozen=buyer.freezes() if state.frozen is None else state.frozen,
             holds=holds,
             allowances=tuple(_allowances(buyer)),
@@ -170,37 +178,41 @@ def _typed(named: str | None) -> str:
     return named if named is not None and scheme_of(named) is None else "a ledger"
 
 
-def _with_payments(state: LedgerState, holds: tuple[Hold, ...]) -> LedgerState:
-    first = min((hold.created for hold in holds), default=None)
-    return replace(state, payments=len(holds), since=first)
+def _with_payments(state: LedgerState, rows: KeptRows) -> LedgerState:
+    first = min((hold.created for hold in rows.all), default=None)
+    return replace(state, payments=len(rows.all), since=first, kept=rows)
 
 
-def _budgets(buyer: Buyer, holds: tuple[Hold, ...]) -> Iterator[Budget]:
+def _currencies(buyer: Buyer) -> Iterator[str]:
+    """Yield the currencies that the policy's limits name."""
+    yield from buyer.policy.overall.currencies
+    yield from (one for rule in buyer.policy.hosts.values() if isinstance(rule, Limit) for one in rule.currencies)
+
+
+def _budgets(buyer: Buyer, rows: KeptRows) -> Iterator[Budget]:
     """Yield each budget of the policy. Those of test money are there once some of it was paid."""
-    paid = {hold.price.currency for hold in holds}
+    paid = {hold.price.currency for hold in rows.all} | {amount.currency for amount in rows.gone}
     limits: list[tuple[str, Limit]] = [("", buyer.policy.overall)]
     limits += [(str(host), rule) for host, rule in buyer.policy.hosts.items() if isinstance(rule, Limit)]
     for account, limit in limits:
         named = sorted(limit.currencies, key=lambda currency: (currency != "USD", currency)) or ["USD"]
         also = sorted(currency for currency in paid - set(named) if limit.limits_currency(currency))
         caps = dict.fromkeys(cap for currency in (*named, *also) for cap in limit.caps(account, currency))
-        yield from (Budget(cap, _used(buyer, cap, holds)) for cap in caps)
+        yield from (_payments(cap, rows) if cap.currency is None else _used(buyer, cap, cap.currency) for cap in caps)
 
 
-def _used(buyer: Buyer, cap: Cap, holds: tuple[Hold, ...]) -> int:
-    if cap.currency is None:
-        return _payments(cap, holds)
-    question = Spending(cap.account, cap.window, cap.currency, buyer.purse)
-    used: int = call_ledger(buyer.ledger, lambda port: port.spent(question))
-    return used
+def _used(buyer: Buyer, cap: Cap, currency: str) -> Budget:
+    question = Spending(cap.account, cap.window, currency, buyer.purse)
+    return Budget(cap, call_ledger(buyer.ledger, lambda port: port.spent(question)))
 
 
-def _payments(cap: Cap, holds: tuple[Hold, ...]) -> int:
+def _payments(cap: Cap, rows: KeptRows) -> Budget:
     """Count the payments of a window. A ledger tells sums of money, and no numbers of payments."""
     seconds = WINDOWS[cap.window]
     first = 0.0 if seconds is None else time.time() - seconds
     host = Pattern.parse(cap.account) if cap.account else None
-    return sum(hold.created >= first and (host is None or host.matches(hold.purchase.origin)) for hold in holds)
+    used = sum(hold.created >= first and (host is None or host.matches(hold.purchase.origin)) for hold in rows.all)
+    return Budget(cap, used, exact=not rows.lacks_some_since(first))
 
 
 def _balances(buyer: Buyer, seconds: float) -> Callable[[], list[Held]]:

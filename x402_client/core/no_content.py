@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..errors import MoneyState, PaidNotDelivered, PaymentOutcomeUnknown, PaymentRejected
+from ..model.counts import counted
 from ..model.holds import MARGIN, Hold, moment
 from ..model.networks import short_name
 from . import interruptions
@@ -48,7 +49,7 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
     """Return the error for a payment to which no answer came."""
     hold, patience = tries.hold, ""
     if tries.late and rules.settle_timeout is not None:
-        patience = f" An answer may take {rules.settle_timeout:g} seconds: Buyer(settle_timeout=...)."
+        patience = f" An answer may take {counted(rules.settle_timeout, 'second')}: Buyer(settle_timeout=...)."
     order = "After that" if tries.refused_last else "Before that"
     then = f" {order} the seller answered 402 and asked for payment again." if tries.refusal is not None else ""
     money = money_after(hold, "spent" if seen.settled else "unknown")

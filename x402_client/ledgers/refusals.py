@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from ..errors import (
 )
 from ..model.allowances import AllowanceRecord, AllowanceState, allowance_name, called
 from ..model.budgets import Cap, is_request_account
+from ..model.counts import counted
 from ..model.holds import Hold, Order, Purchase, moment
 from ..model.money import Money
 
@@ -71,7 +73,7 @@ def duration(seconds: float) -> str:
     parts: list[str] = []
     for one, unit in ((_DAY, "day"), (_HOUR, "hour"), (60, "minute"), (1, "second")):
         count, left = divmod(left, one)
-        parts += [f"{count} {unit}{'' if count == 1 else 's'}"] if count else []
+        parts += [counted(count, unit)] if count else []
     return " ".join(parts)
 
 
@@ -107,7 +109,7 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
             wrote_nothing=True,
         )
     if state == "frozen":
-        by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
+        by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {shlex.quote(name)}` or "
         return Frozen(
             f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. Nothing new was paid."
         )

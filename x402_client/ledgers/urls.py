@@ -75,6 +75,23 @@ def refusal(scheme: str) -> ConfigurationError:
     )
 
 
+def another_kind(scheme: str, own: str, takes: str) -> ConfigurationError:
+    """Build the error for what another class of ledgers takes. A URL is not shown: it may hold a password.
+
+    Args:
+        scheme: The scheme of what was given. "": it is no URL.
+        own: The name of the class.
+        takes: What it takes.
+    """
+    given = f", and this begins with {scheme[:_LONGEST]}://" if scheme else ""
+    other = "RedisLedger" if scheme in REDIS else "PostgresLedger" if scheme in POSTGRES else ""
+    fits = f"; {other} takes that" if other else ""
+    sentinel = f" {_HINTS['sentinel']}" if "sentinel" in scheme else ""
+    return ConfigurationError(
+        f"{own} takes {takes}{given}{fits}. Buyer(ledger=...) takes paths and URLs, and chooses by itself.{sentinel}"
+    )
+
+
 def check_is_path(given: str | bytes | os.PathLike[str]) -> None:
     """Refuse what looks like a mistyped URL. It is not shown: it may hold a password."""
     mistyped = _MISTYPED.match(os.fsdecode(given)) and not _WITH_PORT.fullmatch(os.fsdecode(given))

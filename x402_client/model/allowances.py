@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from .counts import counted
+
 #: The state of an allowance. "ended": its time is over, by the ledger's clock.
 AllowanceState = Literal["open", "frozen", "closed", "ended"]
 #: A state that is set by hand. Only "frozen" is lifted again, by "open". "forgotten": it is closed, and none will ask
@@ -68,7 +70,7 @@ class AllowanceTerms(NamedTuple):
 
     def __str__(self) -> str:
         parts = [" and ".join(self.amounts)]
-        parts.append("no end" if self.seconds is None else f"{self.seconds / 60:g} minutes")
+        parts.append("no end" if self.seconds is None else counted(self.seconds / 60, "minute"))
         parts.append("any host" if self.hosts is None else f"hosts {', '.join(self.hosts)}")
         parts.append(f"per request {' and '.join(self.per_request)}" if self.per_request else "no limit per request")
         above = None if self.parent is None else allowance_name(self.parent) or self.parent

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from .allowances import allowance_name, called
+from .counts import counted
 from .money import Money
 
 #: The accounts of one request each begin with it: ``Policy(same_request=...)`` counts in them. No host has a space.
@@ -116,8 +117,8 @@ class Cap(NamedTuple):
         return None if other else self.account or None
 
     def __str__(self) -> str:
-        payments = "payment" if self.most == 1 else "payments"
-        what = f"{self.most} {payments}" if self.currency is None else str(Money.of_units(self.most, self.currency))
+        money = None if self.currency is None else Money.of_units(self.most, self.currency)
+        what = counted(self.most, "payment") if money is None else str(money)
         per = "in total" if self.window == "total" else f"per {self.window}"
         if is_request_account(self.account):
             return f"{what} {per} for the same request"

@@ -12,6 +12,7 @@ from ..errors import MoneyState
 from .allowances import allowance_name, called
 from .attempt import Attempt as Attempt
 from .budgets import Cap
+from .counts import counted
 from .elsewhere import InParts
 from .hosts import Origin
 from .last_answers import LastAnswer as LastAnswer
@@ -326,7 +327,7 @@ class Outcome(InParts):
         return None if self.looked is None else self.looked.on_chain
 
     def __repr__(self) -> str:
-        doubts = f", {len(self.mismatches)} mismatches" if self.mismatches else ""
+        doubts = f", {counted(len(self.mismatches), 'mismatch', 'mismatches')}" if self.mismatches else ""
         receipt = "no receipt" if self.receipt is None else repr(self.receipt)[1:-1]
         receipt = f"signed in as {brief(self.signed_in)}" if self.signed_in else receipt
         asked = _asked(self.hold.purchase) + (", paid before delivery" if self.offer.upfront else "")

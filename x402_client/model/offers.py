@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
+from .counts import counted
 from .money import Money, Token
 from .networks import caip2, short_name
 from .statements import Statement
@@ -97,7 +98,9 @@ class Offer:
         return line(f"<Offer {self.position}: {self} to {brief(self.pay_to)}{reason}>")
 
     def __str__(self) -> str:
-        cost = str(self.price) if self.price is not None else f"{self.amount} units of {term(self.asset, 60)}"
+        cost = (
+            str(self.price) if self.price is not None else f"{counted(self.amount, 'unit')} of {term(self.asset, 60)}"
+        )
         cost = f"up to {cost}" if self.is_ceiling else cost
         when = ", paid before delivery" if self.upfront else ""
         return f"{term(self.scheme, 40)} on {term(short_name(self.network), 60)}, {cost}{when}"
@@ -226,7 +229,7 @@ class Quote:
         return (*refused, *self.faults, *signs)
 
     def __repr__(self) -> str:
-        offers = f"{len(self.offers)} offer{'' if len(self.offers) == 1 else 's'}"
+        offers = counted(len(self.offers), "offer")
         if self.status != 402:
             said = f" ({quoted(self.error, 60)})" if self.error else ""
             found = "free" if self.free else f"it answered {self.status}{said} and asked for no payment"

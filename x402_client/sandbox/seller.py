@@ -11,6 +11,7 @@ from ..buyer.buyer import Buyer
 from ..buyer.settings import instance
 from ..buyer.wallet import Wallet
 from ..errors import ConfigurationError
+from ..model.counts import counted
 from ..model.holds import Hold
 from ..model.keyword_hints import hints_of
 from ..model.money import Amount, Money, Token
@@ -392,4 +393,4 @@ class Sandbox:
         self._shop.clock.advance(seconds)
 
     def __repr__(self) -> str:
-        return f"Sandbox({self.url}, {len(self._shop.settlements)} settlements)"
+        return f"Sandbox({self.url}, {counted(len(self._shop.settlements), 'settlement')})"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..chains.evm import keccak, recover
 from ..core.asks import Ask, Fetch
+from ..model.counts import counted
 from ..model.holds import payer_name
 from ..model.offers import term, words
 from ..model.statements import Statement
@@ -49,7 +50,7 @@ class OfferReceipts:
     def _by_address(self, statement: Statement, pay_to: str) -> Statement:
         signature = bytes.fromhex(statement.signature[2:])
         if len(signature) != 65:
-            raise ValueError(f"it has {len(signature)} bytes, and only those of 65 are known here")
+            raise ValueError(f"it has {counted(len(signature), 'byte')}, and only those of 65 are known here")
         if signature[64] < 27:  # some libraries write 0 and 1
             signature = signature[:64] + bytes([signature[64] + 27])
         signer = recover(typed_digest(statement.payload), signature)

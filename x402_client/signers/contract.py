@@ -12,6 +12,7 @@ from typing import Any
 from ..chains.evm import ZERO, checksum, is_address
 from ..errors import ConfigurationError, SigningError
 from ..guards.arguments import takes
+from ..model.counts import counted
 from ..model.signing import TypedData
 from .evm import raw_signature
 
@@ -84,7 +85,8 @@ class ContractSigner:
         if not 0 < size <= _LONGEST:
             returned = None
             raise SigningError(
-                f"The signer returned a signature of {size} bytes; 1 to {_LONGEST} can be sent. Nothing was sent."
+                f"The signer returned a signature of {counted(size, 'byte')}; 1 to {_LONGEST} can be sent. "
+                "Nothing was sent."
             )
         return raw_signature(returned)
 

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from ..chains.evm import address_of, checksum, is_address, personal_digest
 from ..errors import ConfigurationError, SigningError
 from ..guards.arguments import takes
+from ..model.counts import counted
 from ..model.signing import TypedData
 from .mistaken_keys import evm_mistake
 from .official import in_parts, takes_parts
@@ -76,7 +77,7 @@ def read_hex_key(text: str) -> bytes:
     digits = text.strip().removeprefix("0x").removeprefix("0X")
     if re.fullmatch(r"[0-9a-fA-F]{64}", digits, re.ASCII):
         return bytes.fromhex(digits)
-    found = f"has {len(digits)} characters" if len(digits) != 64 else "has other characters in it"
+    found = f"has {counted(len(digits), 'character')}" if len(digits) != 64 else "has other characters in it"
     try:
         mistake = evm_mistake(text.strip())
     finally:
@@ -182,7 +183,8 @@ def read_signature(returned: Any) -> bytes:
     raw = raw_signature(returned)
     if len(raw) != 65:
         raise SigningError(
-            f"The signer returned {len(raw)} bytes where a signature of 65 bytes is needed. Nothing was sent."
+            f"The signer returned {counted(len(raw), 'byte')} where a signature of 65 bytes is needed. "
+            "Nothing was sent."
         )
     found = _low_form(raw)
     if found is None:

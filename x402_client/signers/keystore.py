@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..chains.evm import checksum, is_address, keccak
 from ..errors import ConfigurationError
+from ..model.counts import counted
 from ..model.signing import TypedData
 from .evm import LocalEvmSigner
 from .mistaken_keys import MNEMONIC_LENGTHS, NUMBERS
@@ -261,7 +262,7 @@ def _opened(document: Mapping[str, Any], passphrase: str) -> tuple[bytes | None,
         return None, ""
     except Exception as failure:
         return None, f"its crypto part cannot be read ({type(failure).__name__})"
-    return secret, "" if len(secret) == 32 else f"it holds {len(secret)} bytes and a key has 32"
+    return secret, "" if len(secret) == 32 else f"it holds {counted(len(secret), 'byte')} and a key has 32"
 
 
 def _signer(family: Family, secret: bytes) -> LocalEvmSigner | LocalSolanaSigner:

@@ -13,6 +13,7 @@ from typing import Any, Literal, Never
 
 from ..chains.tokens import Tokens
 from ..errors import ConfigurationError
+from ..model.counts import counted
 from ..model.money import Amount, Money, Token
 from ..model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, network_problem, short_name
 
@@ -72,7 +73,7 @@ class MockedAnswer(Mapping[str, Any]):
         return 3
 
     def __repr__(self) -> str:
-        return f"MockedAnswer({self.status}, {len(self.body)} bytes)"
+        return f"MockedAnswer({self.status}, {counted(len(self.body), 'byte')})"
 
 
 def payment_required(

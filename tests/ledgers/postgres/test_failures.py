@@ -137,7 +137,9 @@ def test_another_isolation_is_refused(role: Callable[..., str], isolation: str) 
 
 def test_a_server_that_cannot_be_written_to_is_refused(role: Callable[..., str]) -> None:
     ledger = PostgresLedger(role("default_transaction_read_only = on"))
-    assert "standby, or read-only" in refused(lambda: ledger.reserve(order(), Attempt()))
+    assert "Set it off: ALTER ROLE ... SET default_transaction_read_only = off." in refused(
+        lambda: ledger.reserve(order(), Attempt())
+    )
 
 
 def test_a_statement_timeout_is_told(server: Server, role: Callable[..., str]) -> None:
@@ -328,7 +330,7 @@ def test_more_calls_than_connections_wait_for_their_turn(server: Server) -> None
     at_once(8, lambda number: bought(ledger, f"{number}"))
     assert ledger.spent(TODAY) == 80_000
     ledger.close_ledger()
-    with pytest.raises(LedgerUnavailable, match="other calls"):
+    with pytest.raises(LedgerUnavailable, match="1 other call of"):
         _crowded(server)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.call import HttpRequest
+from ...model.counts import counted
 from ...model.networks import short_name
 from ...model.offers import words
 from ...model.signing import Approval
@@ -81,7 +82,7 @@ class Question:
 
 def _shown(url: str) -> str:
     more = len(url) - _URL
-    return words(url, _URL) + (f" ({more} characters more)" if more > 0 else "")
+    return words(url, _URL) + (f" ({counted(more, 'character')} more)" if more > 0 else "")
 
 
 def is_yes(action: Any, content: Any) -> bool:

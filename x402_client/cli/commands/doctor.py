@@ -31,6 +31,7 @@ from ...core import (
 )
 from ...errors import ChainUnavailable, QuoteError
 from ...ledgers.extras import check_order
+from ...model.counts import counted
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, family_of, short_name
 from ...model.offers import Offer, Quote, words
@@ -141,7 +142,7 @@ def _asked_once(request: CliRequest, timeout: float) -> _Answer:
     if len(raw) > DEFAULT.terms_body:
         return replace(answer, problem=f"it is larger than the {DEFAULT.terms_body} bytes that are read")
     if time.monotonic() > deadline:
-        return replace(answer, problem=f"it did not end within {timeout + DEFAULT.terms_time:g} seconds")
+        return replace(answer, problem=f"it did not end within {counted(timeout + DEFAULT.terms_time, 'second')}")
     body = decoded(bytes(raw), response.headers.get("content-encoding", ""), DEFAULT.terms_body)
     larger = f"unpacked, it is larger than the {DEFAULT.terms_body} bytes that are read, or it cannot be unpacked"
     return replace(answer, body=body, problem="" if body is not None else larger)
@@ -176,7 +177,9 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
         head.tolerated("X-PAYMENT-REQUIRED", "the specification calls this header PAYMENT-REQUIRED")
     for name in in_header:
         if len(answer.headers[name]) > _LARGE_HEADER:
-            head.note(name.upper(), f"{len(answer.headers[name])} characters: many proxies cut headers at 8 KiB")
+            head.note(
+                name.upper(), f"{counted(len(answer.headers[name]), 'character')}: many proxies cut headers at 8 KiB"
+            )
     two = answer.body is not None and b'"x402Version":2' in answer.body.replace(b" ", b"")
     if in_body and two and "payment-required" not in answer.headers:
         head.tolerated("terms", "version 2 gives them in the PAYMENT-REQUIRED header; the usual clients see none here")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from ...model.budgets import WINDOWS
+from ...model.counts import counted
 from ...model.holds import Hold, moment
 from ...model.money import Money
 from ...model.offers import words
@@ -23,26 +21,24 @@ from ..ledger_filters import Filters
 from ..money_labels import TEST_MONEY
 from ..one_payment import document, rows_of
 from ..open_ledger import OpenLedger, looking, stops
-from ..running import Stop, command, leave
+from ..running import command, leave
 from ..screen import bar, facts, put, say, show, show_json, table
 from ..transactions import look_up
 from ..vocabulary import advice, advised, answer_of, is_test, price_of, short_ids, short_price_of, state_of, unresolved
 from . import ledger_acts as acts
 from . import ledger_allowances as allowed
+from . import ledger_freezes as freezing
+from .ledger_export import export
 from .ledger_retry import retry
 from .ledger_write_off import write_off
 
 app: typer.Typer = typer.Typer(rich_markup_mode=None)
-Days = Annotated[
-    float,
-    typer.Option("--days", metavar="N", callback=options.a_quantity, help="How many days back. 0: all that is kept."),
-]
 
 
 @app.callback(invoke_without_command=True)
 def overview(
     context: typer.Context,
-    days: Days = 30,
+    days: options.Days = 30,
     ledger: options.LedgerAt = None,
     purse: options.Purse = "default",
     as_json: options.AsJson = False,
@@ -65,15 +61,22 @@ def _on_the_line(context: typer.Context, name: str) -> bool:
 @app.command("spent")
 @command
 def spent(
-    days: Days = 30, ledger: options.LedgerAt = None, purse: options.Purse = "default", as_json: options.AsJson = False
+    days: options.Days = 30,
+    ledger: options.LedgerAt = None,
+    purse: options.Purse = "default",
+    as_json: options.AsJson = False,
 ) -> None:
     """Show where the money went: in all, and by allowance, host, day and token.
 
     Columns are what became of the money: spent, held or unknown. Lost and written off were spent for nothing.
     """
     with looking(ledger, purse) as found:
-        holds = spending.since(found.all(), days or None)
-        currencies = sorted({hold.price.currency for hold in holds} | {"USD"}, key=lambda c: (c != "USD", c))
+        rows = found.rows()
+        holds = spending.since(rows.all, days or None)
+        currencies = sorted(
+            {hold.price.currency for hold in holds} | {"USD"} | {sum_.currency for sum_ in rows.gone},
+            key=lambda c: (c != "USD", c),
+        )
         counted = {c: {w: found.counted(w, c) for w in WINDOWS} for c in currencies}
         frozen, others = found.frozen(), found.other_purses()
     groups = {
@@ -86,7 +89,8 @@ def spent(
     if as_json:
         number = {"payments": len(holds), "test_payments": len([hold for hold in holds if is_test(hold)])}
         flying = {"in_flight": flights.document(holds)}
-        show_json(_heading(found, frozen) | number | flying | _spent_document(counted, sums, groups))
+        heading = _heading(found, frozen) | rows.document
+        show_json(heading | number | flying | _spent_document(counted, sums, groups))
         return
     _draw_heading(found, frozen)
     facts((f"{'in' if w == 'total' else 'last'} {w}", _listed_money(counted, w)) for w in WINDOWS)
@@ -95,6 +99,8 @@ def spent(
     for name, shares in groups.items():
         _draw(name, shares)
     _draw_remarks(found, holds, others)
+    if rows.gone:
+        say(rows.remark, "dim")
 
 
 @app.command("list")
@@ -128,13 +134,14 @@ def list_(
     """List payments, the latest first. Options narrow it down; all of them have to fit."""
     wanted = Filters.of(host, state or (), money or (), since, network or (), asset, allowance)
     with looking(ledger, purse) as found:
-        every = found.all()
+        rows = found.rows()
+        every = rows.all
         holds = [hold for hold in every if wanted.fits(hold)]
         frozen, others = found.frozen(), found.other_purses()
     listed = holds[:limit] if limit > 0 else holds
     if as_json:
         more = {"found": len(holds), "payments": [exporting.row(hold) for hold in listed]}
-        show_json(_heading(found, frozen) | more)
+        show_json(_heading(found, frozen) | rows.document | more)
         return
     if frozen:
         _draw_frozen(found, frozen)
@@ -142,9 +149,11 @@ def list_(
         _draw_list(listed, short_ids(every))
         _tell_two_kinds(listed)
     else:
-        show(f"None of the {len(every)} payments fits." if every else "There is no payment.")
+        show(_none_of(len(every), rows.gone))
     if len(listed) < len(holds):
         say(f"The latest {len(listed)} of {len(holds)}: --limit 0 lists all.", "dim")
+    if rows.lacks_some_since(wanted.since):
+        say(rows.remark, "dim")
     if not every:
         _tell_other_purses(found, others)
 
@@ -202,34 +211,7 @@ def holds_(
         say(flights.told(holds), "dim")
 
 
-@app.command("export")
-@command
-def export(
-    as_csv: Annotated[bool, typer.Option("--csv", help="For spreadsheets.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    output: Annotated[options.MaybePath, typer.Option("-o", "--output", metavar="FILE", help="Else stdout.")] = None,
-    days: Days = 0,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-) -> None:
-    """Write every payment of one purse out that its ledger keeps, oldest first, in columns that do not change.
-
-    Times are UTC, amounts are exact.
-    """
-    if as_csv == as_json:
-        raise Stop(Code.USAGE, "Say how: --csv or --json.")
-    with looking(ledger, purse) as found:
-        every, others = found.all(), found.other_purses()
-    holds = spending.since(every, days or None)
-    with _output_file(output) as file:
-        (exporting.as_csv if as_csv else exporting.as_json)(sorted(holds, key=lambda hold: hold.created), file)
-    if not every and others:
-        say(
-            f"Nothing was ever paid from purse {purse!r}. Others in this ledger (--purse): {', '.join(others)}.",
-            "yellow",
-        )
-    if output is not None:
-        say(f"{len(holds)} payments written to {output}.")
+app.command("export")(export)
 
 
 @app.command("freezes")
@@ -248,6 +230,12 @@ def freezes(ledger: options.LedgerAt = None, as_json: options.AsJson = False) ->
         show(f"{pattern}  `{found.lift(pattern)}` lifts it")
     for name, purse in marked:
         show(f"allowance {words(name, 100)}  `{found.lift_allowance(name, purse)}` lifts it")
+
+
+def _none_of(number: int, gone: tuple[Money, ...]) -> str:
+    if number:
+        return f"None of the {counted(number, 'payment')} fits."
+    return "No payment is listed any more." if gone else "There is no payment."
 
 
 def _heading(found: OpenLedger, frozen: tuple[str, ...]) -> dict[str, Any]:
@@ -294,7 +282,7 @@ def _when(hold: Hold) -> str:
 
 def _draw_sums(sums: list[dict[str, Money]], days: float) -> None:
     show()
-    when = f"in {days:g} days" if days else "in all that is kept"
+    when = f"in {counted(days, 'day')}" if days else "in all that is kept"
     shown = _columns(sums)
     rows = table(when, *shown, right=shown)
     for of in sums:
@@ -374,25 +362,12 @@ def _written(sums: dict[str, Money]) -> dict[str, str]:
     return {column.replace(" ", "_"): str(money) for column, money in sums.items()}
 
 
-@contextmanager
-def _output_file(output: Path | None) -> Iterator[IO[str]]:
-    if output is None:
-        sys.stdout.reconfigure(newline="")  # type: ignore[union-attr]
-        yield sys.stdout
-        return
-    try:
-        with output.open("w", encoding="utf-8", newline="") as file:
-            yield file
-    except OSError as failure:
-        raise Stop(Code.USAGE, f"{output} cannot be written: {failure.strerror}.") from None
-
-
 app.command("allowances")(allowed.allowances)
 app.command("close")(allowed.close)
 app.command("retry")(retry)
 app.command("reconcile")(acts.reconcile)
 app.command("write-off")(write_off)
-app.command("freeze")(acts.freeze)
-app.command("unfreeze")(acts.unfreeze)
+app.command("freeze")(freezing.freeze)
+app.command("unfreeze")(freezing.unfreeze)
 app.command("accept")(acts.accept)
 app.command("migrate")(acts.migrate)

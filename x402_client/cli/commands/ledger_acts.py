@@ -11,7 +11,6 @@ import typer
 
 from ...buyer import settings
 from ...buyer.answers import ledger_answers
-from ...buyer.freezes import freeze_name, server_meant, still_frozen
 from ...buyer.ledger_calls import call_ledger
 from ...buyer.reconciled import Reconciled
 from ...buyer.settlement_reader import learn, to_ask
@@ -22,29 +21,18 @@ from ...core.last_answer import is_by_receipt
 from ...core.next_step import has_end
 from ...core.reclaim import reclaim
 from ...ledgers.extras import closer_of, owed_in
+from ...model.counts import counted
 from ...model.holds import MARGIN, Hold, moment
-from .. import completion, options
 from .. import export as exporting
 from .. import in_flight as flights
+from .. import options
 from ..buying import Choices, endpoints, ledger_file, policy_of
 from ..exits import Code
 from ..in_use import with_options
-from ..open_ledger import acting, lift
+from ..open_ledger import acting
 from ..running import Stop, before, command
 from ..screen import confirmed, interactive, progress, say, show, show_json
 from ..vocabulary import advice, advised, price_of, state_of
-from .ledger_allowances import frozen_above, record_of
-
-Pattern_ = Annotated[
-    str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
-]
-Frozen_ = Annotated[
-    str,
-    typer.Argument(
-        metavar="HOST", show_default=False, help="As it was frozen; else *.", autocompletion=completion.freezes
-    ),
-]
-
 
 _NOT_ACCEPTED = "Nothing was accepted."
 
@@ -82,112 +70,6 @@ def reconcile(
         return found.stops(hold, frozen, policy)
 
     _tell_reconciled(result, [hold.told for hold in waiting if hold.id not in answered], stops_of, as_json)
-
-
-Allowance_ = Annotated[
-    options.MaybeText,
-    typer.Option(
-        "--allowance",
-        metavar="NAME",
-        help="An allowance of the purse instead, with those inside it.",
-        autocompletion=completion.allowances,
-    ),
-]
-
-
-@command
-def freeze(
-    host: Pattern_ = "*",
-    allowance: Allowance_ = None,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-    as_json: options.AsJson = False,
-) -> None:
-    """Stop payments to a host, or all of them, at once: in every program that uses this ledger.
-
-    With --allowance, stop new payments under an allowance and those inside it.
-    """
-    if allowance is not None:
-        _freeze_allowance(allowance, host, ledger, purse, as_json)
-        return
-    pattern = freeze_name(host)
-    with acting(ledger, None, "nothing was frozen and no payment is stopped") as found:
-        found.ask("freeze", pattern)
-        name, lifts, after = found.name, found.lift(pattern), found.frozen()
-    say(f"Frozen in {name}: nothing is paid to {_payee(pattern)} from it until `{lifts}`.")
-    server = server_meant(pattern)
-    if server and server not in after:
-        said = f"That is a host. An MCP server of this name is {server}: `x402 ledger freeze {server}`."
-        say(with_options(said), "dim")
-    if as_json:
-        show_json({"ledger": name, "host": pattern, "frozen": list(after)})
-
-
-@command
-def unfreeze(
-    host: Frozen_ = "*",
-    allowance: Allowance_ = None,
-    ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
-    as_json: options.AsJson = False,
-) -> None:
-    """Lift a freeze again. It has to be named as it was set: * lifts only *, and no allowance's.
-
-    Exits with 1 if it lifted nothing.
-    """
-    if allowance is not None:
-        _unfreeze_allowance(allowance, host, ledger, purse, as_json)
-        return
-    pattern = freeze_name(host)
-    with acting(ledger, None, "nothing was lifted") as found:
-        frozen = found.frozen()
-        found.ask("unfreeze", pattern)
-        name, after = found.name, found.frozen()
-    lifted, still = pattern in frozen, _still(still_frozen(pattern, after), ledger)
-    if lifted:
-        say(f"Not frozen any more in {name}: {_payee(pattern)}{still}")
-    if as_json:
-        show_json({"ledger": name, "host": pattern, "lifted": lifted, "frozen": list(after)})
-    if not lifted:
-        raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}")
-
-
-def _freeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> None:
-    """Freeze an allowance. One that is closed or has ended stays so: nothing new is paid under it already."""
-    if host != "*":
-        raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
-    with acting(ledger, purse, "nothing was changed") as found:
-        found.ask("mark_allowance", found.purse, record_of(found, allowance).terms.account, "frozen")
-        name, state = found.name, record_of(found, allowance).state
-    if state == "frozen":
-        say(f"Frozen in {name}: nothing new is paid under the allowance {allowance} or inside it.")
-    else:
-        over = "was closed before" if state == "closed" else "has ended"
-        say(f"The allowance {allowance} {over} in {name}: nothing new is paid under it or inside it, ever.")
-    if as_json:
-        show_json({"ledger": name, "allowance": allowance, "state": state})
-
-
-def _unfreeze_allowance(allowance: str, host: str, ledger: str | None, purse: str, as_json: bool) -> None:
-    """Lift the freeze of an allowance, and name those above it that are frozen still."""
-    if host != "*":
-        raise Stop(Code.USAGE, "Name a host or an allowance, not both.")
-    with acting(ledger, purse, "nothing was lifted") as found:
-        before = record_of(found, allowance)
-        found.ask("mark_allowance", found.purse, before.terms.account, "open")
-        after = record_of(found, allowance)
-        name, above = found.name, frozen_above(found, after)
-        lifts = " && ".join(found.lift_allowance(one, found.purse) for one in above)
-    lifted = before.state == "frozen"
-    still = f", but it is inside of {', '.join(above)}, which is frozen: `{lifts}`." if above else "."
-    if lifted:
-        say(f"Not frozen any more in {name}: the allowance {allowance}{still}")
-    if as_json:
-        known = {"state": after.state, "lifted": lifted, "frozen_above": above}
-        show_json({"ledger": name, "allowance": allowance, **known})
-    if not lifted:
-        was = "was not frozen" if before.state == "open" else f"is {before.state}"
-        raise Stop(Code.WRONG, f"Nothing was lifted: the allowance {allowance} {was} in {name}{still}")
 
 
 @command
@@ -264,14 +146,6 @@ def _unopened(path: Path) -> Any:
     from ...ledgers.sqlite import SqliteLedger
 
     return SqliteLedger(path, open_now=False)
-
-
-def _still(left: tuple[str, ...], ledger: str | None) -> str:
-    """Return the end of a sentence about what was lifted."""
-    if not left:
-        return "."
-    lifts = " && ".join(lift(pattern, ledger) for pattern in left)
-    return f", but payments there are still stopped by {', '.join(left)}: `{lifts}`."
 
 
 _SAID = {
@@ -377,13 +251,9 @@ def _counted(groups: dict[str, list[Hold]] | dict[str, tuple[Hold, ...]]) -> str
         "known": len(known), "unknown": len(unknown) - len(known)
     }  # fmt: skip
     parts = (f"{count} {_COUNTED[name]}" for name, count in counts.items() if count)
-    return f"{every} {'payment' if every == 1 else 'payments'}: {', '.join(parts)}"
+    return f"{counted(every, 'payment')}: {', '.join(parts)}"
 
 
 def _last_expiry(holds: list[Hold]) -> str:
     last = max(hold.authorization.expires for hold in holds if hold.authorization is not None)
     return f"{moment(last):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _payee(pattern: str) -> str:
-    return "any host" if pattern == "*" else pattern

@@ -44,7 +44,11 @@ def allowances(
     else:
         show("None is open." if known else "There is no allowance. A program opens one: buyer.allowance(...).")
     if len(lines) < len(known):
-        say(f"{len(known) - len(lines)} more are closed, over, or have no name: --all lists them.", "dim")
+        more = len(known) - len(lines)
+        rest = (
+            f"{more} more are closed, over, or have no name" if more > 1 else "1 more is closed, over, or has no name"
+        )
+        say(f"{rest}: --all lists {'them' if more > 1 else 'it'}.", "dim")
 
 
 @asking

@@ -14,8 +14,19 @@ import typer
 from ...discovery import FACILITATORS
 from ...events import Event
 from .. import completion, funding, options, wallets
-from ..buying import Choices, buying, check_spelling, ledger_file, payer_of, policy_of, say_warning, trouble_under
+from ..buying import (
+    Choices,
+    amount,
+    buying,
+    check_spelling,
+    ledger_file,
+    payer_of,
+    policy_of,
+    say_warning,
+    trouble_under,
+)
 from ..exits import Code
+from ..ledger_filters import host_pattern
 from ..mcp_hosts import HOSTS, HostFile, entry_for
 from ..own_words import in_own_words
 from ..requests_made import whole_url
@@ -117,6 +128,9 @@ def mcp(
         unlock_now=True,
         under=under,
     )
+    amount(allowance, "--allowance")
+    for one in host or ():
+        host_pattern(one)
     if config is not None:
         _show_entry(_known(config), choices, _words(host, allowance, facilitator, max_body, approve_timeout, timeout))
         return

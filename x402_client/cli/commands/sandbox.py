@@ -12,6 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ...errors import ConfigurationError
+from ...model.counts import counted
 from ...model.networks import short_name
 from ...sandbox import FAULTS, Sandbox
 from .. import completion
@@ -82,9 +83,9 @@ def sandbox(
             seller.order(*fault)
         if example is not None:
             _write_program(example, seller)
-        interrupted = _until_interrupted(seller, _settings(seller), example)
+        interrupted = _until_interrupted(seller, _settings(seller), example, redeliver)
         payments, earned = len(seller.settlements), seller.earned
-    told = f"The sandbox earned {earned} of invented money in {payments} payment{'' if payments == 1 else 's'}."
+    told = f"The sandbox earned {earned} of invented money in {counted(payments, 'payment')}."
     if interrupted:
         leave(Code.INTERRUPTED, f"Interrupted. {told}")
     show(told)
@@ -98,7 +99,18 @@ def _opened(port: int, slow: float, redeliver: bool) -> Sandbox:
         raise Stop(Code.USAGE, said) from None
 
 
-def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> None:
+#: What becomes of a settled payment that is presented again, in lines.
+_ONCE = (
+    "A payment that was settled is answered once. Presented again it brings another 402, unless the sandbox runs",
+    "with --redeliver. `x402 ledger write-off HOLD` gives up a payment that brought nothing.",
+)
+_ONCE_MORE = (
+    "With --redeliver a payment that was settled brings its content again, as often as it is presented: after a lost",
+    "answer the same command gets what was paid for.",
+)
+
+
+def _tell_settings(seller: Sandbox, settings: Path, example: Path | None, redeliver: bool) -> None:
     show(f"A seller listens at {seller.url} and lists there what it has.")
     show("Its money is invented, and shows and counts as dollars (USD), to try limits. Ctrl-C ends it.")
     show("In another terminal, type the first of these lines, and then what you like:")
@@ -109,8 +121,8 @@ def _tell_settings(seller: Sandbox, settings: Path, example: Path | None) -> Non
     if example is not None:
         show(f"  python {shlex.quote(str(example))}", "bold")
     show()
-    show("A payment that was settled is answered once. Presented again it brings another 402, unless the sandbox runs")
-    show("with --redeliver. `x402 ledger write-off HOLD` gives up a payment that brought nothing.")
+    for line in _ONCE_MORE if redeliver else _ONCE:
+        show(line)
     show()
     show(f"{example} is" if example is not None else "A program that pays it from there; --example FILE writes it:")
     show()
@@ -145,10 +157,10 @@ def _settings(seller: Sandbox) -> Path:
     return path
 
 
-def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None) -> bool:
+def _until_interrupted(seller: Sandbox, settings: Path, example: Path | None, redeliver: bool) -> bool:
     """Show how to pay it, and then every visit. Return True after Ctrl-C, False if another program ended it."""
     try:
-        _tell_settings(seller, settings, example)
+        _tell_settings(seller, settings, example, redeliver)
         _tell_visits(seller)
     except KeyboardInterrupt as end:
         return not isinstance(end, _Terminated)

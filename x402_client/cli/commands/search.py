@@ -11,6 +11,7 @@ import typer
 from ...buyer import settings
 from ...buyer.environment import FACILITATOR_VARIABLE
 from ...discovery import FACILITATORS, Listing, Listings, discover
+from ...model.counts import counted
 from ...model.offers import Offer, words
 from .. import options
 from ..buying import Choices, amount, buying, number
@@ -115,7 +116,7 @@ def _show(found: Listings, shown: list[Listing], no_wallet: bool) -> None:
     if no_wallet:
         say("There is no wallet here: the offers are judged as if there were one with money in it.", "dim")
     if found.skipped:
-        count = "1 entry" if found.skipped == 1 else f"{found.skipped} entries"
+        count = counted(found.skipped, "entry", "entries")
         say(f"Left out, as it makes no sense: {count}. The first: {words(found.faults[0], _REASON)}", "dim")
     for failure in found.failures:
         say(f"Not searched: {words(failure, _REASON)}", "yellow")

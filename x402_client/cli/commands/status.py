@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ...buyer.environment import keys_of_others, keys_to_export
+from ...model.counts import counted
 from ...model.holds import Hold, moment
 from .. import allowances, balances, export, exposures, funding, in_flight, options, vocabulary
 from ..buying import Choices
@@ -150,7 +151,7 @@ def _ledger_rows(ledger: LedgerState) -> Iterator[tuple[str, str]]:
         yield "", "not there yet: the first payment makes it"
         return
     since = "" if ledger.since is None else f", the first at {moment(ledger.since):%Y-%m-%d %H:%M} UTC"
-    yield "payments", f"{ledger.payments}{since}"
+    yield "payments", f"{ledger.payments}{f' kept. {ledger.kept.remark}' if ledger.kept.gone else since}"
     if ledger.size is not None:
         yield "size", _bytes(ledger.size)
 
@@ -159,7 +160,7 @@ def _bytes(size: int) -> str:
     for unit, one in (("MB", 10**6), ("kB", 10**3)):
         if size >= one:
             return f"{size / one:.1f} {unit}"
-    return f"{size} bytes"
+    return counted(size, "byte")
 
 
 def _next_for_ledger(found: Standing) -> list[str]:
@@ -177,7 +178,8 @@ def _draw_budgets(found: Standing) -> None:
     for budget in found.budgets:
         share = budget.left / budget.cap.most if budget.cap.most else 0.0
         left, most = budget.written(budget.left), budget.written(budget.cap.most)
-        rows.add_row(f"  {budget.name}", left, most, bar(share, _BAR))
+        at_most = "" if budget.exact else "at most "
+        rows.add_row(f"  {budget.name}", f"{at_most}{left}", most, bar(share, _BAR))
     if rows.row_count:
         put(rows)
     else:
@@ -281,6 +283,7 @@ def _document(found: Standing) -> dict[str, Any]:
             "payments": ledger.payments,
             "since": None if ledger.since is None else f"{moment(ledger.since):%Y-%m-%dT%H:%M:%SZ}",
             "problem": ledger.problem or None,
+            **ledger.kept.document,
         },
         **(dict.fromkeys(of_ledger) if ledger.problem else of_ledger),
         "next": [*_next_for_wallet(found), *_lifts(found), *([ledger_command("holds")] if waiting else [])],
@@ -294,7 +297,7 @@ def _joined(found: Standing) -> dict[str, str]:
     return rules
 
 
-def _budget(budget: Budget) -> dict[str, str | int | None]:
+def _budget(budget: Budget) -> dict[str, str | bool | None]:
     return {
         "host": budget.cap.account or None,
         "window": budget.cap.window,
@@ -302,4 +305,5 @@ def _budget(budget: Budget) -> dict[str, str | int | None]:
         "limit": budget.written(budget.cap.most),
         "used": budget.written(budget.used),
         "left": budget.written(budget.left),
+        "exact": budget.exact,
     }

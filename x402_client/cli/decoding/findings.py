@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic_core import from_json
 
+from ...model.counts import counted
 from ...model.offers import words
 
 #: "wrong": such terms are refused, or such a payment fails. "tolerated": it departs from the specification, and is read
@@ -77,14 +78,14 @@ def _not_shown(run: re.Match[str]) -> str:
     """Return what is shown in place of a long run of letters. A long word or path is no base64, and stays."""
     kinds = (str.isdigit, str.islower, str.isupper)
     mixed = run.re is _HEX or all(any(map(kind, run[0])) for kind in kinds)
-    return f"({len(run[0])} characters, not shown)" if mixed else run[0]
+    return f"({counted(len(run[0]), 'character')}, not shown)" if mixed else run[0]
 
 
 def opened(text: str, reading: Reading) -> Any:
     """Return the JSON in a header or body, as far as it can be read, or None if it cannot."""
     text = text.strip()
     if len(text) > _MOST:
-        reading.wrong("text", f"it has {len(text)} characters; {_MOST} are looked at")
+        reading.wrong("text", f"it has {counted(len(text), 'character')}; {_MOST} are looked at")
         return None
     if text.startswith("\ufeff"):
         reading.tolerated("encoding", _MARKED)

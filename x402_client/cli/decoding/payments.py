@@ -12,6 +12,7 @@ from typing import Any
 from ...chains.contract_accounts import unwrap
 from ...chains.evm import is_address
 from ...chains.tokens import Tokens
+from ...model.counts import counted
 from ...model.holds import moment
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, canonical_evm, family_of, short_name
@@ -126,7 +127,7 @@ def _evm(payload: dict[str, Any], accepted: dict[str, Any], network: str | None,
                 reading.wrong(f"{place}.{name}", "it is not an address, or its checksum is wrong")
     value = numbers["value"]
     if value is not None:
-        reading.fact("value", f"{whole_tokens(value, token)} {token.symbol}" if token else f"{value} units")
+        reading.fact("value", f"{whole_tokens(value, token)} {token.symbol}" if token else counted(value, "unit"))
     _validity(numbers, reading)
     if "nonce" in signed:
         reading.fact("nonce", signed["nonce"])
@@ -182,7 +183,7 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
         _contracts_signature(bytes.fromhex(signature[2:]), signed, reading)
         return
     if not isinstance(signature, str) or not is_signature(signature):
-        size = f"{len(signature)} characters" if isinstance(signature, str) else "none"
+        size = counted(len(signature), "character") if isinstance(signature, str) else "none"
         reading.wrong("payload.signature", f"it is not 0x and 130 hex digits ({size})")
         return
     reading.facts.append(("signature", "65 bytes, not shown: it is worth money until it is settled or expires"))
@@ -207,7 +208,7 @@ def _signature(signature: Any, signed: dict[str, Any], token: Token | None, whol
 
 def _contracts_signature(raw: bytes, signed: dict[str, Any], reading: Reading) -> None:
     reading.facts.append(
-        ("signature", f"{len(raw)} bytes, not shown: it is worth money until it is settled or expires")
+        ("signature", f"{counted(len(raw), 'byte')}, not shown: it is worth money until it is settled or expires")
     )
     made = unwrap(raw)
     by = words(str(signed.get("from")), 60)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ...chains.solana_address import is_address
 from ...chains.tokens import Tokens
+from ...model.counts import counted
 from ...model.money import Token
 from ...model.offers import words
 from ...schemes.solana_message import TOKEN_2022_PROGRAM, TOKEN_PROGRAM
@@ -90,7 +91,7 @@ def _instruction(
         what = f"{whole_tokens(transfer.amount, token)} {token.symbol or transfer.mint}"
         reading.fact(name, f"transfer {what} from {transfer.source} to {transfer.target}")
         if token.symbol and token.decimals != transfer.decimals:
-            reading.wrong(name, f"it says {transfer.decimals} decimals; {token.symbol} has {token.decimals}")
+            reading.wrong(name, f"it says {counted(transfer.decimals, 'decimal')}; {token.symbol} has {token.decimals}")
         return transfer
     else:
         reading.wrong(name, f"it calls {words(program, 60)}, which has no place in a payment")
@@ -107,7 +108,7 @@ def _token(transfer: _Transfer, network: str | None) -> Token:
 def _compute(name: str, data: bytes, reading: Reading) -> None:
     number = int.from_bytes(data[1:], "little")
     if data[:1] == b"\x02":
-        reading.fact(name, f"compute limit {number} units")
+        reading.fact(name, f"compute limit {counted(number, 'unit')}")
         if number >= _MOST_UNITS:
             reading.wrong(name, f"facilitators refuse a limit of {_MOST_UNITS} units or more")
     elif data[:1] == b"\x03":

@@ -10,6 +10,7 @@ from ...chains.evm import ZERO
 from ...chains.families import FAMILIES
 from ...chains.solana_address import is_address as is_solana_address
 from ...chains.tokens import Tokens
+from ...model.counts import counted
 from ...model.money import Token
 from ...model.networks import EVM_FAMILY, SOLANA_FAMILY, caip2, family_of, known_network, short_name
 from ...model.offers import words
@@ -59,7 +60,7 @@ def read_terms(document: dict[str, Any], reading: Reading, known: Tokens, asked_
         reading.wrong("accepts", "it is missing or empty, so there is nothing to pay")
         return
     if len(entries) > DEFAULT.offers:
-        reading.wrong("accepts", f"it has {len(entries)} offers; {DEFAULT.offers} are read")
+        reading.wrong("accepts", f"it has {counted(len(entries), 'offer')}; {DEFAULT.offers} are read")
     for position, entry in enumerate(entries[: DEFAULT.offers], start=1):
         _offer(entry, f"offer {position}", v2, known, reading)
     read_signed_offers(document, reading, asked_url)
@@ -120,13 +121,15 @@ def _offer(entry: Any, where: str, v2: bool, known: Tokens, reading: Reading) ->
     _timeout(entry, where, reading)
     _extra(entry, where, network, token, reading)
     if len(str(entry)) > _LARGE:
-        reading.wrong(where, f"it has {len(str(entry))} characters, and the payment has to echo it in a header")
+        reading.wrong(
+            where, f"it has {counted(len(str(entry)), 'character')}, and the payment has to echo it in a header"
+        )
 
 
 def _summary(
     entry: dict[str, Any], where: str, network: str | None, token: Token | None, amount: int | None, reading: Reading
 ) -> None:
-    price = f"{amount} units of {words(entry.get('asset'), 60)}"
+    price = f"{amount if amount is None else counted(amount, 'unit')} of {words(entry.get('asset'), 60)}"
     if token is not None and amount is not None:
         price = f"{whole_tokens(amount, token)} {token.symbol}"
     on = short_name(network) if network else words(entry.get("network"), 60)

@@ -133,16 +133,26 @@ class Address:
 
     def check(self, facts: dict[str, Any], first: bool) -> None:
         """Refuse a server that cannot be written to, or that reads what is no longer true. Warn of what it may lose."""
-        if facts["read_only"]:
+        if facts["standby"]:
             raise LedgerUnavailable(
-                f"The PostgreSQL server at {self.shown} cannot be written to: it is a standby, or read-only. Use the "
-                "address of the primary. Nothing is paid without its ledger."
+                f"The PostgreSQL server at {self.shown} cannot be written to: it is a standby. Use the address of the "
+                "primary. Nothing is paid without its ledger."
             )
+        if facts["read_only"]:
+            raise self.read_only()
         if facts["isolation"] != "read committed":
             raise self.other_isolation()
         for name, value, loss in _LOSES if first else ():
             if facts[name] == value:
                 log.warning("The PostgreSQL server at %s has %s = %s: %s.", self.shown, name, value, loss)
+
+    def read_only(self) -> LedgerUnavailable:
+        """Build the refusal of a role whose transactions write nothing, on a server that is no standby."""
+        return LedgerUnavailable(
+            f"The PostgreSQL server at {self.shown} lets this role write nothing: default_transaction_read_only is on, "
+            "for the role, the database or the server. Set it off: ALTER ROLE ... SET default_transaction_read_only = "
+            "off. Nothing is paid without its ledger."
+        )
 
     def other_isolation(self) -> LedgerUnavailable:
         """Build the refusal of a role whose transactions do not see what others committed."""

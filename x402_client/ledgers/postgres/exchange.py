@@ -21,7 +21,8 @@ from .failures import ENDED, Broken, Closed, Refused, Silent
 #: Seconds between two looks at the clock while an answer is awaited.
 INTERVAL = 0.25
 _SETTINGS = (
-    "SELECT json_build_object('read_only', pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
+    "SELECT json_build_object('standby', pg_is_in_recovery(), "
+    "'read_only', current_setting('transaction_read_only') = 'on', "
     "'fsync', current_setting('fsync'), 'full_page_writes', current_setting('full_page_writes'), "
     "'synchronous_commit', current_setting('synchronous_commit'), "
     "'isolation', current_setting('transaction_isolation'))"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from ...errors import LedgerUnavailable
+from ...model.counts import counted
 from .address import Address
 
 #: The first characters of SQLSTATE codes, with what is wrong and what to do. The first that fits decides.
@@ -14,7 +15,11 @@ _EXPLAINED = (
         "made a step wait too long for another program's lock; look at pg_stat_activity, or make fewer calls",
     ),
     ("57014", "cancelled a step: statement_timeout is too short, or an administrator did; see the role's settings"),
-    ("25006", "cannot be written to: it is a standby, or read-only; use the address of the primary"),
+    (
+        "25006",
+        "cannot be written to: it is a standby, or read-only for this role; use the address of the primary, and there "
+        "ALTER ROLE the_role SET default_transaction_read_only = off",
+    ),
     (
         "42501C",
         "does not let this role connect to the database; let an owner run: GRANT CONNECT ON DATABASE the_database TO "
@@ -185,7 +190,7 @@ def explain(failure: Exception, address: Address) -> LedgerUnavailable:
     elif isinstance(failure, Silent):
         said = "did not answer in time; see whether it is overloaded or stopped"
     elif isinstance(failure, Crowded):
-        said = f"was kept busy by {address.connections} other calls of this program; make fewer at once"
+        said = f"was kept busy by {counted(address.connections, 'other call')} of this program; make fewer at once"
     elif isinstance(failure, (Broken, OSError)):
         said = "cannot be reached; see whether it runs and the address is right"
     return unavailable(address, said)

@@ -7,7 +7,7 @@ from typing import Any
 from ...errors import ConfigurationError
 from ..served.ledger import AsyncServedLedger, ServedLedger
 from ..served.lines import AsyncLine, EndsLine, SyncLine
-from ..urls import POSTGRES, for_postgres, refusal, scheme_of
+from ..urls import POSTGRES, another_kind, for_postgres, scheme_of
 from . import connections, migrations
 from .address import Address
 
@@ -56,11 +56,7 @@ class PostgresLedger(ServedLedger):
         scheme = scheme_of(url) if isinstance(url, str) else ""
         if scheme not in POSTGRES:
             url = ""  # it may hold a password, and tools print the variables of a traceback
-            raise (
-                refusal(scheme)
-                if scheme
-                else ConfigurationError("A PostgreSQL ledger has a URL, like postgresql://host:5432/database.")
-            )
+            raise another_kind(scheme or "", "PostgresLedger", "a URL like postgresql://host:5432/database")
         if not 0 < timeout <= 60 or not 0.5 <= lease <= 30 or type(connections) is not int or connections < 1:
             url = ""
             raise ConfigurationError(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ...model.counts import counted
 from .address import Address
 from .exchanges import NotCopied, Unanswered
 
 #: A script makes its commands by the rights of the user that runs it. Redis refuses a pattern of keys beside ~*.
-COMMANDS = "ACL SETUSER the_user +@read +@write -@dangerous +@connection +eval +evalsha +info +keys +time +wait"
+COMMANDS = "ACL SETUSER the_user +@read +@write +@connection -@dangerous +eval +evalsha +info +keys +time +wait"
 KEYS = "ACL SETUSER the_user ~{x402*"
 _RIGHTS = (
     f"does not let this user do what the ledger needs; let an administrator run: {COMMANDS}; and, unless its keys are "
@@ -57,8 +58,8 @@ def explain(failure: Exception, address: Address) -> str:
     """Return what happened and what to do. redis-py's own words are not used: they may quote what was sent."""
     if isinstance(failure, NotCopied):
         return (
-            f"The Redis ledger at {address.shown} could not copy a payment to {address.replicas} replicas in time. "
-            "Nothing is paid until it can; see whether the replicas run."
+            f"The Redis ledger at {address.shown} could not copy a payment to {counted(address.replicas, 'replica')} "
+            "in time. Nothing is paid until it can; see whether the replicas run."
         )
     connecting = not isinstance(failure, Unanswered)
     if isinstance(failure, Unanswered) and failure.failure is not None:

@@ -8,7 +8,7 @@ from ...errors import ConfigurationError
 from ..served import protocol
 from ..served.ledger import AsyncServedLedger, ServedLedger
 from ..served.lines import AsyncLine, EndsLine, SyncLine
-from ..urls import REDIS, for_redis, refusal, scheme_of
+from ..urls import REDIS, another_kind, for_redis, scheme_of
 from . import script
 from .address import Address, check
 from .connections import AsyncConnection, Connection
@@ -65,9 +65,7 @@ class RedisLedger(ServedLedger):
         self._address = Address(for_redis(url) if scheme in REDIS else "", timeout, replicas, cluster)
         url = ""  # it may hold a password, and tools print the variables of a traceback
         if scheme not in REDIS:
-            raise (
-                refusal(scheme) if scheme else ConfigurationError("A Redis ledger has a URL, like redis://host:6379/0.")
-            )
+            raise another_kind(scheme or "", "RedisLedger", "a URL like redis://host:6379/0")
         if not 0 < timeout <= 60 or not 0.5 <= lease <= 30:
             raise ConfigurationError(
                 f"timeout={timeout!r}, lease={lease!r}: a timeout is up to 60 seconds, and a lease from 0.5 to 30."

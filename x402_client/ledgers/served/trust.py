@@ -12,6 +12,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 from ...core.asks import Ask
 from ...errors import LedgerUnavailable
 from ...model.budgets import is_shown
+from ...model.counts import counted
 from ..extras import other_purses
 from . import protocol
 from .claims import Claim, Claims
@@ -281,7 +282,7 @@ class TrustedServer:
         elif status == "settling":
             problem = (
                 f"A loss of the {self.where} was accepted a moment ago, and other programs still "
-                f"write back what they remember. Try again in {answer[1]} seconds. Nothing was sent."
+                f"write back what they remember. Try again in {counted(int(answer[1]), 'second')}. Nothing was sent."
             )
         elif status in ("windows", "layout"):
             problem = (

@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from ...errors import LedgerUnavailable
+from ...model.counts import counted
 from .rights import refusal_of
 
 _ADVICE = {
@@ -104,7 +105,7 @@ def damaged(path: Path) -> LedgerUnavailable:
 def locked(path: Path, patience: float) -> LedgerUnavailable:
     """Build the error for a lock that another program held too long."""
     return unavailable(
-        path, f"was locked by another program for {patience:g} seconds. See who holds it open, and try again"
+        path, f"was locked by another program for {counted(patience, 'second')}. See who holds it open, and try again"
     )
 
 
@@ -119,5 +120,6 @@ def still_used(path: Path) -> LedgerUnavailable:
 def crowded(path: Path, seconds: float) -> LedgerUnavailable:
     """Build the error for a lock that threads of this program held too long."""
     return unavailable(
-        path, f"was kept busy by other threads of this program for {seconds:g} seconds. Make fewer calls at once"
+        path,
+        f"was kept busy by other threads of this program for {counted(seconds, 'second')}. Make fewer calls at once",
     )

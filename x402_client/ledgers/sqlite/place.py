@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import LedgerUnavailable
 from ...model.sandbox_settings import ended_sandbox
-from ..urls import check_is_file, check_is_path, refusal, scheme_of
+from ..urls import SERVERS, another_kind, check_is_file, check_is_path, refusal, scheme_of
 from .errors import explained, unavailable
 from .rights import refusal_of
 
@@ -44,7 +44,7 @@ def absolute(path: str | os.PathLike[str]) -> Path:
     scheme = scheme_of(path)
     if scheme is not None:
         path = ""
-        raise refusal(scheme)
+        raise another_kind(scheme, "SqliteLedger", "the path of a file") if scheme in SERVERS else refusal(scheme)
     try:
         check_is_path(path)
         if isinstance(path, (str, bytes)):
