@@ -12,7 +12,7 @@ X402Error                .money .hold .offer .response
 │  │  └─ SameRequest     bought as often as Policy(same_request=...) allows
 │  ├─ HostNotAllowed     .resets_at .host .allowance
 │  ├─ ApprovalDenied
-│  └─ Frozen
+│  └─ Frozen            .allowance
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
 │  ├─ SigningError
 │  ├─ ChainUnavailable
@@ -247,7 +247,18 @@ class ApprovalDenied(PaymentRefused):
 
 
 class Frozen(PaymentRefused):
-    """Payments are stopped until they are unfrozen."""
+    """Payments are stopped until they are unfrozen: to a host, to all, or under an allowance.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        allowance: The name of the allowance that is frozen: the one of this call, or one above it. Default: None, the
+            payments to a host or to all are frozen.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
+
+    def __init__(self, message: str, *, allowance: str | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.allowance = allowance
 
 
 class PaymentNotSent(X402Error):

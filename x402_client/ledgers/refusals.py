@@ -109,7 +109,9 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     if state == "frozen":
         by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {name}` or "
         return Frozen(
-            f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. Nothing new was paid."
+            f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. "
+            "Nothing new was paid.",
+            allowance=name,
         )
     over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"
     return AllowanceEnded(
