@@ -33,7 +33,7 @@ STEPS: Mapping[Case, Step] = {
     "refused": "wait",
     "owed": "repeat",
     "denied": "ask the seller",
-    "just expired": "wait",
+    "just expired": "ask the chain",
     "expired": "ask the chain",
     "no end": "ask the chain",
 }
@@ -95,7 +95,8 @@ _TODO: Mapping[Case, str] = {
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
     "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
-    f"so does the same request; if it cannot tell yet, it can after {{later}}. {_OVER}",
+    "so does the same request. If it cannot tell yet, as its confirmed blocks have to pass that time, ask again after "
+    f"{{later}}. {_OVER}",
     "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
     "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
     f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
