@@ -1,6 +1,6 @@
 """Every error of this package, split by whose fault it is; each answers what happened to the money.
 
-X402Error                .money .hold .offer .response
+X402Error                .money .hold .offer .response .stopped_by
 ├─ QuoteError            the 402 makes no sense             untouched
 │  ├─ MalformedQuote
 │  └─ UnsupportedVersion
@@ -92,6 +92,9 @@ class X402Error(Exception):
     offer: Offer | None
     #: The seller's answer, of the HTTP library's own type: an ``httpx.Response``, a ``requests.Response``.
     response: Any | None
+    #: The freezes of hosts and of all (``*``) that stopped the request, or that keep its payment from being presented
+    #: again. ``()``: none did when the error was raised, or none was looked for.
+    stopped_by: tuple[str, ...] = ()
 
     def __init__(
         self, message: str, *, hold: Hold | None = None, offer: Offer | None = None, response: Any | None = None

@@ -14,7 +14,8 @@ from math import ceil
 
 from .. import errors
 from ..buyer.environment import NO_WALLET
-from ..core.next_step import AFTER_THAT_TIME, PYTHON
+from ..core.next_step import AFTER_THAT_TIME, PYTHON, lifts
+from ..core.stops import Stops
 from ..errors import X402Error
 from ..model.money import Money
 from ..model.offers import words
@@ -93,6 +94,9 @@ def _found(error: X402Error) -> str:
     said = str(error.args[0]) if error.args else ""
     for python, to_a_model in _AFTER_AN_EXPIRY:
         said = said.replace(python, to_a_model)
+    if error.stopped_by:
+        said = said.replace(f"{lifts(Stops(error.stopped_by))} that", "your user lifts that")
+        said = said.replace(f"Then: {_REPEAT}", "Then: make the same call again")
     return without_code(said)
 
 

@@ -180,7 +180,7 @@ def next_step(
 
 def _stopped_first(stops: Stops, words: Words) -> str:
     """Return what keeps a payment from being presented, and what lifts that; "" if nothing does."""
-    frozen = f"It is frozen, so nothing presents it: {_lifts(stops, words)} that first. Then: "
+    frozen = f"It is frozen, so nothing presents it: {lifts(stops, words)} that first. Then: "
     denied = f"{stops.denied} So nothing presents it under that policy: change the policy first. Then: "
     return (frozen if stops.frozen else "") + (denied if stops.denied else "")
 
@@ -190,13 +190,13 @@ def _stopped_besides(case: Case, stops: Stops, words: Words) -> str:
     said = ""
     if stops.frozen:
         alone = "the word of one endpoint alone gives nothing back, and " if case in ("expired", "just expired") else ""
-        said = f" It is frozen: {alone}the same request is refused until {_lifts(stops, words)} that."
+        said = f" It is frozen: {alone}the same request is refused until {lifts(stops, words)} that."
     if stops.denied:
         said += f" {stops.denied} So the same request is refused under that policy."
     return said
 
 
-def _lifts(stops: Stops, words: Words) -> str:
+def lifts(stops: Stops, words: Words = PYTHON) -> str:
     """Return what lifts the freezes, as the beginning of a sentence."""
     named = " and ".join(words.unfreeze.format(one) for one in stops.frozen)
     return f"{named} {'lifts' if len(stops.frozen) == 1 else 'lift'}"

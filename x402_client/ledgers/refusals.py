@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
 
-from ..core.stops import freezes_of, frozen_by
+from ..core.stops import freezes_of, refused_by
 from ..errors import (
     AllowanceEnded,
     AlreadyPaid,
@@ -127,7 +127,7 @@ def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
         return
     frozen = freezes_of(purchase.origin, patterns)
     if frozen:
-        raise Frozen(f"{frozen_by(frozen)} Nothing was sent.")
+        raise refused_by(frozen)
 
 
 def check_key(known: Hold, purchase: Purchase) -> None:
