@@ -187,13 +187,8 @@ class OverLimit(PaymentRefused):
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.limit = limit
-        self.asked = asked
-        self.spent = spent
-        self.resets_at = resets_at
-        self.host = host
-        self.window = window
-        self.allowance = allowance
+        self.limit, self.asked, self.spent, self.resets_at = limit, asked, spent, resets_at
+        self.host, self.window, self.allowance = host, window, allowance
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
@@ -240,9 +235,7 @@ class HostNotAllowed(PaymentRefused):
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.resets_at = resets_at
-        self.host = host
-        self.allowance = allowance
+        self.resets_at, self.host, self.allowance = resets_at, host, allowance
 
 
 class ApprovalDenied(PaymentRefused):

@@ -108,11 +108,18 @@ def refused_by(frozen: tuple[str, ...], besides: str = "") -> Frozen:
     return refusal
 
 
-def frozen_by(patterns: tuple[str, ...]) -> str:
-    """Return what is frozen, and what lifts that, in a sentence. ``patterns`` are as ``freezes_of`` returns them."""
-    hosts = " and ".join(pattern for pattern in patterns if pattern != "*")
-    stopped = f"Payments to {hosts} are frozen"
+def frozen_by(patterns: tuple[str, ...], are: str = "are frozen") -> str:
+    """Return what is frozen, and what lifts that. Several freezes have to be lifted one by one, each by its name."""
+    hosts = _in_a_row(pattern for pattern in patterns if pattern != "*")
+    stopped = f"Payments to {hosts} {are}"
     if "*" in patterns:
-        stopped = "All payments are frozen" + (f", and those to {hosts} by themselves, too" if hosts else "")
-    lifts = " and ".join(f"buyer.unfreeze({pattern!r})" for pattern in patterns)
-    return f"{stopped}; {lifts} {'lifts it' if len(patterns) == 1 else 'lift that'}."
+        stopped = f"All payments {are}" + (f", and payments to {hosts} besides" if hosts else "")
+    lifts = _in_a_row(f"buyer.unfreeze({pattern!r})" for pattern in patterns)
+    if len(patterns) == 1:
+        return f"{stopped}; {lifts} lifts it."
+    return f"{stopped}. To pay there again, lift {'both' if len(patterns) == 2 else 'all of them'}: {lifts}."
+
+
+def _in_a_row(names: Iterable[str]) -> str:
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
