@@ -84,6 +84,10 @@ def _with_a_time(said: str, error: X402Error) -> str:
     return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {_seconds(seconds)}, not before")
 
 
+def _time_to(moment: datetime) -> str:
+    return _seconds(max(1, ceil((moment - datetime.now(UTC)).total_seconds())))
+
+
 def _seconds(count: int) -> str:
     return f"{count} second{'' if count == 1 else 's'}"
 
@@ -111,8 +115,9 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         worn = ("" if often in found else f"{often}. ") + "Do not repeat it. " if is_worn_out(hold) else ""
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
-        seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
-        return f"Make the same call again in {_seconds(seconds)}, not before."
+        return f"Make the same call again in {_time_to(error.resets_at)}, not before."
+    if isinstance(error, errors.SameRequest) and error.resets_at is not None:
+        return f"{_UNPAID[errors.SameRequest]} The same call buys it anew in {_time_to(error.resets_at)}, not before."
     if advice == "repeat":
         return _once_the_chain_tells(error)
     if isinstance(error, errors.ApprovalDenied) and advice == "ask a person":
