@@ -20,6 +20,7 @@ from ..policy.allowances import per_request
 from ..receipts import outcome
 from . import arguments as reading
 from . import budgets, earlier, results
+from .asking import telling
 from .clients import leaves_names
 from .function_names import is_name, name_of
 from .hosts import AllowedHosts, NotFetched, origin_of, place_of
@@ -117,7 +118,8 @@ class _Endpoint:
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known, self.shop.sending is sending)
-            return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
+            with telling(known):
+                return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
@@ -135,7 +137,8 @@ class _Endpoint:
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known, self.shop.sending is sending)
-            return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
+            with telling(known):
+                return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
