@@ -14,7 +14,7 @@ from math import ceil
 
 from .. import errors
 from ..buyer.environment import NO_WALLET
-from ..core.next_step import AFTER_THAT_TIME, PYTHON, lifts
+from ..core.next_step import AFTER_THAT_TIME, MODEL, PYTHON, lifts
 from ..core.stops import Stops
 from ..errors import X402Error
 from ..model.money import Money
@@ -25,16 +25,6 @@ from .advice import Next, is_worn_out
 MOST_SAID = 1_000
 _CLAUSE = re.compile(r"(?<=[.;!?])\s+")
 _REPEAT = "Make the same request again"
-#: What the table of steps says after an expiry, where it names Python. A call of a model's asks the chain by itself.
-_AFTER_AN_EXPIRY = (
-    (f"{PYTHON.reconcile} asks it, and so does the same request", "The same call asks it"),
-    (
-        f"Ask the chain whether it was paid: {PYTHON.reconcile}. Unused, it is given back, and the same request buys "
-        "anew; paid, the same request presents it once more.",
-        "Once the chain can tell: if it was not used, it is given back, and the same call buys anew; if it was paid, "
-        "the same call presents it once more.",
-    ),
-)
 #: What a person can do above approve_above, where a program has no way to ask one.
 PAY_YOURSELF = "Your user can pay with `x402 get`, or change approve_above in the policy."
 #: A call, an argument, a member of something of ours, a command.
@@ -96,8 +86,7 @@ def _found(error: X402Error) -> str:
     if isinstance(error, errors.TooExpensive) and isinstance(error.asked, Money) and isinstance(error.limit, Money):
         return f"It costs {error.asked}, and one payment may cost {error.limit}. Nothing was paid."
     said = str(error.args[0]) if error.args else ""
-    for python, to_a_model in _AFTER_AN_EXPIRY:
-        said = said.replace(python, to_a_model)
+    said = said.replace(PYTHON.ask_now, MODEL.ask_now).replace(PYTHON.ask, MODEL.ask)
     if error.stopped_by:
         said = said.replace(f"{lifts(Stops(error.stopped_by))} that", "your user lifts that")
         said = said.replace(f"Then: {_REPEAT}", "Then: make the same call again")

@@ -48,6 +48,12 @@ class Words(NamedTuple):
     again: str = "Make the same request again"
     write_off: str = "buyer.write_off(error.hold)"
     reconcile: str = "buyer.reconcile()"
+    #: How the chain is asked about a payment that expired just now, and about one that expired before.
+    ask_now: str = "{reconcile} asks it, and so does the same request"
+    ask: str = (
+        "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys anew; "
+        "paid, the same request presents it once more."
+    )
     nonce: str = "error.hold.nonce names the payment"
     rpc: str = "Buyer(rpc=...)"
     #: What may happen at a place that an answer led to.
@@ -55,8 +61,19 @@ class Words(NamedTuple):
     #: What lifts a freeze that keeps the payment from being presented, by the name of the freeze.
     unfreeze: str = "buyer.unfreeze({!r})"
 
+    def filled(self) -> Words:
+        """Return the words with the name of ``reconcile`` in those that have it."""
+        ask_now, ask = (said.format(reconcile=self.reconcile) for said in (self.ask_now, self.ask))
+        return self._replace(ask_now=ask_now, ask=ask)
 
-PYTHON = Words()
+
+PYTHON = Words().filled()
+#: What a model reads instead: it can call no method, and its own call asks the chain by itself.
+MODEL = PYTHON._replace(
+    ask_now="The same call asks it",
+    ask="Once the chain can tell: if it was not used, it is given back, and the same call buys anew; if it was paid, "
+    "the same call presents it once more.",
+)
 #: How the table says in Python that a payment is better left alone until it has expired.
 AFTER_THAT_TIME = f"{PYTHON.again} after that time"
 _BY_CHAIN = "The chain shows that it was paid, so the content is owed."
@@ -94,12 +111,10 @@ _TODO: Mapping[Case, str] = {
     f"payment back that was not used, so that the same request buys anew. {_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
-    "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
-    "so does the same request. If it cannot tell yet, as its confirmed blocks have to pass that time, ask again after "
-    f"{{later}}. {_OVER}",
-    "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
-    "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
-    f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
+    "just expired": "It expired just now, and the chain may already tell whether it was paid. {ask_now}. If it cannot "
+    f"tell yet, as its confirmed blocks have to pass that time, ask again after {{later}}. {_OVER}",
+    "expired": "{ask} Where the chain cannot tell, name endpoints of {network} that answer, of different operators, in "
+    f"{{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
     "no end": "No endpoint of {network} answered as it was signed. So the chain can show that it was paid, and never "
     "that it was not: it counts as long as its window lasts. {reconcile} asks, or look the payment up: {nonce}. "
     f"{_OVER}",
@@ -157,7 +172,7 @@ def next_step(
     """
     case = case_of(hold, expired, just_expired)
     later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
-    facts = words._asdict() | {
+    facts = words.filled()._asdict() | {
         "after": _KEYED.get(case, _ANEW) if hold.purchase.keyed else _ANEW,
         "often": _often(hold),
         "hopeless": _hopeless(hold, expired),
