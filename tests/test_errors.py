@@ -98,6 +98,7 @@ def test_an_errors_hold_says_of_the_money_what_the_error_says(kind: type[X402Err
         (errors.OverLimit, {"limit": Money("1"), "asked": Money("2"), "spent": Money("0"), "resets_at": None}),
         (errors.OverLimit, {"host": "*.example.com", "window": "day", "allowance": None}),
         (errors.HostNotAllowed, {"resets_at": None}),
+        (errors.Frozen, {"allowance": "run-42"}),
         (errors.HostNotAllowed, {"resets_at": datetime(2030, 1, 1, tzinfo=UTC)}),
         (errors.TooExpensive, {"limit": Money("1"), "asked": Money("2"), "reasons": ("a",), "spent": None}),
         (errors.PaymentOutcomeUnknown, {"wait_until": None}),

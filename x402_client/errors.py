@@ -1,6 +1,6 @@
 """Every error of this package, split by whose fault it is; each answers what happened to the money.
 
-X402Error                .money .hold .offer .response
+X402Error                .money .hold .offer .response .stopped_by
 ├─ QuoteError            the 402 makes no sense             untouched
 │  ├─ MalformedQuote
 │  └─ UnsupportedVersion
@@ -12,7 +12,7 @@ X402Error                .money .hold .offer .response
 │  │  └─ SameRequest     bought as often as Policy(same_request=...) allows
 │  ├─ HostNotAllowed     .resets_at .host .allowance
 │  ├─ ApprovalDenied
-│  └─ Frozen
+│  └─ Frozen            .allowance
 ├─ PaymentNotSent        tried, nothing left the machine    untouched
 │  ├─ SigningError
 │  ├─ ChainUnavailable
@@ -92,6 +92,9 @@ class X402Error(Exception):
     offer: Offer | None
     #: The seller's answer, of the HTTP library's own type: an ``httpx.Response``, a ``requests.Response``.
     response: Any | None
+    #: The freezes of hosts and of all (``*``) that stopped the request, or that keep its payment from being presented
+    #: again. ``()``: none did when the error was raised, or none was looked for.
+    stopped_by: tuple[str, ...] = ()
 
     def __init__(
         self, message: str, *, hold: Hold | None = None, offer: Offer | None = None, response: Any | None = None
@@ -184,13 +187,8 @@ class OverLimit(PaymentRefused):
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.limit = limit
-        self.asked = asked
-        self.spent = spent
-        self.resets_at = resets_at
-        self.host = host
-        self.window = window
-        self.allowance = allowance
+        self.limit, self.asked, self.spent, self.resets_at = limit, asked, spent, resets_at
+        self.host, self.window, self.allowance = host, window, allowance
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
@@ -237,9 +235,7 @@ class HostNotAllowed(PaymentRefused):
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.resets_at = resets_at
-        self.host = host
-        self.allowance = allowance
+        self.resets_at, self.host, self.allowance = resets_at, host, allowance
 
 
 class ApprovalDenied(PaymentRefused):
@@ -247,7 +243,18 @@ class ApprovalDenied(PaymentRefused):
 
 
 class Frozen(PaymentRefused):
-    """Payments are stopped until they are unfrozen."""
+    """Payments are stopped until they are unfrozen: to a host, to all, or under an allowance.
+
+    Args:
+        message: What was found, what was allowed, and what to do.
+        allowance: The name of the allowance that is frozen: the one of this call, or one above it. Default: None, the
+            payments to a host or to all are frozen.
+        facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
+    """
+
+    def __init__(self, message: str, *, allowance: str | None = None, **facts: Unpack[_Facts]) -> None:
+        super().__init__(message, **facts)
+        self.allowance = allowance
 
 
 class PaymentNotSent(X402Error):

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from aiohttp.streams import StreamReader
 
-from x402_client import Buyer, Policy, errors
+from x402_client import Buyer, Policy, errors, outcome
 from x402_client.adapters.aiohttp_content import Watched
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.wire import Bounds
@@ -250,6 +250,43 @@ async def out_of_time(session: Session, url: str) -> None:
             await response.read()
 
 
+# --- ways to leave an answer whose connection failed before it was read
+
+
+async def failed(session: Session, url: str) -> Any:
+    """Return an answer whose connection failed, and that nobody has read."""
+    response = await session.get(url)
+    while response.content.exception() is None:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0.01)
+    KEPT.append(response)  # as the frames of an exception do that is kept
+    return response
+
+
+async def failed_and_left(session: Session, url: str) -> None:
+    async with await failed(session, url):
+        pass
+
+
+async def failed_and_released(session: Session, url: str) -> None:
+    (await failed(session, url)).release()
+
+
+async def failed_and_closed(session: Session, url: str) -> None:
+    (await failed(session, url)).close()
+
+
+async def failed_and_cancelled(session: Session, url: str) -> None:
+    with pytest.raises(TimeoutError) as caught:
+        async with asyncio.timeout(0.3), await failed(session, url):
+            await asyncio.sleep(5)
+    found = outcome(caught.value)
+    assert found is not None
+    assert found.money == "spent"
+
+
+KEPT: list[Any] = []
+
+
 class TestDelivered(Ours):
     @pytest.mark.parametrize("path", ["small", "big", "chunks", "gzip"])
     @pytest.mark.parametrize("use", READINGS)
@@ -350,6 +387,17 @@ class TestNotDelivered(Ours):
             self.run(client, use, url)
         assert unresolved(buyer, till.nonces[0])
         assert self.run(client, read, url) == b"abcdef"
+
+    @pytest.mark.parametrize("use", [failed_and_left, failed_and_released, failed_and_closed, failed_and_cancelled])
+    def test_broken_before_it_was_read(
+        self, client: Client, server: Server, till: Till, buyer: Buyer, use: Use
+    ) -> None:
+        url = server.on("/paid", till.sells(answers("broken"), answers("small")))
+        self.run(client, use, url)
+        assert unresolved(buyer, till.nonces[0])
+        assert self.run(client, read, url) == b"abcdef"
+        assert len(set(till.headers)) == 1, "it signed another payment"
+        assert KEPT.pop().closed, "it is there till now"
 
     def test_lost_with_the_session(self, shell: Driver, server: Server, till: Till, buyer: Buyer) -> None:
         go_on = server.go_on = threading.Event()  # type: ignore[attr-defined]

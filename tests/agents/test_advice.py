@@ -127,6 +127,15 @@ def test_a_pause_passes_by_itself_so_the_model_repeats_later() -> None:
         )
 
 
+def test_a_request_that_was_bought_too_often_is_stopped_and_says_when_it_is_bought_anew() -> None:
+    for seconds, when in ((59.5, "60 seconds"), (1, "1 second"), (None, "")):
+        resets_at = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
+        found = results.failed(errors.SameRequest("1 is counted. Nothing was paid.", resets_at=resets_at))
+        anew = f" The same call buys it anew in {when}, not before." if when else ""
+        assert found["next"] == STOP
+        assert found["says"] == f"1 is counted. Nothing was paid. Use what it brought before.{anew}"
+
+
 def test_a_wallet_that_is_missing_is_told_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A command, for once: the model passes it on to the person who types it."""
     for others in ({}, {"EVM_PRIVATE_KEY": "0x1"}):

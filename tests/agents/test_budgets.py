@@ -40,6 +40,48 @@ def test_a_number_of_payments_is_told_until_it_is_used_up(
     assert own.paid_fetch(url)["error"] == "OverLimit"
 
 
+def test_a_number_of_payments_to_a_host_is_told_until_it_is_used_up(
+    box: Toolbox, seller: Sandbox, payer: Callable[[Buyer], Any]
+) -> None:
+    url = seller.sell("/poem", "0.02")
+    here = url.removeprefix("http://").partition("/")[0]
+    hosts = {here: Limit(max_payments="2/hour"), "127.0.0.1": Limit(max_payments=["3/hour", "9/day"])}
+    buyer = seller.buyer(Policy(per_day="5", hosts=hosts))
+    own = box.tools(payer(buyer), hosts=HERE)
+    left = [own.budget()]
+    while own.paid_fetch(url)["ok"]:
+        left.append(own.budget())
+    assert [one["payments_left_at"] for one in left] == [
+        {here: {"hour": 2 - paid}, "127.0.0.1": {"hour": 3 - paid, "day": 9 - paid}} for paid in range(3)
+    ]
+    assert all("payments_left" not in one for one in left)
+    assert own.paid_fetch(url)["error"] == "OverLimit"
+
+
+def test_payments_to_other_hosts_leave_a_hosts_number_as_it_is(box: Toolbox, seller: Sandbox) -> None:
+    url = seller.sell("/poem", "0.02")
+    hosts = {"localhost": Limit(max_payments="2/hour"), "127.0.0.1": Limit(max_payments="1/hour")}
+    own = box.tools(seller.buyer(Policy(per_day="5", max_payments="5/day", hosts=hosts)), hosts=[*hosts])
+    for _ in range(3):
+        own.paid_fetch(url)
+        own.paid_fetch(url.replace("127.0.0.1", "localhost"))
+    told = own.budget()
+    assert told["payments_left"] == {"day": 2}
+    assert told["payments_left_at"] == {"localhost": {"hour": 0}, "127.0.0.1": {"hour": 0}}
+
+
+@pytest.mark.parametrize("asked", [None, ["*.example"]])
+def test_the_numbers_of_ten_hosts_are_told_and_none_of_a_server_that_no_url_asks(
+    box: Toolbox, seller: Sandbox, asked: list[str] | None
+) -> None:
+    limit = Limit(max_payments="1/hour")
+    hosts = {"mcp:reports": limit, **{f"h{number}.example": limit for number in range(12)}}
+    told = box.tools(seller.buyer(Policy(per_day="5", hosts=hosts)), hosts=asked).budget()
+    assert len(told["payments_left_at"]) == 10
+    assert told["payments_left_at_more"] == 2
+    assert "mcp:reports" not in told["payments_left_at"]
+
+
 def test_payments_without_an_answer_count_in_that_number(box: Toolbox, seller: Sandbox) -> None:
     url = seller.sell("/poem", "0.02", fault="drop-after-settling")
     own = box.tools(seller.buyer(Policy(max_payments="2/hour", per_day="5"), repeat=()), hosts=HERE)
@@ -48,7 +90,8 @@ def test_payments_without_an_answer_count_in_that_number(box: Toolbox, seller: S
 
 
 def test_what_is_not_limited_or_stopped_is_not_told(box: Toolbox, seller: Sandbox) -> None:
-    buyer = seller.buyer(Policy(per_day="5", hosts={"127.0.0.1": Limit(max_payments="5/hour")}))
+    elsewhere = {"api.example.com": Limit(max_payments="5/hour"), "127.0.0.1": Limit(per_day="1"), "b.example": "deny"}
+    buyer = seller.buyer(Policy(per_day="5", hosts=elsewhere))
     told = box.tools(buyer, hosts=HERE).budget()
     assert told.keys() == {"ok", "left", "spent", "per_payment", "unresolved_payments", "payments_in_flight"}
 

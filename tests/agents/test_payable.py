@@ -166,7 +166,7 @@ def test_a_model_sees_a_function_like_any_other(seller: Sandbox) -> None:
     }  # fmt: skip
     with httpx.Client() as client:
         ask = payable_tool(client, buyer(seller), "https://api.example.com/v1/weather", schema, "0.03")
-    assert ask.__name__ == "weather"
+    assert ask.__name__ == "v1_weather"
     assert list(inspect.signature(ask).parameters) == ["from_", "city", "kind", "max_results", "max_results_", "_2nd"]
     hints = get_type_hints(ask)
     assert (hints["from_"], hints["city"], hints["max_results"], hints["return"]) == (

@@ -13,6 +13,7 @@ from x402_client import Money, errors
 from x402_client.agents.advice import next_after
 from x402_client.agents.saying import said_to_a_model, without_code
 from x402_client.core.next_step import PYTHON, next_step
+from x402_client.core.stops import Stops
 from x402_client.ledgers.conformance.fixtures import order, purchase
 from x402_client.model.holds import MARGIN, Authorization, Hold, LastAnswer, moment
 
@@ -46,21 +47,24 @@ KINDS = (errors.PaymentOutcomeUnknown, errors.PaymentRejected, errors.PaidNotDel
 LIVES = {"live": 60, "just expired": -10, "expired": -MARGIN - 10}
 
 
+@pytest.mark.parametrize("frozen", [(), ("*",), ("*", "api.example.com")])
 @pytest.mark.parametrize("no_end", [False, True])
 @pytest.mark.parametrize("age", LIVES)
 @pytest.mark.parametrize("money", ["held", "unknown", "spent"])
-def test_every_step_is_said_in_whole_sentences_without_code(money: Any, age: str, no_end: bool) -> None:
+def test_every_step_is_said_in_whole_sentences_without_code(
+    money: Any, age: str, no_end: bool, frozen: tuple[str, ...]
+) -> None:
     for last, kind, tries in product(LASTS, KINDS, (0, 3, 12)):
         expires = int(time.time()) + LIVES[age]
         signed = Authorization("0x1", "0x2", expires, ("", ""), {"no_end": True} if no_end else {})
         hold = Hold(
             "ab12", purchase(), order().offer, Money("0.01"), 0.0, "signed", money, signed, tries=tries, last=last
         )
-        advice = next_step(hold, age != "live", age == "just expired")
+        advice = next_step(hold, age != "live", age == "just expired", stops=Stops(frozen))
         error = kind(f"0.01 USD was presented. {advice}", hold=hold)
         if isinstance(error, errors.PaymentOutcomeUnknown):
             error.wait_until = None if age == "expired" else moment(expires + (MARGIN if age == "just expired" else 0))
-        error.money = money
+        error.money, error.stopped_by = money, frozen
         step = next_after(error)
         said = said_to_a_model(error, step)
         assert not re.search(r"\w[(=]|\bbuyer\b|\berror\.", said), said
@@ -68,5 +72,7 @@ def test_every_step_is_said_in_whole_sentences_without_code(money: Any, age: str
         assert not re.search(r"[.!?] [a-z]", said), said
         assert not said.endswith((":", ";", ",")), said
         assert ("ab12" in said) or step != "ask a person"
+        assert step == "ask a person" or not frozen
+        assert ("It is frozen" in said, "your user lifts that" in said) == (bool(frozen), bool(frozen)), said
         if "given back" in said:  # never without its condition, and never beside "stays counted" as a fact
             assert re.search(r"asks the chain first|Once the chain can tell|The same call asks it", said), said

@@ -374,14 +374,18 @@ def test_a_parent_closes_and_freezes_its_children_in_every_process(again: Callab
 
     (run, _), (_, step) = tree(), tree()
     run.freeze()
-    assert "'run' is frozen" in refused(step, seller, Frozen).args[0]
+    above = refused(step, seller, Frozen)
+    assert isinstance(above, Frozen)
+    assert ("'run' is frozen" in above.args[0], above.allowance) == (True, "run")
     assert [each.balance().state for each in (run, step)] == ["frozen", "frozen"]
     assert str(step.remaining) == "1.00 USD"
     run.unfreeze()
     ask(step, seller)
     step.freeze()
     ask(run, seller)
-    refused(step, seller, Frozen)
+    own = refused(step, seller, Frozen)
+    assert isinstance(own, Frozen)
+    assert own.allowance == "step"
     step.unfreeze()
     run.close()
     assert "'run' was closed" in refused(step, seller, AllowanceEnded).args[0]

@@ -33,9 +33,28 @@ def unfreeze(made: Buyer, host: str, asynchronous: bool) -> tuple[str, ...]:
     ("frozen", "lifted", "left", "remark"),
     [
         (["*"], "*", (), None),
-        (["*", "a.example"], "a.example", ("*",), "payments to it are still stopped by '*'"),
-        (["*", "a.example"], "*", ("a.example",), "still stopped by 'a.example'"),
-        (["*.example", "A.example."], "a.EXAMPLE", ("*.example",), "still stopped by '*.example'"),
+        (["*", "a.example"], "a.example", ("*",), "All payments are still frozen; buyer.unfreeze('*') lifts it"),
+        (
+            ["*", "a.example"],
+            "*",
+            ("a.example",),
+            "Payments to a.example are still frozen; buyer.unfreeze('a.example')",
+        ),
+        (
+            ["*", "a.example", "b.example"],
+            "*",
+            ("a.example", "b.example"),
+            "Payments to a.example and b.example are still frozen. To pay there again, lift both: "
+            "buyer.unfreeze('a.example') and buyer.unfreeze('b.example')",
+        ),
+        (
+            ["*", "a.example", "*.example"],
+            "a.example",
+            ("*", "*.example"),
+            "All payments are still frozen, and payments to *.example besides. To pay there again, lift both: "
+            "buyer.unfreeze('*') and buyer.unfreeze('*.example')",
+        ),
+        (["*.example", "A.example."], "a.EXAMPLE", ("*.example",), "Payments to *.example are still frozen"),
         (
             ["a.example:8443", "b.example"],
             "a.example",
@@ -43,11 +62,16 @@ def unfreeze(made: Buyer, host: str, asynchronous: bool) -> tuple[str, ...]:
             "'a.example' was not frozen under this name",
         ),
         (["x.a.example"], "*.a.example", ("x.a.example",), "'*.a.example' was not frozen"),
-        (["*.example"], "*.a.example", ("*.example",), "still stopped"),
+        (
+            ["*.example"],
+            "*.a.example",
+            ("*.example",),
+            "not frozen under this name. Payments to *.example are still frozen",
+        ),
         (["a.example:8443"], "a.example:443", (), "was not frozen"),
         (["b.example"], "a.example", (), "'a.example' was not frozen under this name"),
         (["[::1]:8402"], "[::1]:8402", (), None),
-        (["[::1]:8402", "::1"], "::1", ("[::1]:8402",), "still stopped"),
+        (["[::1]:8402", "::1"], "::1", ("[::1]:8402",), "still frozen"),
         (["bücher.example"], "xn--bcher-kva.example", (), None),
     ],
 )

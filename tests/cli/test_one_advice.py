@@ -20,6 +20,8 @@ from x402_client import Buyer, Policy, Wallet, errors
 from x402_client.agents import tools
 from x402_client.agents.advice import next_after
 from x402_client.core.next_step import STEPS, next_step
+from x402_client.core.stops import Stops
+from x402_client.events import Event, Presented
 from x402_client.httpx import wrap
 from x402_client.model.holds import Hold
 from x402_client.sandbox import Sandbox
@@ -329,6 +331,10 @@ STOPS: dict[str, tuple[tuple[str, ...], bool]] = {
     "frozen twice and denied": (("*", "127.0.0.1"), True),
     "another host frozen": (("example.com",), False),
 }
+#: What a seller does to the presentations of a call that fails.
+FAILING = (
+    ("drop-before-settling",) * 3, ("drop-after-settling",) * 3, ("402-again",) * 3, ("402-after-settling",),
+)  # fmt: skip
 #: The steps that present a payment, or lead to that: what stops it comes first. All others need no stop to be lifted.
 PRESENTING = ("repeat", "fund")
 
@@ -402,6 +408,31 @@ def _check_refusal(walk: Walk, name: str, frozen: bool, denied: bool) -> None:
         if command[0] == "get":
             kind = json.loads(ran.err.splitlines()[-1])["error"]["kind"]
             assert kind == ("Frozen" if frozen else "HostNotAllowed")
+
+
+@pytest.mark.parametrize("faults", [*FAILING, ()], ids=str)
+@pytest.mark.parametrize("stop", [name for name, (_, denied) in STOPS.items() if not denied])
+def test_a_freeze_amid_a_call_that_fails_is_in_its_error_as_in_the_lists(
+    walk: Walk, stop: str, faults: tuple[str, ...]
+) -> None:
+    def freeze(event: Event) -> None:
+        if isinstance(event, Presented):
+            for pattern in STOPS[stop][0]:
+                colleague.freeze(pattern)
+
+    colleague = walk.buyer()
+    walk.ask(*faults, price="0.01" if faults else "400", buyer=walk.buyer(on_event=freeze))
+    error, frozen = walk.error, tuple(one for one in STOPS[stop][0] if one != "example.com")
+    assert error is not None
+    assert error.hold is not None
+    assert error.stopped_by == frozen
+    said = next_step(error.hold, stops=Stops(frozen))
+    assert said.todo in str(error)
+    assert ("It is frozen" in str(error)) is bool(frozen)
+    assert next_after(error) == "ask a person" or not frozen
+    for place, document in said_by(walk, error.hold.id):
+        assert document["step"] == said.step, place
+        assert ("It is frozen" in document["advice"]) is bool(frozen), place
 
 
 @pytest.mark.parametrize("allowance", ["", "open", "frozen"])

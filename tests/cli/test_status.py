@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -108,6 +110,34 @@ def test_hosts_have_their_budgets_and_what_is_resolved_counts(
         ("*.example.com", "total", "7.00 USD"),
     ]
     assert "per hour at 127.0.0.1" in in_process(["status", "--offline"], given).text
+
+
+#: A program that is killed as it asks its approver: its payment is reserved, and was never signed.
+KILLED = """
+import os, sys, httpx
+from x402_client import Buyer, Policy
+from x402_client.httpx import wrap
+policy = Policy.from_env().but(approve_above="0")
+client = wrap(httpx.Client(), Buyer.from_env(policy=policy, approve=lambda asked: os._exit(7)))
+client.get(sys.argv[1])
+"""
+
+
+def test_what_a_killed_program_reserved_is_explained_beside_the_budgets_it_counts_in(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    url = f"{seller.url}/weather"
+    assert subprocess.run([sys.executable, "-c", KILLED, url], env=given, check=False).returncode == 7
+    said = "0.01 USD is counted for a call that ended before it signed: nothing left, and the next payment that "
+    shown = " ".join(in_process(["status", "--offline"], given).text.split())
+    assert ("4.99 USD 5.00 USD" in shown, f"{said}needs it gets it." in shown) == (True, True), shown
+    spent = in_process(["ledger"], given)
+    assert said in " ".join((spent.text + spent.err).split())
+    [never] = status(given, "--offline")["never_signed"]  # type: ignore[misc]
+    assert (never["step"], never["price"]) == ("nothing", "0.01")
+    assert in_process(["get", url, "--yes"], given).code == 0
+    assert status(given, "--offline")["never_signed"] == []
+    assert "before it signed" not in in_process(["status", "--offline"], given).text
 
 
 def test_offline_no_chain_is_asked(given: dict[str, str]) -> None:

@@ -271,7 +271,7 @@ def test_a_later_hop_of_a_call_that_paid_is_refused() -> None:
             assert ("The chain shows that it was paid" in str(caught.value)) is settled
             assert ("The payment can settle until " in str(caught.value)) is not settled
             assert ("after that time it asks the chain" in str(caught.value)) is not settled
-            assert ground.names == ["Peek", "LookNow"]
+            assert ground.names == ["Peek", "LookNow", "Freezes"]
         assert not hop.attempt.alive
     other = reply(402, {"error": "quota"})
     assert ground.pay(called("GET /hop", paid=call.paid), other) is other

@@ -92,6 +92,19 @@ CASES: dict[str, tuple[Hold, bool, bool]] = {
     "owed, led on": (_led(LIVE), False, False),
     "expired, led on": (with_last(OVER, "unknown", 303, leads_to="https://b.example/there"), True, False),
 }
+
+
+@pytest.mark.parametrize("name", [name for name, (_, expired, _) in CASES.items() if expired])
+def test_nothing_that_expired_is_waited_for_but_the_end_of_its_call(name: str) -> None:
+    hold, expired, just = CASES[name]
+    assert (next_step(hold, expired, just).step == "wait") is name.startswith("in flight")
+
+
+def test_what_expired_just_now_says_why_the_chain_may_not_tell_yet_and_when_to_ask_again() -> None:
+    todo = next_step(_signed(1_000_000), expired=True, just_expired=True).todo
+    assert "its confirmed blocks have to pass that time, ask again after 1970-01-12 13:48:40 UTC" in todo
+
+
 STOPS = [
     Stops(frozen, denied)
     for frozen in ((), ("*",), ("*", "a.example"))

@@ -18,7 +18,7 @@ import pytest
 from tests.agents.clients import ASYNC, SYNC, toolbox
 from tests.ledgers.redis.server import Server as Redis
 from tests.ledgers.redis.server import starting
-from x402_client import Buyer, Policy
+from x402_client import Buyer, Policy, outcome
 from x402_client.agents import payable_tool, tools
 from x402_client.agents.server import ToolCalls
 from x402_client.ledgers.memory import MemoryLedger
@@ -183,6 +183,7 @@ def _cases() -> Iterator[Any]:
         cases = [Case(client, kind, ledger) for kind in KINDS for ledger in ("memory", "waits")]
         cases += [Case(client, ledger="a file"), Case(client, content="cut"), Case(client, content="empty")]
         cases += [Case(client, by=by) for by in ("task", "trio") if (client, by) != ("aiohttp", "trio")]
+        cases += [Case(client, "mcp", by="task")]
         for case in cases:
             yield pytest.param(case, id=" ".join(case), marks=pytest.mark.twin if "httpx2" in client else ())
 
@@ -193,6 +194,51 @@ def _cases() -> Iterator[Any]:
 def test_a_cancellation_at_any_wait(seller: Sandbox, tmp_path: Path, case: Case) -> None:
     ledger = _ledger(case.ledger, tmp_path)
     case.run(seller, seller.buyer(BUDGET, ledger=ledger, breaker_after=None))
+
+
+#: What a seller does to the first answer, besides delivering it.
+FAULTS = (None, "redirect-after-paying", "work-fails", "truncated-body", "drop-after-settling", "402-after-settling")
+
+
+async def each_outcome(seller: Sandbox, buyer: Buyer, fetch: Fetch, fault: str | None) -> None:
+    """Cancel a call at each of its waits in turn. The cancellation tells of a payment if one is out."""
+    task = asyncio.current_task()
+    assert task is not None
+    await fetch(seller.sell("/first", "0.01", chains="evm"))
+    kept, told = list[BaseException](), 0
+    for number in itertools.count():
+        path, stops = f"/wait{next(_NUMBERS)}", list[int]()
+        url = seller.sell(path, "0.01", chains="evm", content="Roses", fault=fault)
+        try:
+            await stopped(fetch(url), number, partial(_both, partial(stops.append, number), task.cancel))
+        except asyncio.CancelledError as stop:
+            task.uncancel()
+            kept.append(stop)  # with its frames, and with what these hold
+            out = [hold.id for hold in await buyer.aholds() if hold.url == url and hold.state == "signed"]
+            found = outcome(stop)
+            assert ([] if found is None else [found.hold.id]) == out, number
+            told += found is not None
+            await fetch(url)
+            assert sum(one.path == path for one in seller.settlements) == 1, number
+        if not stops:
+            break
+    assert told, "it was stopped nowhere after its payment left"
+
+
+@pytest.mark.usefixtures("short_pauses")
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", _params(ASYNC))
+def test_a_cancelled_call_tells_of_its_payment_if_one_is_out(
+    seller: Sandbox, name: str, kind: str, fault: str | None
+) -> None:
+    async def main() -> None:
+        buyer = seller.buyer(BUDGET, ledger=Slow(), breaker_after=None)
+        async with ASYNC[name]() as client:
+            await each_outcome(seller, buyer, _fetch(kind, client, buyer, 1_000), fault)
+        await buyer.aclose()
+
+    asyncio.run(main())
 
 
 @pytest.fixture(scope="module")

@@ -401,17 +401,17 @@ MUTATIONS = (
     Mutation(
         "a 402 after a payment gives it back",
         "core/present.py",
-        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short, stops), *tries.last, short, seen.settled))\n",
         "    yield from Conclude(tries.hold, False)\n"
-        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short, stops), *tries.last, short, seen.settled))\n",
         ("tests/core/test_flow_answers.py", seed("", "memory", 9)),
     ),
     Mutation(
         "a 402 after a payment resolves it",
         "core/present.py",
-        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short, stops), *tries.last, short, seen.settled))\n",
         "    from .asks import Close\n\n    yield from Close(tries.hold, 'held', None, call.attempt)\n"
-        "    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))\n",
+        "    raise (yield from noted(rejected(call, tries, seen, short, stops), *tries.last, short, seen.settled))\n",
         (f"{AGAIN}[402, the same terms-by_a_loop]", seed("", "memory", 22)),
     ),
     Mutation(

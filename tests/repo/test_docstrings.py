@@ -148,5 +148,5 @@ def test_what_is_looked_for_is_found() -> None:
 
 
 def test_the_errors_and_events_inherit_what_their_bases_explain() -> None:
-    (frozen,) = (one for one in documented("x402_client.errors") if one.name == "Frozen")
-    assert set(frozen.parameters) == {"message", "hold", "offer", "response"} <= explained(frozen.doc).keys()
+    (denied,) = (one for one in documented("x402_client.errors") if one.name == "ApprovalDenied")
+    assert set(denied.parameters) == {"message", "hold", "offer", "response"} <= explained(denied.doc).keys()

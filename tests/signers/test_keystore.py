@@ -264,6 +264,35 @@ def test_the_passphrase_may_be_in_the_keyring(tmp_path: Path, monkeypatch: pytes
     assert "hunter22" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("quick_keystores")
+@pytest.mark.parametrize("in_keyring", [False, True])
+@pytest.mark.parametrize("given", ["argument", "variable", "keyring"])
+def test_a_wrong_passphrase_says_whose_it_is_where_it_stood_and_how_to_give_the_right_one(
+    given: str, in_keyring: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if given == "keyring" and not in_keyring:
+        return
+    ring = Ring()
+    monkeypatch.setitem(sys.modules, "keyring", ring)
+    monkeypatch.setenv("X402_PASSPHRASE", "of the shell" if given == "variable" else "")
+    path = stored(tmp_path / "k.json", keystore.seal("evm", SECRET, "pw", in_keyring=in_keyring))
+    [store] = keystore.read(path)
+    ring.kept[keystore.KEYRING_SERVICE, store.address] = "of the ring"
+    where = {"argument": "", "variable": " in X402_PASSPHRASE", "keyring": " in the keyring"}[given]
+    cure = "Give" if given == "argument" else "Set X402_PASSPHRASE to"
+    other = ", or unset it: the keyring has one for this wallet" if given == "variable" and in_keyring else ""
+    other = ": it comes before the keyring" if given == "keyring" else other
+    with pytest.raises(ConfigurationError) as caught:
+        Wallet.from_keystore(path, "mistyped" if given == "argument" else None)
+    assert caught.value.args[0] == (
+        f"The passphrase{where} does not open {path}, the wallet of {store.address}. {cure} the one that it was "
+        f"encrypted with{other}. A lost passphrase cannot be found again: `x402 wallet import` makes a wallet of the "
+        "same key or mnemonic anew."
+    )
+    monkeypatch.setenv("X402_PASSPHRASE", "pw")
+    assert Wallet.from_keystore(path).addresses["eip155"] == store.address
+
+
 def test_without_the_package_keyring_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "keyring", None)
     with pytest.raises(ConfigurationError, match=r"x402-buyer\[keyring\]"):

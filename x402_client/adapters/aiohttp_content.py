@@ -108,11 +108,20 @@ class Watched(StreamReader):
     ``set_exception`` of this object. aiohttp sets failures of the connection on the original.
     """
 
-    __slots__ = ("__weakref__", "_delivery", "_interrupted", "_left", "_put_off", "_shows_its_end", "_source")
+    __slots__ = (
+        "__weakref__",
+        "_closed",
+        "_delivery",
+        "_interrupted",
+        "_left",
+        "_put_off",
+        "_shows_its_end",
+        "_source",
+    )
 
     def __init__(self, source: StreamReader, delivery: Delivery, shows_its_end: bool) -> None:
         self._own(_source=source, _delivery=delivery, _shows_its_end=shows_its_end)
-        self._own(_interrupted=False, _left=None, _put_off=False)
+        self._own(_closed=False, _interrupted=False, _left=None, _put_off=False)
 
     def _own(self, **values: Any) -> None:
         """Set attributes of this object, not of the original."""
@@ -198,11 +207,19 @@ class Watched(StreamReader):
 
     def set_exception(self, exc: Any, exc_cause: Any = None) -> None:
         """Note that the answer was closed: by the caller, or by a failure."""
+        self._own(_closed=True)
         self._source.set_exception(exc)
         if self._interrupted:
             self._delivery.cut_off()
         else:
             self._delivery.closed(whole=self._shows_its_end and self._source.is_eof())
+
+    def answer_closed(self) -> None:
+        """Note that the answer is closed whose connection failed before it was read: aiohttp tells nothing then."""
+        failure = self._source.exception()
+        if failure is not None and not self._closed:
+            self._own(_closed=True)
+            self._delivery.cut_off(failure if isinstance(failure, Exception) else None)
 
     def transport_closed(self) -> None:
         """Note that its connector was closed."""
@@ -256,6 +273,21 @@ class _Paid:
             return await super().read()  # type: ignore[misc,no-any-return]
         with content.read_whole():
             return await super().read()  # type: ignore[misc,no-any-return]
+
+    def close(self) -> None:
+        """Close it. The same request may present its payment again if its connection failed before it was read."""
+        self._tell_content()
+        super().close()  # type: ignore[misc]
+
+    def release(self) -> Any:
+        """Give the connection back. As with ``close``, one that failed is told."""
+        self._tell_content()
+        return super().release()  # type: ignore[misc]
+
+    def _tell_content(self) -> None:
+        content = self.__dict__.get("content")
+        if isinstance(content, Watched):
+            content.answer_closed()
 
     def raise_for_status(self) -> None:
         """Raise aiohttp's error with the outcome on it. The error does not lead to this answer."""

@@ -81,7 +81,11 @@ class Exchange:
         """
         for payer in payers:
             if _root_of(payer) is not self.buyer:
-                raise ConfigurationError(f"This {what} pays with another buyer already; a {what} has one buyer.")
+                raise ConfigurationError(
+                    f"This {what} pays with another buyer already, and keeps it: wrap a new {what} for this buyer. For "
+                    f"a tighter limit, wrap this {what} with an allowance of the buyer that it has: "
+                    "buyer.allowance(...)."
+                )
         self.payers = tuple(dict.fromkeys((*payers, *self.payers)))
         self._path = _path_of(self.payers)
 

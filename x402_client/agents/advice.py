@@ -68,7 +68,7 @@ def next_after(error: X402Error) -> Next:
         return "stop"
     if isinstance(error, errors.PaymentOutcomeUnknown) and error.hold is not None and error.hold.in_flight:
         return "repeat"  # another call is at it: this one sent nothing
-    if error.money != "untouched" and error.hold is not None and is_worn_out(error.hold):
+    if error.stopped_by or (error.money != "untouched" and error.hold is not None and is_worn_out(error.hold)):
         return "ask a person"
     if isinstance(error, _AFTER_A_PAYMENT):
         is_over = isinstance(error, errors.PaidNotDelivered)

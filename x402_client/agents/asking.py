@@ -101,13 +101,13 @@ class HttpxAsker:
             request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
-            with _telling(paid):
+            with telling(paid):
                 self._hosts.check(str(request.url))
                 response = self._client.send(request, stream=True, follow_redirects=False, **own)
             paid = outcome(response) or paid
             try:
                 if response.next_request is None:
-                    with _telling(paid):
+                    with telling(paid):
                         if response.is_stream_consumed:  # a hook read it
                             start, left = start_of(response.iter_bytes(CHUNK), "", most), None
                         else:
@@ -137,13 +137,13 @@ class AsyncHttpxAsker:
             request = self._client.build_request(asked.method, asked.url, content=asked.content, headers=asked.headers)
         paid, own = None, dict[str, Any]()
         for _ in range(_REDIRECTS + 1):
-            with _telling(paid):
+            with telling(paid):
                 await self._hosts.acheck(str(request.url))
                 response = await self._client.send(request, stream=True, follow_redirects=False, **own)
             paid = outcome(response) or paid
             try:
                 if response.next_request is None:
-                    with _telling(paid):
+                    with telling(paid):
                         if response.is_stream_consumed:
                             start, left = await astart_of(response.aiter_bytes(CHUNK), "", most), None
                         else:
@@ -151,7 +151,8 @@ class AsyncHttpxAsker:
                             start = await astart_of(response.aiter_raw(CHUNK), encodings_of(response), most)
                         return _answer(response, response.status_code, start, paid, left)
             finally:
-                await response.aclose()
+                with telling(paid):
+                    await response.aclose()
             request, own = response.next_request, {"auth": None}
         raise _too_many(paid)
 
@@ -185,7 +186,7 @@ class RequestsAsker:
             paid = outcome(response) or paid
             try:
                 if response.next is None:
-                    with _telling(paid):
+                    with telling(paid):
                         if consumed(response):
                             start, left = start_of(response.iter_content(CHUNK), "", most), None
                         else:
@@ -200,7 +201,7 @@ class RequestsAsker:
 
     def _led_on(self, request: Any, paid: Outcome | None) -> Any:
         """Return the answer of the place that a redirect leads to."""
-        with _telling(paid):
+        with telling(paid):
             self._hosts.check(request.url)
             settings = self._session.merge_environment_settings(request.url, {}, True, None, None)
             return self._session.send(request, allow_redirects=False, timeout=_REQUESTS_TIMEOUT, **settings)
@@ -240,7 +241,7 @@ class AiohttpAsker:
                 return _answer(response, response.status, start, paid, left)
         except TooManyRedirects:
             raise _too_many(checked.paid) from None
-        except Exception as failure:  # a Location that leads nowhere: the hop that was paid had answered before
+        except BaseException as failure:  # a Location that leads nowhere: the hop that was paid had answered before
             if checked.paid is not None and outcome(failure) is None:
                 tell_of_the_money(failure, checked.paid)
             raise
@@ -265,7 +266,7 @@ class _Checked:
         self.paid: Outcome | None = None
 
     async def __call__(self, request: Any, handler: Any) -> Any:
-        with _telling(self.paid):
+        with telling(self.paid):
             await self._hosts.acheck(str(request.url))
         response = await handler(request)
         self.paid = outcome(response) or self.paid  # a look at its history, which aiohttp remembers as empty from here
@@ -284,11 +285,14 @@ def _built(client: Any, asked: Request) -> HttpRequest:
 
 
 @contextmanager
-def _telling(paid: Outcome | None) -> Iterator[None]:
-    """Let a failure in the middle of a call tell what was paid before it, if it does not say so itself."""
+def telling(paid: Outcome | None) -> Iterator[None]:
+    """Let what ends a call in its middle tell what was paid before, if it does not say so itself: also a cancellation.
+
+    ``paid`` is what this call paid. None: nothing.
+    """
     try:
         yield
-    except Exception as failure:
+    except BaseException as failure:
         if paid is not None and outcome(failure) is None:
             with suppress(AttributeError, TypeError):  # an exception may have slots
                 failure.outcome = paid  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ..buyer.payers import path_of, root_of
 from ..buyer.scopes import allowances_around, mandate_around, under_allowances
@@ -28,9 +28,13 @@ if TYPE_CHECKING:
     from ..buyer.payers import Payer
     from ..model.budgets import Cap
     from ..model.holds import Hold, Outcome
+    from ..model.hosts import Pattern
+    from ..policy.limits import Limit
 
 #: The most of a list that a model is given, and the most characters of a name in it.
 _LISTED, _NAME = 10, 100
+#: The most resolved payments that are read for the number of those to one host.
+_READ = 1_000
 _FLYING = "Other calls are paying at this moment. What is in flight is delivered or unresolved later, so wait."
 
 
@@ -104,7 +108,7 @@ def report(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str, Any]:
     """Return the budgets for a model: what is spent and left, what one payment may cost, and what is stopped."""
     root, own = root_of(payer), _tightest(one.balance(currency) for one in allowances_of(payer))
     spent = {window: root.spent(None, window, currency) for window in WINDOWS}
-    left, most = _left(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
+    left, most = _left(payer, None, currency), _to_read(_counts(root, hosts))
     resolved = root.history(most) if most else ()
     known = _Known(_told(payer), spent, left, root.holds(), resolved, root.freezes(), own)
     return _report(payer, currency, hosts, known)
@@ -114,7 +118,7 @@ async def areport(payer: Payer, currency: str, hosts: AllowedHosts) -> dict[str,
     """Async twin of ``report``."""
     root, own = root_of(payer), _tightest([await one.abalance(currency) for one in allowances_of(payer)])
     spent = {window: await root.aspent(None, window, currency) for window in WINDOWS}
-    left, most = await _aleft(payer, None, currency), max((cap.most for cap in _counts(root)), default=0)
+    left, most = await _aleft(payer, None, currency), _to_read(_counts(root, hosts))
     resolved = await root.ahistory(most) if most else ()
     known = _Known(_told(payer), spent, left, await root.aholds(), resolved, await root.afreezes(), own)
     return _report(payer, currency, hosts, known)
@@ -185,7 +189,7 @@ def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> 
         "spent": {window: str(spent[window]) for window in known.left or ("day",)},
         "per_payment": None if most is None else str(most),
         **({} if above is None or (most is not None and above >= most) else {"asks_above": str(above)}),
-        **_numbers_left(root, known),
+        **_numbers_left(_counts(root, hosts), known),
         **_stopped(root, known),
         "unresolved_payments": len(unresolved),
         **_listed("unresolved", list(map(facts, unresolved))),
@@ -207,16 +211,34 @@ def _is_unresolved(hold: Hold) -> bool:
     return hold.state == "signed" and not is_in_flight(hold)
 
 
-def _counts(root: Buyer) -> list[Cap]:
-    """Return the limits of the policy on the number of payments to all hosts together."""
-    return [cap for cap in root.policy.overall.caps("", "USD") if cap.currency is None]
+#: Limits of the policy on the number of payments, by the entry of ``hosts`` that has them. None: to all hosts.
+_Counts: TypeAlias = "dict[Pattern | None, list[Cap]]"
 
 
-def _numbers_left(root: Buyer, known: _Known) -> dict[str, Any]:
-    """Return how many payments are left, by window, where the policy limits their number."""
+def _counts(root: Buyer, hosts: AllowedHosts) -> _Counts:
+    """Return the limits on the number of payments to all hosts together, and to each entry that may be asked."""
+    limits: list[tuple[Pattern | None, Limit]] = [(None, root.policy.overall)]
+    limits += [(entry, one) for entry, one in root.policy.hosts.items() if one != "deny" and hosts.may_ask(entry)]
+    found = {entry: [cap for cap in one.caps("", "USD") if cap.currency is None] for entry, one in limits}
+    return {entry: caps for entry, caps in found.items() if caps}
+
+
+def _to_read(counts: _Counts) -> int:
+    """Return how many resolved payments tell what is left. Those to one host stand among those to all others."""
+    most = max((cap.most for caps in counts.values() for cap in caps), default=0)
+    return most if counts.keys() <= {None} else max(most, _READ)
+
+
+def _numbers_left(counts: _Counts, known: _Known) -> dict[str, Any]:
+    """Return how many payments are left, by window, where the policy limits their number: to all hosts, and to some."""
     now, payments = time.time(), (*known.open, *known.resolved)
-    left = {cap.window: max(0, cap.most - _counted(cap, payments).roll(now)) for cap in _counts(root)}
-    return {"payments_left": left} if left else {}
+    left: dict[Pattern | None, dict[str, int]] = {}
+    for entry, caps in counts.items():
+        own = [hold for hold in payments if entry is None or entry.matches(hold.purchase.origin)]
+        left[entry] = {cap.window: max(0, cap.most - _counted(cap, own).roll(now)) for cap in caps}
+    overall = {"payments_left": left.pop(None)} if None in left else {}
+    at = _listed("payments_left_at", [(words(str(entry), _NAME), told) for entry, told in left.items()])
+    return overall | at | ({"payments_left_at": dict(at["payments_left_at"])} if at else {})
 
 
 def _counted(cap: Cap, payments: Iterable[Hold]) -> Window:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..model.holds import Outcome
-from ..model.hosts import Origin, Pattern
+from ..model.hosts import MCP, Origin, Pattern
 from ..model.offers import words
 from ..model.private_places import is_address, is_public, leads_inside
 from ..policy import checks
@@ -51,6 +51,12 @@ class AllowedHosts:
     def patterns(self) -> tuple[Pattern, ...] | None:
         """Return the list. None: there is none."""
         return self._patterns
+
+    def may_ask(self, entry: Pattern) -> bool:
+        """Return True if some host of an entry of the policy may be asked. An MCP server is asked by no URL."""
+        if self._patterns is None:
+            return not entry.host.startswith(f"{MCP}:")
+        return any(entry.overlaps(one) for one in self._patterns)
 
     def check(self, url: str) -> None:
         """Refuse a URL that must not be asked. NotFetched says why."""

@@ -20,7 +20,9 @@ from ..policy.allowances import per_request
 from ..receipts import outcome
 from . import arguments as reading
 from . import budgets, earlier, results
+from .asking import telling
 from .clients import leaves_names
+from .function_names import is_name, name_of
 from .hosts import AllowedHosts, NotFetched, origin_of, place_of
 from .results import Result
 from .schemas import Argument, arguments_of, shape
@@ -62,7 +64,8 @@ def payable_tool(
         schema: The JSON Schema of its arguments. Default: that of the listing, or no arguments.
         max_usd: The most that one call may cost. Default: what the policy allows.
         method: The method. Default: that of the listing, else GET.
-        name: The function's name. Default: the last word of the URL.
+        name: The function's name. Default: the words of the URL's path, as in ``weather_in_city`` for
+            ``/weather/in/{city}``; the host's before them where they are no name, as for ``/`` and ``/in``.
         description: A line for the model. Default: the seller's own words, marked as such, or the URL.
         hosts: The hosts that may be asked. Default: the endpoint's alone. That of a listing has to have a public
             address then, unless the policy names it.
@@ -115,7 +118,8 @@ class _Endpoint:
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known, self.shop.sending is sending)
-            return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
+            with telling(known):
+                return earlier.told(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
@@ -133,7 +137,8 @@ class _Endpoint:
             except Exception as failure:
                 known = outcome(failure) or (None if answer is None else answer.outcome)
                 found = results.failed(failure, None, known, self.shop.sending is sending)
-            return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
+            with telling(known):
+                return await earlier.atold(self.shop.root, self.shop.as_sent, request, found, broken=known)
 
         return ask
 
@@ -221,12 +226,9 @@ def _method(given: str) -> str:
 
 
 def _name(given: str | None, url: str) -> str:
-    if given is not None:
-        if not isinstance(given, str) or not re.fullmatch(r"[A-Za-z_]\w{0,63}", given, re.ASCII):
-            raise ConfigurationError(f'name is a name of a function, like "weather", not {given!r:.80}.')
-        return given
-    parts = re.findall(r"[A-Za-z]\w*", _PLACE.sub("", urlsplit(url).path), re.ASCII)
-    return (parts[-1] if parts else "paid_endpoint")[:64]
+    if given is not None and not is_name(given):
+        raise ConfigurationError(f'name is a name of a function, like "weather", not {given!r:.80}.')
+    return given or name_of(url)
 
 
 def _check_places(url: str, arguments: Sequence[Argument]) -> None:

@@ -14,7 +14,8 @@ from math import ceil
 
 from .. import errors
 from ..buyer.environment import NO_WALLET
-from ..core.next_step import AFTER_THAT_TIME, PYTHON
+from ..core.next_step import AFTER_THAT_TIME, MODEL, PYTHON, lifts
+from ..core.stops import Stops
 from ..errors import X402Error
 from ..model.counts import counted
 from ..model.money import Money
@@ -25,16 +26,6 @@ from .advice import Next, is_worn_out
 MOST_SAID = 1_000
 _CLAUSE = re.compile(r"(?<=[.;!?])\s+")
 _REPEAT = "Make the same request again"
-#: What the table of steps says after an expiry, where it names Python. A call of a model's asks the chain by itself.
-_AFTER_AN_EXPIRY = (
-    (f"{PYTHON.reconcile} asks it, and so does the same request", "The same call asks it"),
-    (
-        f"Ask the chain whether it was paid: {PYTHON.reconcile}. Unused, it is given back, and the same request buys "
-        "anew; paid, the same request presents it once more.",
-        "Once the chain can tell: if it was not used, it is given back, and the same call buys anew; if it was paid, "
-        "the same call presents it once more.",
-    ),
-)
 #: What a person can do above approve_above, where a program has no way to ask one.
 PAY_YOURSELF = "Your user can pay with `x402 get`, or change approve_above in the policy."
 #: A call, an argument, a member of something of ours, a command.
@@ -84,12 +75,18 @@ def _with_a_time(said: str, error: X402Error) -> str:
     return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {counted(seconds, 'second')}, not before")
 
 
+def _time_to(moment: datetime) -> str:
+    return counted(max(1, ceil((moment - datetime.now(UTC)).total_seconds())), "second")
+
+
 def _found(error: X402Error) -> str:
     if isinstance(error, errors.TooExpensive) and isinstance(error.asked, Money) and isinstance(error.limit, Money):
         return f"It costs {error.asked}, and one payment may cost {error.limit}. Nothing was paid."
     said = str(error.args[0]) if error.args else ""
-    for python, to_a_model in _AFTER_AN_EXPIRY:
-        said = said.replace(python, to_a_model)
+    said = said.replace(PYTHON.ask_now, MODEL.ask_now).replace(PYTHON.ask, MODEL.ask)
+    if error.stopped_by:
+        said = said.replace(f"{lifts(Stops(error.stopped_by))} that", "your user lifts that")
+        said = said.replace(f"Then: {_REPEAT}", "Then: make the same call again")
     return without_code(said)
 
 
@@ -104,8 +101,9 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         worn = ("" if often in found else f"{often}. ") + "Do not repeat it. " if is_worn_out(hold) else ""
         return f"{worn}Tell the user: it is the payment {hold.id} in the ledger."
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
-        seconds = max(1, ceil((error.resets_at - datetime.now(UTC)).total_seconds()))
-        return f"Make the same call again in {counted(seconds, 'second')}, not before."
+        return f"Make the same call again in {_time_to(error.resets_at)}, not before."
+    if isinstance(error, errors.SameRequest) and error.resets_at is not None:
+        return f"{_UNPAID[errors.SameRequest]} The same call buys it anew in {_time_to(error.resets_at)}, not before."
     if advice == "repeat":
         return _once_the_chain_tells(error)
     if isinstance(error, errors.ApprovalDenied) and advice == "ask a person":

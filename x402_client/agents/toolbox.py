@@ -18,7 +18,7 @@ from ..model.offers import Quote, words
 from ..policy.policy import admit
 from ..receipts import outcome
 from . import arguments, budgets, earlier, results
-from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker
+from .asking import AiohttpAsker, Ask, AsyncAsk, AsyncHttpxAsker, HttpxAsker, Request, RequestsAsker, telling
 from .clients import check_carries_no_secrets, face_of, known, leaves_names
 from .hosts import AllowedHosts, NotFetched, origin_of, place_of
 from .results import Result
@@ -272,7 +272,8 @@ def _sync_tools(shop: Shop) -> Tools:
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
             found = results.failed(failure, cap, known, shop.sending is sending)
-        return earlier.told(shop.root, shop.as_sent, request, found, broken=known)
+        with telling(known):
+            return earlier.told(shop.root, shop.as_sent, request, found, broken=known)
 
     def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         request = None
@@ -319,7 +320,8 @@ def _async_tools(shop: Shop) -> AsyncTools:
         except Exception as failure:
             known = outcome(failure) or (None if answer is None else answer.outcome)
             found = results.failed(failure, cap, known, shop.sending is sending)
-        return await earlier.atold(shop.root, shop.as_sent, request, found, broken=known)
+        with telling(known):
+            return await earlier.atold(shop.root, shop.as_sent, request, found, broken=known)
 
     async def quote(url: str, method: str = "GET", body: str | None = None) -> dict[str, Any]:
         request = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..core.stops import frozen_by
 from ..events import Warned
 from ..model.hosts import Pattern, server_named_like
 from .services import Services
@@ -50,9 +51,9 @@ def tell_unfrozen(services: Services, named: str, before: tuple[str, ...], after
     left = still_frozen(named, after)
     wrong = "" if named in before else f"{named!r} was not frozen under this name"
     parts = [wrong] if wrong else []
-    parts += [f"payments to it are still stopped by {', '.join(map(repr, left))}"] if left else []
+    parts += [frozen_by(left, "are still frozen").removesuffix(".")] if left else []
     if parts:
-        services.tell(Warned("", "", "; ".join(parts)))
+        services.tell(Warned("", "", ". ".join(parts)))
     if wrong:
         frozen = f"Frozen are: {', '.join(map(repr, before))}" if before else _NO_HOST
         services.show(f"{wrong}, so nothing was lifted. {frozen}.", stacklevel=3)

@@ -1,4 +1,4 @@
-"""Tells of payments in flight: how many, what is counted for them, since when, and what to do."""
+"""Tells of payments in flight, and of calls that ended before they signed: what is counted for them, and what to do."""
 
 from __future__ import annotations
 
@@ -38,6 +38,17 @@ def told(holds: Iterable[Hold], wait: bool = True) -> str:
         what = f"{len(flying)} payments are in flight, the first since {since}"
         said, then = f"{what}: {counted_for(flying)} is counted for them.", _WAIT
     return f"{said} {then if wait else '`x402 ledger holds` lists what is open.'}"
+
+
+def never_signed(holds: Iterable[Hold]) -> str:
+    """Return what there is to say of amounts that are counted for calls which ended before they signed; "": none."""
+    left = [hold for hold in holds if state_of(hold) == "never signed"]
+    if not left:
+        return ""
+    calls = "a call that ended before it" if len(left) == 1 else f"{len(left)} calls that ended before they"
+    return (
+        f"{counted_for(left)} is counted for {calls} signed: nothing left, and the next payment that needs it gets it."
+    )
 
 
 def document(holds: Iterable[Hold]) -> dict[str, Any]:

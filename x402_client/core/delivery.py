@@ -234,9 +234,12 @@ class Delivery:
             self.over = True
             self.call.attempt.end()
 
-    def cut_off(self) -> None:
-        """Leave the purchase unresolved: the answer was closed after a read was stopped. What stopped it is told."""
-        cause = self._under_way()
+    def cut_off(self, failure: Exception | None = None) -> None:
+        """Leave the purchase unresolved: the answer was closed after a read was stopped. What stopped it is told.
+
+        ``failure`` is that of a connection that no read has met.
+        """
+        cause = self._under_way() or failure
         if cause is not None:
             self.broke(cause)
         self.dropped()

@@ -53,7 +53,7 @@ from .reclaim import may_give_back
 from .reserving import patiently, reserve
 from .rules import Rules
 from .signing_in import judge_sign_in, sign_in
-from .stops import with_all_stops
+from .stops import freezes_now, with_all_stops
 from .unresolved import tell_unresolved
 
 #: How many dead payments of one purchase a call clears away before it gives up on the ledger.
@@ -344,5 +344,5 @@ def _look_again(call: Call, hold: Hold, rules: Rules, waited_for: str) -> Flow[t
 def _paid_before(call: Call, hold: Hold, status: int, rules: Rules) -> Flow[PaymentRejected]:
     call.attempt.end()
     seen = yield from look_now(hold, rules)
-    error = paid_before(call, charged(hold, seen), seen.settled)
+    error = paid_before(call, charged(hold, seen), seen.settled, (yield from freezes_now(hold)))
     return (yield from noted(error, status, by_chain=seen.settled))

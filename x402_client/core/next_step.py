@@ -33,7 +33,7 @@ STEPS: Mapping[Case, Step] = {
     "refused": "wait",
     "owed": "repeat",
     "denied": "ask the seller",
-    "just expired": "wait",
+    "just expired": "ask the chain",
     "expired": "ask the chain",
     "no end": "ask the chain",
 }
@@ -48,6 +48,12 @@ class Words(NamedTuple):
     again: str = "Make the same request again"
     write_off: str = "buyer.write_off(error.hold)"
     reconcile: str = "buyer.reconcile()"
+    #: How the chain is asked about a payment that expired just now, and about one that expired before.
+    ask_now: str = "{reconcile} asks it, and so does the same request"
+    ask: str = (
+        "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys anew; "
+        "paid, the same request presents it once more."
+    )
     nonce: str = "error.hold.nonce names the payment"
     rpc: str = "Buyer(rpc=...)"
     #: What may happen at a place that an answer led to.
@@ -55,8 +61,19 @@ class Words(NamedTuple):
     #: What lifts a freeze that keeps the payment from being presented, by the name of the freeze.
     unfreeze: str = "buyer.unfreeze({!r})"
 
+    def filled(self) -> Words:
+        """Return the words with the name of ``reconcile`` in those that have it."""
+        ask_now, ask = (said.format(reconcile=self.reconcile) for said in (self.ask_now, self.ask))
+        return self._replace(ask_now=ask_now, ask=ask)
 
-PYTHON = Words()
+
+PYTHON = Words().filled()
+#: What a model reads instead: it can call no method, and its own call asks the chain by itself.
+MODEL = PYTHON._replace(
+    ask_now="The same call asks it",
+    ask="Once the chain can tell: if it was not used, it is given back, and the same call buys anew; if it was paid, "
+    "the same call presents it once more.",
+)
 #: How the table says in Python that a payment is better left alone until it has expired.
 AFTER_THAT_TIME = f"{PYTHON.again} after that time"
 _BY_CHAIN = "The chain shows that it was paid, so the content is owed."
@@ -94,11 +111,10 @@ _TODO: Mapping[Case, str] = {
     f"payment back that was not used, so that the same request buys anew. {_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
-    "just expired": "It expired just now, and the chain may already tell whether it was paid. {reconcile} asks it, and "
-    f"so does the same request; if it cannot tell yet, it can after {{later}}. {_OVER}",
-    "expired": "Ask the chain whether it was paid: {reconcile}. Unused, it is given back, and the same request buys "
-    "anew; paid, the same request presents it once more. Where the chain cannot tell, name endpoints of {network} that "
-    f"answer, of different operators, in {{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
+    "just expired": "It expired just now, and the chain may already tell whether it was paid. {ask_now}. If it cannot "
+    f"tell yet, as its confirmed blocks have to pass that time, ask again after {{later}}. {_OVER}",
+    "expired": "{ask} Where the chain cannot tell, name endpoints of {network} that answer, of different operators, in "
+    f"{{rpc}}, or look the payment up: {{nonce}}. {_OVER}",
     "no end": "No endpoint of {network} answered as it was signed. So the chain can show that it was paid, and never "
     "that it was not: it counts as long as its window lasts. {reconcile} asks, or look the payment up: {nonce}. "
     f"{_OVER}",
@@ -156,7 +172,7 @@ def next_step(
     """
     case = case_of(hold, expired, just_expired)
     later = moment(hold.authorization.expires + MARGIN) if hold.authorization is not None else None
-    facts = words._asdict() | {
+    facts = words.filled()._asdict() | {
         "after": _KEYED.get(case, _ANEW) if hold.purchase.keyed else _ANEW,
         "often": _often(hold),
         "hopeless": _hopeless(hold, expired),
@@ -179,7 +195,7 @@ def next_step(
 
 def _stopped_first(stops: Stops, words: Words) -> str:
     """Return what keeps a payment from being presented, and what lifts that; "" if nothing does."""
-    frozen = f"It is frozen, so nothing presents it: {_lifts(stops, words)} that first. Then: "
+    frozen = f"It is frozen, so nothing presents it: {lifts(stops, words)} that first. Then: "
     denied = f"{stops.denied} So nothing presents it under that policy: change the policy first. Then: "
     return (frozen if stops.frozen else "") + (denied if stops.denied else "")
 
@@ -189,13 +205,13 @@ def _stopped_besides(case: Case, stops: Stops, words: Words) -> str:
     said = ""
     if stops.frozen:
         alone = "the word of one endpoint alone gives nothing back, and " if case in ("expired", "just expired") else ""
-        said = f" It is frozen: {alone}the same request is refused until {_lifts(stops, words)} that."
+        said = f" It is frozen: {alone}the same request is refused until {lifts(stops, words)} that."
     if stops.denied:
         said += f" {stops.denied} So the same request is refused under that policy."
     return said
 
 
-def _lifts(stops: Stops, words: Words) -> str:
+def lifts(stops: Stops, words: Words = PYTHON) -> str:
     """Return what lifts the freezes, as the beginning of a sentence."""
     named = " and ".join(words.unfreeze.format(one) for one in stops.frozen)
     return f"{named} {'lifts' if len(stops.frozen) == 1 else 'lift'}"

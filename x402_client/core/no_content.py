@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from .asks import Seen
     from .call import Call
     from .rules import Rules
+    from .stops import Stops
     from .tries import Tries
 
 
-def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentRejected:
+def rejected(call: Call, tries: Tries, seen: Seen, short: bool, stops: Stops) -> PaymentRejected:
     """Return the error for a 402 after a payment. It does not mean that the payment will not settle."""
     from .empty_wallet import what_is_short
 
@@ -30,7 +31,7 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
     pending = outcome is not None and outcome.money == "unknown"
     said_of_it: MoneyState = "spent" if seen.settled else "unknown" if pending else "held"
     money = money_after(hold, said_of_it)
-    advice = next_step(with_last(hold, money, *tries.last, short, seen.settled))
+    advice = next_step(with_last(hold, money, *tries.last, short, seen.settled), stops=stops)
     quoted = f' It says: "{said}".' if said else ""
     text = f"{call.origin} asked for payment again after {asked_of(hold)} was presented.{quoted} "
     if advice.case == "short":
@@ -41,11 +42,11 @@ def rejected(call: Call, tries: Tries, seen: Seen, short: bool) -> PaymentReject
         text += f"{still_counted(call, hold)} {_taken_first(hold)}{advice}"
     text += interruptions.remark(hold)
     error = PaymentRejected(text, hold=hold.shown, offer=hold.offer, response=tries.refusal and tries.refusal.native)
-    error.money = money
+    error.money, error.stopped_by = money, stops.frozen
     return error
 
 
-def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> PaymentOutcomeUnknown:
+def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen, stops: Stops) -> PaymentOutcomeUnknown:
     """Return the error for a payment to which no answer came."""
     hold, patience = tries.hold, ""
     if tries.late and rules.settle_timeout is not None:
@@ -56,7 +57,7 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
     known = f"Nobody knows yet whether it was settled; it can be until {_until(call, hold)}. {_taken_first(hold)}"
     if money == "spent":
         known = taken(hold)
-    advice = next_step(with_last(hold, money, *tries.last, by_chain=seen.settled))
+    advice = next_step(with_last(hold, money, *tries.last, by_chain=seen.settled), stops=stops)
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {call.origin} and no answer came ({type(tries.failure).__name__})."
         f"{then}{patience} {known}{advice}{interruptions.remark(hold)}",
@@ -65,14 +66,14 @@ def outcome_unknown(call: Call, tries: Tries, rules: Rules, seen: Seen) -> Payme
         response=tries.refusal and tries.refusal.native,
         wait_until=expiry(hold),
     )
-    error.money = money
+    error.money, error.stopped_by = money, stops.frozen
     return error
 
 
-def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
+def led_away(call: Call, hold: Hold, stops: Stops) -> PaymentOutcomeUnknown:
     """Return the error for a call that was led away from the payee of its unresolved payment."""
     is_paid = is_known_paid(hold)
-    advice = next_step(with_last(hold, "unknown", by_chain=is_by_chain(hold)))
+    advice = next_step(with_last(hold, "unknown", by_chain=is_by_chain(hold)), stops=stops)
     known = taken(hold) if is_paid else f"The payment can settle until {_until(call, hold)}. "
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before, and this call was led to {call.origin}. A "
@@ -82,32 +83,33 @@ def led_away(call: Call, hold: Hold) -> PaymentOutcomeUnknown:
         offer=hold.offer,
         wait_until=expiry(hold),
     )
+    error.stopped_by = stops.frozen
     if is_paid:
         error.money = "spent"
     return error
 
 
-def paid_before(call: Call, hold: Hold, settled: bool) -> PaymentRejected:
+def paid_before(call: Call, hold: Hold, settled: bool, stops: Stops) -> PaymentRejected:
     """Return the error for a 402 of a later hop, in a call that paid before it was redirected."""
     money = money_after(hold, "spent" if settled else "held")
     stays = "" if money == "spent" else f"{still_counted(call, hold)} "
-    advice = next_step(with_last(hold, money, 402, by_chain=settled))
+    advice = next_step(with_last(hold, money, 402, by_chain=settled), stops=stops)
     error = PaymentRejected(
         f"This call paid {asked_of(hold)} to {hold.host} before it was redirected, and {call.origin} asks for payment "
         f"again; one call pays at most once. Nothing more was signed. {stays}{advice}",
         hold=hold.shown,
         offer=hold.offer,
     )
-    error.money = money
+    error.money, error.stopped_by = money, stops.frozen
     return error
 
 
-def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
+def never_known(call: Call, tries: Tries, stops: Stops) -> PaymentOutcomeUnknown:
     """Return the error for a payment that expired, and of which no reader can tell whether it settled."""
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
     just = call.expired_recently
-    advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just)
+    advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just, stops=stops)
     stays = "" if just else "It stays counted. "
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
@@ -119,27 +121,29 @@ def never_known(call: Call, tries: Tries) -> PaymentOutcomeUnknown:
         response=answer and answer.native,
         wait_until=moment(hold.authorization.expires + MARGIN) if just else None,
     )
-    error.money = money_after(hold, "unknown")
+    error.money, error.stopped_by = money_after(hold, "unknown"), stops.frozen
     return error
 
 
-def undelivered(call: Call, tries: Tries) -> PaidNotDelivered:
+def undelivered(call: Call, tries: Tries, stops: Stops) -> PaidNotDelivered:
     """Return the error for a payment that settled and expired, and brought nothing when it was presented again."""
     hold, answer = tries.hold, tries.refusal or tries.kept
     transaction = named(tries.transaction, hold)
     too = f" The seller named the transaction {transaction}." if transaction else ""
-    advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True)
+    advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True, stops=stops)
     paid = asked_of(hold) if hold.charge is None else f"at most {hold.charge}"
     found, now = f"{paid} was paid to {hold.purchase.origin}", f"the same request brought {_brought(call, tries)}"
     shows = f"shows that {found}, and {now}"
     if call.is_silent:
         shows = f"showed before that {found}, and could not tell now; {now}"
-    return PaidNotDelivered(
+    error = PaidNotDelivered(
         f"{short_name(hold.offer.network)} {shows}.{too} {advice.todo}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
     )
+    error.stopped_by = stops.frozen
+    return error
 
 
 def _taken_first(hold: Hold) -> str:

@@ -23,6 +23,7 @@ from .levels import left_in, tell_levels
 from .no_content import led_away, never_known, outcome_unknown, rejected, undelivered
 from .receipt_check import judge, says_pending
 from .statements import check_offers, heard
+from .stops import freezes_now
 from .tries import Lost, Tries
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def led_elsewhere(call: Call, hold: Hold, quote: Quote | QuoteError, rules: Rule
     call.attempt.end()
     if call.is_over:
         return (yield from _expired(call, Tries(hold, terms=quote, elsewhere=True), rules))
-    raise (yield from noted(led_away(call, hold), None, f"a redirect to {call.origin}", by_chain=is_by_chain(hold)))
+    error = led_away(call, hold, (yield from freezes_now(hold)))
+    raise (yield from noted(error, None, f"a redirect to {call.origin}", by_chain=is_by_chain(hold)))
 
 
 def _once(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | None]:
@@ -266,12 +268,13 @@ def _end(call: Call, tries: Tries, rules: Rules) -> Flow[Reply | Lost]:
     funds = tries.failure is None and may_mean_no_funds(tries.reason)
     seen = yield from look_now(tries.hold.shown, rules, funds)
     tries.hold = charged(tries.hold, seen)
+    stops = yield from freezes_now(tries.hold)
     if tries.failure is not None:
-        error = outcome_unknown(call, tries, rules, seen)
+        error = outcome_unknown(call, tries, rules, seen, stops)
         raise (yield from noted(error, *tries.last, by_chain=seen.settled)) from tries.failure
     open_yet = not seen.settled and not is_known_paid(tries.hold)
     short = open_yet and is_short(tries.hold, tries.reason, seen.balance)
-    raise (yield from noted(rejected(call, tries, seen, short), *tries.last, short, seen.settled))
+    raise (yield from noted(rejected(call, tries, seen, short, stops), *tries.last, short, seen.settled))
 
 
 def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
@@ -282,7 +285,8 @@ def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
         call.is_silent = call.is_silent and not newly
         tries.hold = charged(shown_by_chain(tries.hold) if newly else tries.hold, seen)
     hold, by_chain = tries.hold, is_by_chain(tries.hold)
-    error: X402Error = undelivered(call, tries) if by_chain else never_known(call, tries)
+    stops = yield from freezes_now(hold)
+    error: X402Error = undelivered(call, tries, stops) if by_chain else never_known(call, tries, stops)
     # Of one that a chain showed paid before, and shows no more now, the ledger goes on asking.
     if hold.money == "spent" and (yield from _written(call, Conclude(hold, True))):
         yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))

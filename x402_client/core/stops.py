@@ -12,6 +12,7 @@ from .drive import Flow
 from .ledger_reads import Freezes
 
 if TYPE_CHECKING:
+    from ..model.holds import Hold
     from .call import Call
     from .rules import Rules
 
@@ -50,6 +51,17 @@ def stops_at(origin: Origin, frozen: tuple[str, ...], policy: Policy | None = No
     return Stops(matching)
 
 
+def freezes_now(hold: Hold) -> Flow[Stops]:
+    """Return the freezes that keep a payment from being presented again. Nothing, where the ledger cannot be read.
+
+    The call was admitted by its policy, so that only a freeze can stop the next one: it may have come meanwhile.
+    """
+    try:
+        return Stops(freezes_of(hold.purchase.origin, (yield from Freezes())))
+    except Exception:  # the error that it is for tells more
+        return FREE
+
+
 def freezes_of(origin: Origin, frozen: Iterable[str]) -> tuple[str, ...]:
     """Return the freezes that stop payments to an origin. The one of all payments comes first."""
     matching = (pattern for pattern in frozen if pattern == "*" or Pattern.parse(pattern).matches(origin))
@@ -71,7 +83,7 @@ def with_all_stops(call: Call, refusal: PaymentRefused, rules: Rules) -> Flow[Pa
     denied = _denied(call, refusal, rules)
     if not frozen or (len(frozen) == 1 and not denied):
         return refusal
-    return Frozen(f"{frozen_by(frozen)}{f' Besides, {denied}' if denied else ''} Nothing was sent.")
+    return refused_by(frozen, f" Besides, {denied}" if denied else "")
 
 
 def _denied(call: Call, refusal: PaymentRefused, rules: Rules) -> str:
@@ -89,11 +101,25 @@ def _found(refusal: HostNotAllowed) -> str:
     return str(refusal.args[0]).removesuffix(" Nothing was paid.")
 
 
-def frozen_by(patterns: tuple[str, ...]) -> str:
-    """Return what is frozen, and what lifts that, in a sentence. ``patterns`` are as ``freezes_of`` returns them."""
-    hosts = " and ".join(pattern for pattern in patterns if pattern != "*")
-    stopped = f"Payments to {hosts} are frozen"
+def refused_by(frozen: tuple[str, ...], besides: str = "") -> Frozen:
+    """Build the refusal by freezes. ``besides`` is a further sentence on what stops it."""
+    refusal = Frozen(f"{frozen_by(frozen)}{besides} Nothing was sent.")
+    refusal.stopped_by = frozen
+    return refusal
+
+
+def frozen_by(patterns: tuple[str, ...], are: str = "are frozen") -> str:
+    """Return what is frozen, and what lifts that. Several freezes have to be lifted one by one, each by its name."""
+    hosts = _in_a_row(pattern for pattern in patterns if pattern != "*")
+    stopped = f"Payments to {hosts} {are}"
     if "*" in patterns:
-        stopped = "All payments are frozen" + (f", and those to {hosts} by themselves, too" if hosts else "")
-    lifts = " and ".join(f"buyer.unfreeze({pattern!r})" for pattern in patterns)
-    return f"{stopped}; {lifts} {'lifts it' if len(patterns) == 1 else 'lift that'}."
+        stopped = f"All payments {are}" + (f", and payments to {hosts} besides" if hosts else "")
+    lifts = _in_a_row(f"buyer.unfreeze({pattern!r})" for pattern in patterns)
+    if len(patterns) == 1:
+        return f"{stopped}; {lifts} lifts it."
+    return f"{stopped}. To pay there again, lift {'both' if len(patterns) == 2 else 'all of them'}: {lifts}."
+
+
+def _in_a_row(names: Iterable[str]) -> str:
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
 
-from ..core.stops import freezes_of, frozen_by
+from ..core.stops import freezes_of, refused_by
 from ..errors import (
     AllowanceEnded,
     AlreadyPaid,
@@ -111,7 +111,9 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     if state == "frozen":
         by_hand = "" if this != f"allowance {name!r}" else f"`x402 ledger unfreeze --allowance {shlex.quote(name)}` or "
         return Frozen(
-            f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. Nothing new was paid."
+            f"The {this} is frozen, with those inside it. {by_hand}allowance.unfreeze() lifts it. "
+            "Nothing new was paid.",
+            allowance=name,
         )
     over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"
     return AllowanceEnded(
@@ -127,7 +129,7 @@ def check_frozen(patterns: Iterable[str], purchase: Purchase) -> None:
         return
     frozen = freezes_of(purchase.origin, patterns)
     if frozen:
-        raise Frozen(f"{frozen_by(frozen)} Nothing was sent.")
+        raise refused_by(frozen)
 
 
 def check_key(known: Hold, purchase: Purchase) -> None:

@@ -26,6 +26,8 @@ from .solana import LocalSolanaSigner, solana_signer
 
 Family = Literal["evm", "solana"]
 PASSPHRASE_VARIABLE = "X402_PASSPHRASE"
+#: Where a passphrase was found, in words.
+_IN_VARIABLE, _IN_KEYRING = f"in {PASSPHRASE_VARIABLE}", "in the keyring"
 #: The name under which the operating system's keyring keeps passphrases, by address.
 KEYRING_SERVICE = "x402_client"
 #: The fewest characters that the command accepts in a new wallet's passphrase.
@@ -59,8 +61,22 @@ class Keystore:
         signer = self.try_unlock(passphrase)
         passphrase = ""  # tools that print the variables of a traceback must find none
         if signer is None:
-            raise ConfigurationError(f"The passphrase{where and ' '}{where} does not open {self.path}.")
+            whose = f", the wallet of {self.address}" if self.address else ""
+            raise ConfigurationError(
+                f"The passphrase{where and ' '}{where} does not open {self.path}{whose}. {self._right_one(where)} "
+                "A lost passphrase cannot be found again: `x402 wallet import` makes a wallet of the same key or "
+                "mnemonic anew."
+            )
         return signer
+
+    def _right_one(self, where: str) -> str:
+        """Return how to give the right passphrase, where one from ``where`` is wrong."""
+        if where == _IN_KEYRING:
+            return f"Set {PASSPHRASE_VARIABLE} to the one that it was encrypted with: it comes before the keyring."
+        if where == _IN_VARIABLE:
+            other = ", or unset it: the keyring has one for this wallet" if self.in_keyring else ""
+            return f"Set {PASSPHRASE_VARIABLE} to the one that it was encrypted with{other}."
+        return "Give the one that it was encrypted with."
 
     def try_unlock(self, passphrase: str) -> LocalEvmSigner | LocalSolanaSigner | None:
         """Return the signer inside, or None if the passphrase is wrong. A file that no passphrase opens is an error."""
@@ -111,7 +127,7 @@ def passphrase_of(store: Keystore) -> str:
 
 def place_of_passphrase() -> str:
     """Return where ``passphrase_of`` finds it, in words."""
-    return f"in {PASSPHRASE_VARIABLE}" if os.environ.get(PASSPHRASE_VARIABLE) else "in the keyring"
+    return _IN_VARIABLE if os.environ.get(PASSPHRASE_VARIABLE) else _IN_KEYRING
 
 
 def _kept_in_keyring(store: Keystore) -> str | None:

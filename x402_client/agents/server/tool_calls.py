@@ -155,6 +155,10 @@ async def _made(call: Call, function: Function, arguments: Any) -> Result:
             side.cancel_scope.shield = True
             side.cancel_scope.cancel()
         return found
+    except anyio.get_cancelled_exc_class():
+        if not found:
+            raise
+        return found  # asyncio's own cancellation passes a shield, and came after the call's end
     finally:
         current.reset(before)
 

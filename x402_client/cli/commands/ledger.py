@@ -325,8 +325,8 @@ def _draw_remarks(found: OpenLedger, holds: Iterable[Hold], others: tuple[str, .
     waiting = unresolved(listed)
     if waiting:
         say(f"{len(waiting)} of these payments brought no content yet: `{found.hint('holds')}`", "yellow")
-    if flights.told(listed):
-        say(flights.told(listed), "yellow")
+    for line in filter(None, (flights.told(listed), flights.never_signed(listed))):
+        say(line, "yellow")
 
 
 def _tell_two_kinds(holds: Iterable[Hold]) -> None:

@@ -187,6 +187,8 @@ def _draw_budgets(found: Standing) -> None:
     flying, waiting = in_flight.in_flight(found.holds), _waiting(found)
     if flying:
         show(f"  {in_flight.counted_for(flying)} is in flight, and counted.", "dim")
+    if in_flight.never_signed(found.holds):
+        show(f"  {in_flight.never_signed(found.holds)}", "dim")
     for line in _counted_without_content(waiting):
         show(f"  {line}", "dim")
 
@@ -263,6 +265,11 @@ def _document(found: Standing) -> dict[str, Any]:
         "frozen": list(found.frozen),
         "frozen_allowances": _frozen_allowances(found),
         "in_flight": in_flight.document(found.holds),
+        "never_signed": [
+            export.row(hold) | vocabulary.advised(hold)
+            for hold in found.holds
+            if vocabulary.state_of(hold) == "never signed"
+        ],
         "unresolved": [
             export.row(hold) | vocabulary.advised(hold, _lifts_of(found, hold), _denied(found, hold))
             for hold in waiting

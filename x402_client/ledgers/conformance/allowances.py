@@ -253,8 +253,11 @@ class EndedAllowances(AllowanceTestCase):
         kept = self.reserve(under(_PATH, "kept"), self.attempt())
         self.mark(RUN, "frozen")
         assert [record.state for record in self.listed()] == ["frozen", "open"]
-        expect(Frozen, lambda: self.reserve(under(_PATH), self.attempt()))
-        expect(Frozen, lambda: self.answer(self.ledger.record(kept, signed())))
+        for refused in (
+            expect(Frozen, lambda: self.reserve(under(_PATH), self.attempt())),
+            expect(Frozen, lambda: self.answer(self.ledger.record(kept, signed()))),
+        ):
+            assert refused.allowance == "run-42"
         self.mark(RUN, "open")
         assert self.answer(self.ledger.record(kept, signed())).path == _PATH
         assert isinstance(self.reserve(under(_PATH), self.attempt()), Hold)
