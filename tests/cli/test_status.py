@@ -128,7 +128,7 @@ def test_what_a_killed_program_reserved_is_explained_beside_the_budgets_it_count
 ) -> None:
     url = f"{seller.url}/weather"
     assert subprocess.run([sys.executable, "-c", KILLED, url], env=given, check=False).returncode == 7
-    said = "0.01 USD is counted for a call that ended before it signed: nothing left, and the next payment that "
+    said = "0.01 USD is counted for 1 call that ended before it signed: nothing left, and the next payment that "
     shown = " ".join(in_process(["status", "--offline"], given).text.split())
     assert ("4.99 USD 5.00 USD" in shown, f"{said}needs it gets it." in shown) == (True, True), shown
     spent = in_process(["ledger"], given)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ..model.counts import counted
 from ..model.holds import Hold, moment
 from ..model.money import Money
 from .vocabulary import state_of
@@ -45,9 +46,10 @@ def never_signed(holds: Iterable[Hold]) -> str:
     left = [hold for hold in holds if state_of(hold) == "never signed"]
     if not left:
         return ""
-    calls = "a call that ended before it" if len(left) == 1 else f"{len(left)} calls that ended before they"
+    calls, they = counted(len(left), "call"), "it" if len(left) == 1 else "they"
     return (
-        f"{counted_for(left)} is counted for {calls} signed: nothing left, and the next payment that needs it gets it."
+        f"{counted_for(left)} is counted for {calls} that ended before {they} signed: nothing left, and the next "
+        "payment that needs it gets it."
     )
 
 
