@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -123,17 +125,31 @@ client.get(sys.argv[1])
 """
 
 
-def test_what_a_killed_program_reserved_is_explained_beside_the_budgets_it_counts_in(
+def test_what_a_killed_program_reserved_is_given_back_before_it_is_shown(
     seller: Sandbox, given: dict[str, str]
 ) -> None:
     url = f"{seller.url}/weather"
     assert subprocess.run([sys.executable, "-c", KILLED, url], env=given, check=False).returncode == 7
-    said = "0.01 USD is counted for 1 call that ended before it signed: nothing left, and the next payment that "
     shown = " ".join(in_process(["status", "--offline"], given).text.split())
-    assert ("4.99 USD 5.00 USD" in shown, f"{said}needs it gets it." in shown) == (True, True), shown
-    spent = in_process(["ledger"], given)
-    assert said in " ".join((spent.text + spent.err).split())
-    [never] = status(given, "--offline")["never_signed"]  # type: ignore[misc]
+    assert ("5.00 USD 5.00 USD" in shown, "before it signed" in shown) == (True, False), shown
+    assert status(given, "--offline")["never_signed"] == []
+
+
+def test_what_cannot_be_given_back_now_is_explained_beside_the_budgets_it_counts_in(
+    seller: Sandbox, given: dict[str, str]
+) -> None:
+    """Another program writes to the ledger at this moment."""
+    url = f"{seller.url}/weather"
+    assert subprocess.run([sys.executable, "-c", KILLED, url], env=given, check=False).returncode == 7
+    said = "0.01 USD is counted for 1 call that ended before it signed: nothing left, and the next payment that "
+    with contextlib.closing(sqlite3.connect(given["X402_LEDGER"], isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        shown = " ".join(in_process(["status", "--offline"], given).text.split())
+        assert ("4.99 USD 5.00 USD" in shown, f"{said}needs it gets it." in shown) == (True, True), shown
+        spent = in_process(["ledger"], given)
+        assert said in " ".join((spent.text + spent.err).split())
+        [never] = status(given, "--offline")["never_signed"]  # type: ignore[misc]
+        writer.execute("ROLLBACK")
     assert (never["step"], never["price"]) == ("nothing", "0.01")
     assert in_process(["get", url, "--yes"], given).code == 0
     assert status(given, "--offline")["never_signed"] == []
