@@ -19,8 +19,6 @@ from .drivers import Client, Driver, Httpx, only
 from .scripted_server import Exchange, Server
 from .test_paid_ahead import BODIES, delivered, requests_of, send
 
-pytestmark = pytest.mark.slow
-
 ANY = Policy(
     per_request="0.05", per_day="50", pay_ahead=True, hosts={"127.0.0.1": Limit(pay_ahead="any body")},
 )  # fmt: skip

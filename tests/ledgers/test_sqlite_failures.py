@@ -418,3 +418,25 @@ def test_a_relative_path_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.
     assert ledger.reserve(order(None, cap(10_000)), ALIVE)
     assert ledger.path == tmp_path / "ledger.db"
     ledger.close_ledger()
+
+
+def test_a_second_interrupt_as_a_step_is_taken_back_leaves_the_ledger_usable(ledger: SqliteLedger) -> None:
+    """Ctrl-C, and once more: the first in a step, the second before what it wrote is taken back."""
+
+    def again(frame: object, event: str, _: object) -> None:
+        if event == "call":
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    def work(db: sqlite3.Connection, meta: object) -> None:
+        db.execute("UPDATE meta SET frozen = '[\"*\"]'")
+        sys.setprofile(again)
+        raise KeyboardInterrupt
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            ledger._write(work)
+    finally:
+        sys.setprofile(None)
+    assert (ledger.freezes(), ledger.spent(DAY)) == ((), 10_000)
+    assert isinstance(ledger.reserve(order(purchase("b")), ALIVE), Hold)

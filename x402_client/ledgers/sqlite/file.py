@@ -174,6 +174,8 @@ class LedgerFile:
     def _begin(self, begin: str, patience: float, doubted: str = "") -> tuple[sqlite3.Connection, Meta]:
         db = self._connected()
         try:
+            if db.in_transaction:  # a signal handler raised as one was taken back
+                db.execute("ROLLBACK")
             if begin == _WRITING and self._mark.due(self._changed):
                 if not patience:
                     raise LedgerBusy
@@ -206,7 +208,7 @@ class LedgerFile:
                 if not busy(failure):
                     raise
                 if self._locked_for() >= patience:
-                    raise self._too_long(patience) from cause_of(failure)
+                    raise (locked(self.path, patience) if patience else LedgerBusy()) from cause_of(failure)
             else:
                 self._locked = (-_GAP, -_GAP)
                 return result
@@ -217,9 +219,6 @@ class LedgerFile:
         now, (first, last) = time.monotonic(), self._locked
         self._locked = (now if now - last >= _GAP else first, now)
         return now - self._locked[0]
-
-    def _too_long(self, patience: float) -> Exception:
-        return locked(self.path, patience) if patience else LedgerBusy()
 
     def _connected(self) -> sqlite3.Connection:
         if self._process != os.getpid():
