@@ -80,7 +80,7 @@ def duration(seconds: float) -> str:
 def _way_out(account: str) -> str:
     """Return what allows a payment that a limit of this account refused."""
     if allowance_name(account) is not None:
-        return "another allowance, with more in it,"
+        return "another allowance, with more in it, and a new client wrapped with that,"
     if is_request_account(account):
         return "an approver, a key of its own for each purchase, or a higher Policy(same_request=...)"
     return "a higher limit in the Policy"
@@ -118,7 +118,8 @@ def allowance_refusal(account: str, state: AllowanceState | None, until: float |
     over = f"ended at {ended:%Y-%m-%d %H:%M:%S} UTC" if state == "ended" and ended else "was closed"
     return AllowanceEnded(
         f"The {this} {over}: nothing new is paid under it or those inside it, ever. Open one under another "
-        "name. What was signed before is presented again as ever. Nothing was paid.",
+        "name, and wrap a new client with it: a client keeps the one it has. What was signed before is presented again "
+        "as ever. Nothing was paid.",
         allowance=name,
     )
 
