@@ -23,7 +23,7 @@ _IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 #: In some containers only root may use /dev/null, and PostgreSQL's programs need it: they see another one there.
 _PRIVATE = 'mknod -m 666 "$0/null" c 1 3 2> /dev/zero; mount --bind "$0/null" /dev/null && exec "$@"'
 #: The settings of every server here. Some tests turn one of them.
-_SETTINGS = ("max_connections=300", "shared_buffers=32MB", "log_min_messages=fatal", "autovacuum_naptime=5s")
+_SETTINGS = ("max_connections=500", "shared_buffers=32MB", "log_min_messages=fatal", "autovacuum_naptime=5s")
 
 
 def programs() -> Path:
