@@ -174,21 +174,18 @@ class OverLimit(PaymentRefused):
     """
 
     def __init__(
-        self,
-        message: str,
-        *,
-        limit: Money | int | None = None,
-        asked: Money | int | None = None,
-        spent: Money | int | None = None,
-        resets_at: datetime | None = None,
-        host: str | None = None,
-        window: str | None = None,
-        allowance: str | None = None,
-        **facts: Unpack[_Facts],
-    ) -> None:
+        self, message: str, *, limit: Money | int | None = None, asked: Money | int | None = None,
+        spent: Money | int | None = None, resets_at: datetime | None = None, host: str | None = None,
+        window: str | None = None, allowance: str | None = None, **facts: Unpack[_Facts],
+    ) -> None:  # fmt: skip
         super().__init__(message, **facts)
-        self.limit, self.asked, self.spent, self.resets_at = limit, asked, spent, resets_at
-        self.host, self.window, self.allowance = host, window, allowance
+        self.limit = limit
+        self.asked = asked
+        self.spent = spent
+        self.resets_at = resets_at
+        self.host = host
+        self.window = window
+        self.allowance = allowance
 
 
 class TooExpensive(OverLimit, NoAcceptableOffer):
@@ -235,7 +232,9 @@ class HostNotAllowed(PaymentRefused):
         **facts: Unpack[_Facts],
     ) -> None:
         super().__init__(message, **facts)
-        self.resets_at, self.host, self.allowance = resets_at, host, allowance
+        self.resets_at = resets_at
+        self.host = host
+        self.allowance = allowance
 
 
 class ApprovalDenied(PaymentRefused):
