@@ -66,8 +66,8 @@ class Step:
     __slots__ = ("_counted", "past", "row")
 
     def __init__(self, row: Row, past: Past | None = None) -> None:
-        self.row = row
-        self.past = past
+        self.row: Row = row
+        self.past: Past | None = past
         #: An entry for each sum in which the hold counts, and is to count no more if it is not among the rows.
         self._counted: list[None] = []
 
