@@ -54,9 +54,12 @@ def let_in(server: Server, rules: str, plain: bool = True) -> None:
 
 
 def fill(server: Server, stack: ExitStack) -> None:
-    with contextlib.suppress(psycopg.OperationalError):
-        while True:
-            stack.enter_context(psycopg.connect(server.url("app")))
+    """Take every connection. One that was closed just before still counts for a moment, so it is tried again."""
+    for _ in range(5):
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                stack.enter_context(psycopg.connect(server.url("app")))
+        time.sleep(0.1)
 
 
 #: Each reason: what is done at the server (a statement, or rules of pg_hba.conf), user, database, and what is told.
