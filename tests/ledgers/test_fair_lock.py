@@ -2,48 +2,79 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 
 import pytest
 
 from x402_client.errors import LedgerUnavailable
-from x402_client.ledgers.fair_lock import FairLock
+from x402_client.ledgers import fair_lock
+from x402_client.ledgers.fair_lock import FairLock, Turn
 from x402_client.ledgers.sqlite import SqliteLedger
 from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.ledgers.sqlite.file import LedgerFile
 
+from .test_memory_signals import interrupted
 
-def waiting(turns: FairLock, number: int) -> None:
-    while len(turns._waiting) < number:
+
+@contextlib.contextmanager
+def held(lock: FairLock) -> Iterator[None]:
+    """Hold a place of a lock."""
+    turn = Turn()
+    assert lock.acquire(turn)
+    yield
+    lock.give_back(turn, None)
+    lock.wake_next()
+
+
+def waiting(lock: FairLock, number: int) -> None:
+    while len(lock._turns) < number + 1:
         time.sleep(0.001)
 
 
-def test_turns_come_in_order() -> None:
-    turns, came = FairLock(), list[int]()
+@pytest.mark.parametrize("places", [1, 2])
+def test_turns_come_in_order(places: int) -> None:
+    lock, came = FairLock(places), list[int]()
 
     def wait(number: int) -> None:
-        with turns:
-            came.append(number)
+        lock.run(lambda: came.append(number), -1, AssertionError)
 
-    with turns:
+    with contextlib.ExitStack() as others:
+        for _ in range(places):
+            others.enter_context(held(lock))
         threads = []
         for number in range(5):
             threads.append(threading.Thread(target=wait, args=[number]))
             threads[-1].start()
-            waiting(turns, number + 1)
-        assert not turns.acquire(timeout=0)
-        assert not turns.acquire(timeout=0.01), "waited in vain, and left the queue"
-        assert len(turns._waiting) == 5
+            waiting(lock, places + number)
+        assert not lock.acquire(Turn(), timeout=0)
+        assert not lock.acquire(Turn(), timeout=0.01), "waited in vain, and left the queue"
+        assert len(lock._turns) == places + 5
     for thread in threads:
         thread.join()
-    assert came == [0, 1, 2, 3, 4]
-    assert turns.acquire(timeout=0)
+    assert sorted(came) == [0, 1, 2, 3, 4] if places > 1 else came == [0, 1, 2, 3, 4]
+    assert lock.acquire(Turn(), timeout=0)
+
+
+def test_as_many_have_it_as_there_are_places() -> None:
+    lock, inside, most = FairLock(3), list[int](), list[int]()
+
+    def work(number: int) -> None:
+        inside.append(number)
+        most.append(len(inside))
+        time.sleep(0.0005)
+        inside.remove(number)
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda number: lock.run(lambda: work(number), 20, AssertionError), range(400)))
+    assert max(most) == 3
+    assert not lock._turns
 
 
 def test_who_lets_go_of_a_file_does_not_get_it_before_those_who_wait(tmp_path: Path) -> None:
@@ -52,7 +83,7 @@ def test_who_lets_go_of_a_file_does_not_get_it_before_those_who_wait(tmp_path: P
     def write(name: str) -> None:
         ledger._file.write(lambda db, meta: came.append(name), 5.0)
 
-    with ledger._file._lock:
+    with held(ledger._file._lock):
         thread = threading.Thread(target=write, args=["other"])
         thread.start()
         waiting(ledger._file._lock, 1)
@@ -62,28 +93,62 @@ def test_who_lets_go_of_a_file_does_not_get_it_before_those_who_wait(tmp_path: P
     ledger.close_ledger()
 
 
-def test_an_interrupt_while_waiting_leaves_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = FairLock()
-    locks = [threading.Lock, Interrupted]
-    monkeypatch.setattr(threading, "Lock", lambda: locks.pop()())
-    with turns:
-        with pytest.raises(KeyboardInterrupt):
-            turns.acquire()
-        assert not turns._waiting
-    assert turns.acquire(timeout=0)
+def free(lock: FairLock) -> None:
+    """Do nothing: nobody has the lock."""
 
 
-class Interrupted:
-    """A lock for which somebody waits in vain, until he is interrupted."""
+def free_later(lock: FairLock) -> None:
+    """Hold the lock in another thread until somebody waits for it."""
+    taken = threading.Event()
 
-    def __init__(self) -> None:
-        self._asked = 0
+    def hold() -> None:
+        with held(lock):
+            taken.set()
+            for _ in range(2000):  # the one that waits may be interrupted before it asks
+                if len(lock._turns) > 1:
+                    break
+                time.sleep(0.0001)
 
-    def acquire(self, timeout: float = -1) -> bool:
-        self._asked += 1
-        if self._asked > 1:
-            raise KeyboardInterrupt
-        return True
+    threading.Thread(target=hold).start()
+    taken.wait()
+
+
+@pytest.mark.parametrize("before", [free, free_later])
+def test_an_interrupt_at_any_moment_leaves_the_lock_free(before: Callable[[FairLock], None]) -> None:
+    for moment in count(1):
+        lock, inside = FairLock(), list[str]()
+        before(lock)
+        place = interrupted(
+            lambda lock=lock, inside=inside: lock.run(lambda: inside.append(""), 5, AssertionError), moment
+        )
+        assert lock.acquire(Turn(), timeout=5), place
+        assert len(lock._turns) == 1, place
+        if not place:
+            return
+
+
+def test_an_interrupt_at_any_moment_leaves_a_ledger_file_usable(tmp_path: Path) -> None:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    ledger.freeze("a.example")
+    for moment in count(1):
+        place = interrupted(lambda moment=moment: ledger.freeze(f"{moment}.example"), moment)
+        assert not ledger._file._lock._turns, place
+        assert "a.example" in ledger.impatient.freezes(), place
+        if not place:
+            break
+    ledger.close_ledger()
+
+
+def test_one_that_was_to_be_woken_looks_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    lock, turn, came = FairLock(), Turn(), list[bool]()
+    monkeypatch.setattr(fair_lock, "_LOOK_AGAIN", 0.05)
+    assert lock.acquire(turn)
+    thread = threading.Thread(target=lambda: came.append(lock.acquire(Turn(), timeout=20)))
+    thread.start()
+    waiting(lock, 1)
+    lock.give_back(turn, None)
+    thread.join()
+    assert came == [True]
 
 
 def test_a_long_queue_is_no_other_program(tmp_path: Path) -> None:
@@ -102,7 +167,10 @@ def test_a_long_queue_is_no_other_program(tmp_path: Path) -> None:
 def test_a_queue_that_does_not_move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = SqliteLedger(tmp_path / "ledger.db")
     monkeypatch.setattr(sqlite_file, "_QUEUE_PATIENCE", 0.05)
-    with ledger._file._lock, pytest.raises(LedgerUnavailable, match=r"other threads of this program for 0\.05 seconds"):
+    with (
+        held(ledger._file._lock),
+        pytest.raises(LedgerUnavailable, match=r"other threads of this program for 0\.05 seconds"),
+    ):
         ledger.holds()
     assert ledger.holds() == ()
     ledger.close_ledger()

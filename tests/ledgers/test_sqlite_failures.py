@@ -22,6 +22,8 @@ from x402_client.ledgers.sqlite import file as sqlite_file
 from x402_client.ledgers.sqlite import ledger as sqlite
 from x402_client.model.holds import Attempt, Hold, LedgerBusy, Spending
 
+from .test_fair_lock import held
+
 DAY = Spending("", "day", "USD")
 ALIVE = Attempt()
 
@@ -329,7 +331,7 @@ def test_the_impatient_do_not_wait(path: Path, ledger: SqliteLedger) -> None:
         hasty.reserve(order(purchase("c")), ALIVE)
     other.execute("ROLLBACK")
     other.close()
-    with ledger._file._lock, pytest.raises(LedgerBusy):
+    with held(ledger._file._lock), pytest.raises(LedgerBusy):
         hasty.holds()
     assert isinstance(hasty.reserve(order(purchase("c")), ALIVE), Hold)
 

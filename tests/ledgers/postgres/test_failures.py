@@ -14,6 +14,7 @@ import pytest
 
 from x402_client.errors import LedgerUnavailable
 from x402_client.ledgers.conformance.ledger import RECEIPT, SECRET, at_once, cap, order, purchase, signed
+from x402_client.ledgers.fair_lock import Turn
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.model.holds import Attempt, Hold, Spending
 
@@ -336,5 +337,5 @@ def test_more_calls_than_connections_wait_for_their_turn(server: Server) -> None
 
 def _crowded(server: Server) -> None:
     ledger = PostgresLedger(server.url(), connections=1, timeout=0.3)
-    ledger._connection.take(1)  # type: ignore[attr-defined]
+    ledger._connection.take(Turn(), 1)  # type: ignore[attr-defined]
     ledger.holds()

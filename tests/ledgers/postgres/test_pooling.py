@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from x402_client.ledgers.conformance import LedgerConformance
+from x402_client.ledgers.fair_lock import Turn
 from x402_client.ledgers.postgres import PostgresLedger
 from x402_client.ledgers.postgres.connections import Connection
 
+from ..test_fair_lock import held
 from .server import Server
 
 
@@ -22,13 +24,13 @@ class TestPooled(LedgerConformance):
     def _ledger(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         take, sessions = Connection.take, [0, 0]
 
-        def another(connection: Connection, timeout: float) -> Any:
+        def another(connection: Connection, turn: Turn, timeout: float) -> Any:
             if timeout:
-                with connection._free:
+                with held(connection._free):
                     if len(connection._idle) < 3:
                         connection._idle.appendleft(connection._connect())
                 connection._idle.rotate(1)
-            line = take(connection, timeout)
+            line = take(connection, turn, timeout)
             if line is not None and timeout:
                 line.execute("DISCARD ALL")
                 sessions.append(line.pgconn.backend_pid)

@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 from ...core.asks import Ask
 from ...errors import ConfigurationError, LedgerUnavailable
 from ...guards.handlers import raise_callers_stop
-from ..fair_lock import FairLock
+from ..fair_lock import FairLock, Turn
 from ..served import protocol
 from . import migrations
 from .address import Address
@@ -103,20 +103,23 @@ class Connection:
         raise AssertionError("judge ends this")
 
     def _once(self, ask: Ask[Any]) -> Any:
-        line = self.take(self.address.timeout)
-        assert line is not None
+        turn = Turn()
         try:
-            send(line, ask, self.address)
-            told = self.read(line)
-        except Refused:
-            self.give_back(line)
-            raise
-        except BaseException as failure:  # an answer that is left unread would be taken for the next one's
-            note_lost(ask, failure)
-            self.drop(line)
-            raise
-        self.give_back(line)
-        return told
+            line = self.take(turn, self.address.timeout)
+            try:
+                send(line, ask, self.address)
+                told = self.read(line)
+            except Refused:
+                self.give_back(line, turn)
+                raise
+            except BaseException as failure:  # an answer that is left unread would be taken for the next one's
+                note_lost(ask, failure)
+                self.drop(line, turn)
+                raise
+            self.give_back(line, turn)
+            return told
+        finally:
+            self._free.give_back(turn, None)
 
     def read(self, line: Any) -> Any:
         """Read the answer to the command that was sent on a connection."""
@@ -124,9 +127,9 @@ class Connection:
 
         return wait(answer(line, self.address.timeout), line.pgconn.socket, INTERVAL)
 
-    def take(self, timeout: float) -> Any:
+    def take(self, turn: Turn, timeout: float) -> Any:
         """Return a connection, in the order of asking. None if there is no idle one and ``timeout`` is 0."""
-        if not self._free.acquire(timeout):
+        if not self._free.acquire(turn, timeout):
             if timeout:
                 raise Crowded
             return None
@@ -136,39 +139,43 @@ class Connection:
             if timeout:
                 return self._connect()
         except BaseException:
-            self._free.release()
+            self._leave(turn)
             raise
-        self._free.release()
+        self._leave(turn)
         return None
 
-    def give_back(self, line: Any) -> None:
+    def give_back(self, line: Any, turn: Turn) -> None:
         """Keep a connection for the next call."""
         self._idle.append(line)
-        self._free.release()
+        self._leave(turn)
 
-    def drop(self, line: Any) -> None:
+    def drop(self, line: Any, turn: Turn) -> None:
         """Close a connection that cannot be used again, and the idle ones with it: they may have ended too."""
-        self._free.release()
+        self._leave(turn)
         line.pgconn.finish()
         self.close()
+
+    def _leave(self, turn: Turn) -> None:
+        self._free.give_back(turn, None)
+        self._free.wake_next()
 
     def make_ledger(self, knew: bool) -> None:
         """Make the ledger where there is none: once for all calls that find none, and not a connection for each."""
         made = self._made
-        if not self._making.acquire(self.address.timeout):
-            raise explain(Silent(), self.address)
-        try:
+
+        def make() -> None:
             if made == self._made:
                 migrations.migrate(self.address, only_new=True, knew=knew)
                 self._made += 1
-        finally:
-            self._making.release()
+
+        self._making.run(make, self.address.timeout, lambda: explain(Silent(), self.address))
 
     def open_one(self) -> None:
         """Connect, if there is no idle connection: the end of a purchase will be sent on it."""
         if not self._idle:
+            turn = Turn()
             with suppress(Exception):  # the step that needs the server says what is wrong with it
-                self.give_back(self.take(self.address.timeout))
+                self.give_back(self.take(turn, self.address.timeout), turn)
 
     def _connect(self) -> Any:
         import psycopg
@@ -329,36 +336,37 @@ class EndsLine:
 
         Return None, and start nothing, if sending would have to wait.
         """
-        line = self._connection.take(0)
+        turn = Turn()
+        line = self._connection.take(turn, 0)
         if line is None:
             return None
         ask = next(steps)
         try:
-            sent = self._send(line, ask)
+            sent = self._send(line, turn, ask)
         except BaseException as failure:
-            self._connection.drop(line)
+            self._connection.drop(line, turn)
             if not isinstance(failure, Exception):
                 raise
             sent = None
-        return lambda: self._finish(steps, ask, sent)
+        return lambda: self._finish(steps, ask, sent, turn)
 
-    def _send(self, line: Any, ask: Ask[Any]) -> Any:
+    def _send(self, line: Any, turn: Turn, ask: Ask[Any]) -> Any:
         """Return the connection if the command left on it; None if it must be sent the usual way."""
         if not isinstance(ask, protocol.Request) or len(ask.said) > _LARGEST:
-            self._connection.give_back(line)
+            self._connection.give_back(line, turn)
             return None
         send(line, ask, self._connection.address)
         if line.pgconn.flush():
             raise Broken
         return line
 
-    def _finish(self, steps: Any, ask: Ask[Any], line: Any) -> None:
+    def _finish(self, steps: Any, ask: Ask[Any], line: Any, turn: Turn) -> None:
         from ...core.drive import run
         from ..served.trust import resumed
 
-        run(resumed(steps, ask), self._answering(line))
+        run(resumed(steps, ask), self._answering(line, turn))
 
-    def _answering(self, line: Any) -> Callable[[Ask[Any]], Any]:
+    def _answering(self, line: Any, turn: Turn) -> Callable[[Ask[Any]], Any]:
         waiting = [line] if line is not None else []
 
         def answering(ask: Ask[Any]) -> Any:
@@ -367,11 +375,11 @@ class EndsLine:
                 try:
                     told = self._connection.read(sent)
                 except BaseException as failure:
-                    self._connection.drop(sent)
+                    self._connection.drop(sent, turn)
                     if not isinstance(failure, Exception):
                         raise
                 else:
-                    self._connection.give_back(sent)
+                    self._connection.give_back(sent, turn)
                     return checked(told, self._connection.address)
             return self._connection.send(ask)
 

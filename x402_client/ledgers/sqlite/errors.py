@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import LedgerUnavailable
@@ -117,9 +118,7 @@ def still_used(path: Path) -> LedgerUnavailable:
     )
 
 
-def crowded(path: Path, seconds: float) -> LedgerUnavailable:
-    """Build the error for a lock that threads of this program held too long."""
-    return unavailable(
-        path,
-        f"was kept busy by other threads of this program for {counted(seconds, 'second')}. Make fewer calls at once",
-    )
+def crowded(path: Path, seconds: float) -> Callable[[], LedgerUnavailable]:
+    """Return what builds the error for a lock that threads of this program held too long."""
+    told = f"was kept busy by other threads of this program for {counted(seconds, 'second')}. Make fewer calls at once"
+    return lambda: unavailable(path, told)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from ...errors import LedgerUnavailable
 from ...guards.threads import is_ending
 from ...model.holds import LedgerBusy
-from ..fair_lock import FairLock
+from ..fair_lock import FairLock, Turn
 from . import migrations
 from .checkpoints import Checkpoints
 from .clock import Stamp
@@ -99,12 +99,12 @@ class LedgerFile:
 
     def close(self, patience: float = -1) -> None:
         """Close the file, unless its lock is taken for longer. The next use opens it again, if it is still the same."""
-        if self._lock.acquire(patience):
-            try:
-                self._disconnect()
-                self._checkpoints.wait(_FORK_PATIENCE)
-            finally:
-                self._lock.release()
+        with contextlib.suppress(LedgerBusy):
+            self._lock.run(self._shut, patience, LedgerBusy)
+
+    def _shut(self) -> None:
+        self._disconnect()
+        self._checkpoints.wait(_FORK_PATIENCE)
 
     def accept(self, patience: float) -> bool:
         """Go on with what is in the file although payments were lost. Return False if none were."""
@@ -127,17 +127,18 @@ class LedgerFile:
         return self._with_lock(lambda: self._transact(begin, work, patience), patience)
 
     def _with_lock(self, step: Callable[[], T], patience: float) -> T:
-        # While the interpreter ends, the threads that were before us are gone and release nothing.
-        if not self._lock.acquire(timeout=_QUEUE_PATIENCE if patience and not is_ending() else 0):
-            raise crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy()
-        try:
-            return step()
-        except (sqlite3.Error, OverflowError, OSError) as failure:
-            self._disconnect()  # the next use opens the file again: the trouble may be over
-            raise explained(failure, self.path, self._committing) from cause_of(failure)
-        finally:
-            self._committing = False
-            self._lock.release()
+        def explaining() -> T:
+            try:
+                return step()
+            except (sqlite3.Error, OverflowError, OSError) as failure:
+                self._disconnect()  # the next use opens the file again: the trouble may be over
+                raise explained(failure, self.path, self._committing) from cause_of(failure)
+            finally:
+                self._committing = False
+
+        # While the interpreter ends, the threads that were before us are gone and give nothing back.
+        timeout = _QUEUE_PATIENCE if patience and not is_ending() else 0
+        return self._lock.run(explaining, timeout, crowded(self.path, _QUEUE_PATIENCE) if patience else LedgerBusy)
 
     def _transact(self, begin: str, work: Callable[[sqlite3.Connection, Meta], T], patience: float) -> T:
         db, meta = self._patiently(lambda: self._begin(begin, patience), patience)
@@ -371,19 +372,20 @@ def _forking() -> None:
     """Close every file before a fork: SQLite's locks belong to the process, and its memory does not know of a fork."""
     locked = _LOCKED_FOR_FORK.setdefault(threading.get_ident(), [])
     for file in list(_FILES):
-        if file._lock.acquire(timeout=_FORK_PATIENCE):
-            file._disconnect()
-            file._checkpoints.wait(_FORK_PATIENCE)
-            locked.append(file)
+        turn = Turn()
+        if file._lock.acquire(turn, _FORK_PATIENCE):
+            file._shut()
+            locked.append((file, turn))
 
 
 def _forked_parent() -> None:
-    for file in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
-        file._lock.release()
+    for file, turn in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
+        file._lock.give_back(turn, None)
+        file._lock.wake_next()
 
 
 def _forked_child() -> None:
-    for file in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
+    for file, _ in _LOCKED_FOR_FORK.pop(threading.get_ident(), ()):
         file._lock = FairLock()
         file._checkpoints = Checkpoints(file._mark.set)
         file._process = os.getpid()
@@ -391,7 +393,7 @@ def _forked_child() -> None:
 
 
 #: Files that are locked during a fork, by the thread that forks.
-_LOCKED_FOR_FORK: dict[int, list[LedgerFile]] = {}
+_LOCKED_FOR_FORK: dict[int, list[tuple[LedgerFile, Turn]]] = {}
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_forking, after_in_parent=_forked_parent, after_in_child=_forked_child)
