@@ -2076,8 +2076,8 @@ MUTATIONS = (
     Mutation(
         "the latest call gets a connection first: PostgreSQL",
         "ledgers/fair_lock.py",
-        "turn in list(self._turns)[: self._places]",
-        "turn in list(self._turns)[-self._places :]",
+        "self._places or turn in list(self._turns)[: self._places]",
+        "self._places or turn in list(self._turns)[-self._places :]",
         (
             "tests/ledgers/test_fair_lock.py",
             f"{POSTGRES_TESTS}/test_connections.py",
