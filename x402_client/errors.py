@@ -305,7 +305,7 @@ class PaymentOutcomeUnknown(X402Error):
 
     Args:
         message: What was found, what was allowed, and what to do.
-        wait_until: When the payment can settle no more. Default: None, the time has passed and it is still not known.
+        wait_until: When to ask again at the latest; the chain may tell before. Default: None, that time has passed.
         facts: ``hold``, ``offer`` and ``response``, as in ``X402Error``.
     """
 

@@ -208,7 +208,7 @@ MISTAKES = {
     "X402_RPC=bse=https://hunter2.example": 'did you mean "base"',
     "X402_MUST_EXIST=maybe": "X402_MUST_EXIST is 1, yes, 0 or no, not 'maybe'",
     "X402_LEDGER=mysql://user:hunter2@db": "A ledger cannot be at mysql://",
-    "X402_WALLET=nobody": "There is no wallet named nobody; `x402 wallet show` lists what there is",
+    "X402_WALLET=nobody": "There is no wallet named nobody, which X402_WALLET names. There is none yet",
     f"X402_WALLET={KEY}": "this is a key; pass it to Wallet",
     "X402_POLICY=nowhere.toml": "nowhere.toml cannot be read",
 }

@@ -20,7 +20,7 @@ from tests.adapters.scripted_server import Server
 from tests.ledgers.redis.server import Server as Redis
 from tests.real.world import World
 from x402_client import Buyer, Policy, Wallet, errors
-from x402_client.buyer import ends
+from x402_client.buyer import ends, pending_ends
 from x402_client.ledgers.redis import RedisLedger
 
 from . import children
@@ -257,7 +257,7 @@ def test_an_end_is_sent_to_redis_before_the_caller_has_its_answer(
                 time.sleep(0.001)
             while answer.following():
                 pass
-            assert len(ends._pending) == 1
+            assert len(pending_ends.pending) == 1
             children.die()
 
     assert children.done(work) == -9

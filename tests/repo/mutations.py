@@ -2093,9 +2093,16 @@ MUTATIONS = (
         unseen=SHOWN_AGAIN,
     ),
     Mutation(
-        "a key whose delivery is yet to be written is in flight",
+        "what was rejected first and accepted later is presented again",
         "buyer/ends.py",
-        "        if end is not None:\n            raise already_paid(end.hold)\n",
+        "        return bool(self._loose)\n",
+        "        return False\n",
+        ("tests/buyer/test_accepted_late.py",),
+    ),
+    Mutation(
+        "a key whose delivery is yet to be written is in flight",
+        "buyer/pending_ends.py",
+        "        if delivered is not None:\n            raise already_paid(delivered)\n",
         "",
         ("tests/buyer/test_ends.py",),
         unseen=WORDS,

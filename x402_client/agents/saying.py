@@ -29,7 +29,9 @@ _REPEAT = "Make the same request again"
 #: What a person can do above approve_above, where a program has no way to ask one.
 PAY_YOURSELF = "Your user can pay with `x402 get`, or change approve_above in the policy."
 #: A call, an argument, a member of something of ours, a command.
-_CODE = re.compile(r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w")
+_CODE = re.compile(
+    r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w|\b(?:new client|under another)\b"
+)
 
 #: What a model can do where nothing was paid: mostly to leave it to the user. The most exact class of an error decides.
 _UNPAID: dict[type[X402Error], str] = {
@@ -71,7 +73,7 @@ def _with_a_time(said: str, error: X402Error) -> str:
     signed = None if error.hold is None else error.hold.authorization
     if signed is None:
         return said
-    seconds = max(1, ceil(signed.expires - datetime.now(UTC).timestamp()))
+    seconds = max(1, ceil(signed.expires - datetime.now(UTC).timestamp()) + 1)  # at the expiry itself it is still live
     return said.replace(AFTER_THAT_TIME, f"{_REPEAT} in {counted(seconds, 'second')}, not before")
 
 

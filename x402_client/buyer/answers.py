@@ -25,9 +25,9 @@ from ..signers.further import read_signature as read_further_signature
 from ..signers.solana import LocalSolanaSigner
 from ..signers.solana import read_signature as read_solana_signature
 from .bought import abought_at, bought_at
-from .ends import ended, raise_if_delivered, without
 from .late_notes import running_loop
 from .ledger_calls import acall_ledger, call_ledger, start_ledger_call
+from .pending_ends import ended, raise_if_delivered, without
 from .services import Services, log
 from .settings import is_async
 from .settlement_reader import to_ask
@@ -55,11 +55,13 @@ class Answers:
 
     def _reserve(self, question: asks.Reserve) -> Any:
         self._services.ends.make_room()
+        self._services.ends.write_loose()
         held = raise_if_delivered(self._ledger(question))
         self._services.tell_news()
         return held
 
     def _claim(self, question: asks.Claim | CheckOrder) -> Any:
+        self._services.ends.write_loose()
         return raise_if_delivered(self._ledger(question))
 
     def _note(self, question: asks.Note) -> Any:
@@ -128,7 +130,7 @@ class AsyncAnswers:
         return start_ledger_call(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
-        if self._services.ends.is_crowded:
+        if self._services.ends.is_crowded or self._services.ends.has_loose:
             return self._reserve_later(question)
         held = self._ledger(question)
         if is_coming(held):
@@ -138,6 +140,7 @@ class AsyncAnswers:
 
     async def _reserve_later(self, question: asks.Reserve) -> Any:
         await self._services.ends.amake_room()
+        await self._services.ends.awrite_loose()
         held = self._ledger(question)
         return await self._reserved(held) if is_coming(held) else raise_if_delivered(held)
 
@@ -147,8 +150,15 @@ class AsyncAnswers:
         return raise_if_delivered(held)
 
     def _claim(self, question: asks.Claim | CheckOrder) -> Any:
+        if self._services.ends.has_loose:
+            return self._claim_later(question)
         found = self._ledger(question)
         return self._claimed(found) if is_coming(found) else raise_if_delivered(found)
+
+    async def _claim_later(self, question: asks.Claim | CheckOrder) -> Any:
+        await self._services.ends.awrite_loose()
+        found = self._ledger(question)
+        return await self._claimed(found) if is_coming(found) else raise_if_delivered(found)
 
     async def _claimed(self, coming: Awaitable[Any]) -> Any:
         return raise_if_delivered(await coming)

@@ -8,8 +8,8 @@ from typing import Any
 from ..core.asks import Bought
 from ..ledgers.extras import bought
 from ..model.holds import Hold
-from .ends import ended, without
 from .ledger_calls import acall_ledger, call_ledger
+from .pending_ends import ended, without
 from .services import Services
 
 #: How many of the latest purchases are looked through, one time after the other, in a ledger that cannot be asked.

@@ -60,8 +60,8 @@ class Buyer(PurseQuestions):
             ``"redis://..."``, ``"postgresql://..."`` or a ledger. Default: a file in the user's data directory.
         purse: The name of the budget inside of the ledger. Buyers with one purse share its limits. Default:
             ``"default"``.
-        must_exist: True refuses a ledger that starts with nothing spent, and a purse that it has never seen. Default:
-            False.
+        must_exist: True refuses a ledger that is missing or was made just now, and a purse that never reserved anything
+            beside others that did. Default: False.
         rpc: The endpoints to read chains at, as in ``{"base": "https://..."}``, one or several for a network. ``{}``
             asks no chain at all, for tests. Default: public ones for well-known networks.
         reader: An object with ``.read(hold)`` that tells whether a payment settled. Default: one that reads the chain.

@@ -13,9 +13,9 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..core.asks import Close, Note
@@ -25,22 +25,22 @@ from ..errors import LedgerUnavailable, X402Error
 from ..events import Event, Warned
 from ..guards.threads import is_ending, start
 from ..ledgers.extras import at_once, name_of, send_close
-from ..ledgers.refusals import already_paid
-from ..model.holds import Busy, Hold, LedgerBusy
+from ..model.holds import Hold, LedgerBusy
 from .awaiting import await_in_thread, drop_awaitable
 from .late_notes import LateNotes, running_loop
 from .ledger_calls import guarded
+from .pending_ends import Key, key_of, pending
 
 if TYPE_CHECKING:
     import asyncio
 
 log: logging.Logger = logging.getLogger("x402_client")
-T = TypeVar("T")
-Key = tuple[str, str]
 #: Seconds between two tries of a ledger that cannot take an end: the first time, and at most.
 _FIRST_REST, _LONGEST_REST = 0.05, 5.0
 #: Seconds that the thread waits for more before it stops.
 _LINGER = 2.0
+#: Tries and seconds between them for an end that no attempt keeps in flight. In an event loop, they hold that up.
+_LOOSE_TRIES, _LOOSE_PAUSE = 10, 0.0005
 #: Ends that may wait before each new payment has to write one first: else a busy ledger would fall behind for ever.
 _MOST = 100
 #: Seconds in which all is written when a buyer is closed or the process ends, and when it forks. A try may last longer.
@@ -61,16 +61,12 @@ class _End:
 
     @property
     def key(self) -> Key:
-        return _key(self.said.hold)
+        return key_of(self.said.hold)
 
     @property
     def hold(self) -> Hold:
         """Return the hold as the ledger will have it."""
         return self.said.hold.shown_as(state="delivered", money=self.said.money, receipt=self.said.receipt)
-
-
-#: Ends that this process has yet to write, of all its ledgers.
-_pending: dict[Key, _End] = {}
 
 
 class EndsWriter:
@@ -87,6 +83,8 @@ class EndsWriter:
         #: The ends that are not written, oldest first, and the keys of those that some thread is writing.
         self._waiting: dict[Key, _End] = {}
         self._writing: set[Key] = set()
+        #: Those of them that no attempt keeps in flight: their answers were rejected or left before they were accepted.
+        self._loose: set[Key] = set()
         self._notes = LateNotes(self._ledger)
         self._thread: threading.Thread | None = None
 
@@ -105,7 +103,7 @@ class EndsWriter:
                 # "a server is sent the command and its answer is not awaited"
                 self._later(said, tell, guarded(_send, self._ledger, said))
                 return
-            if drop_awaitable(guarded(_close, ledger, said)):
+            if drop_awaitable(guarded(_close_soon, ledger, said)):
                 raise LedgerBusy
         except LedgerBusy:
             self._later(said, tell)
@@ -180,6 +178,23 @@ class EndsWriter:
             await anyio.to_thread.run_sync(self.make_room, abandon_on_cancel=True)
 
     @property
+    def has_loose(self) -> bool:
+        """Return True if an end waits whose payment another call would present."""
+        return bool(self._loose)
+
+    def write_loose(self) -> None:
+        """Write such ends before a purchase is looked for in the ledger: this process has them resolved already."""
+        if self._loose:
+            self.flush(again=False)
+
+    async def awrite_loose(self) -> None:
+        """Async twin of ``write_loose``. It goes on in a thread if it is cancelled."""
+        if self._loose:
+            import anyio.to_thread
+
+            await anyio.to_thread.run_sync(self.write_loose, abandon_on_cancel=True)
+
+    @property
     def is_crowded(self) -> bool:
         """Return True if more ends wait than may."""
         return len(self._waiting) > _MOST
@@ -188,9 +203,12 @@ class EndsWriter:
         self, said: Close, tell: Callable[[Event], object] | None, wait: Callable[[], None] | None = None
     ) -> None:
         end = _End(said, running_loop(), tell, wait)
+        is_loose = not said.attempt.alive
         said.attempt.is_stranded = None  # it is over when this is written, also after its loop was closed
         with self._lock:
-            self._waiting[end.key] = _pending[end.key] = end
+            self._waiting[end.key], pending[end.key] = end, end.hold
+            if is_loose:
+                self._loose.add(end.key)
             self._changed.notify_all()
         self._start()
 
@@ -256,7 +274,8 @@ class EndsWriter:
         with self._lock:
             self._waiting.pop(end.key, None)
             self._writing.discard(end.key)
-            _pending.pop(end.key, None)
+            self._loose.discard(end.key)
+            pending.pop(end.key, None)
             self._changed.notify_all()
         end.said.attempt.end()
 
@@ -294,38 +313,18 @@ _writers: WeakValueDictionary[int, EndsWriter] = WeakValueDictionary()
 _registry_lock = threading.Lock()
 
 
-def ended() -> frozenset[Key]:
-    """Return the purchases that are resolved for this process alone. Ask this before the ledger is asked."""
-    return frozenset(_pending)
-
-
-def without(ends: frozenset[Key], holds: Iterable[Hold]) -> tuple[Hold, ...]:
-    """Return the holds of a ledger that are not resolved for this process either."""
-    return tuple(hold for hold in holds if _key(hold) not in ends) if ends else tuple(holds)
-
-
-def with_waiting(waiting: list[Hold], known: Iterable[Hold], limit: int) -> tuple[Hold, ...]:
-    """Return a ledger's latest purchases together with those that are not written yet."""
-    known = tuple(known)
-    written = {hold.id for hold in known} if waiting else ()
-    return (*(hold for hold in waiting if hold.id not in written), *known)[: max(0, limit)]
-
-
-def raise_if_delivered(found: T) -> T:
-    """Return a ledger's answer. Raise AlreadyPaid if the key belongs to a delivery that is not written yet."""
-    if isinstance(found, Busy):
-        end = _pending.get(_key(found.hold))
-        if end is not None:
-            raise already_paid(end.hold)
-    return found
-
-
-def _key(hold: Hold) -> Key:
-    return hold.id, hold.purchase.id
-
-
 def _close(ledger: Any, said: Close) -> Any:
     return ledger.close(said.hold, said.money, said.receipt)
+
+
+def _close_soon(ledger: Any, said: Close) -> Any:
+    """Write an end at once. One that no attempt keeps in flight has a few tries: a thread frees the claim just now."""
+    for _ in range(_LOOSE_TRIES if not said.attempt.alive else 0):
+        try:
+            return _close(ledger, said)
+        except LedgerBusy:
+            time.sleep(_LOOSE_PAUSE)
+    return _close(ledger, said)
 
 
 def _send(ledger: Ledger, said: Close) -> Callable[[], None] | None:
@@ -391,6 +390,6 @@ def _forget_parent() -> None:
     """Drop in a forked child what is its parent's to write."""
     global _registry_lock
     _registry_lock = threading.Lock()
-    _pending.clear()
+    pending.clear()
     for writer in list(_writers.values()):
         writer._reset()

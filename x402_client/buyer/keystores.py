@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from ..errors import ConfigurationError, LedgerUnavailable
@@ -13,6 +14,8 @@ from .environment import WALLET_VARIABLE, has_keys, variable
 DEFAULT = "default"
 #: The most bytes of a file's name.
 _LONGEST = 255
+#: Names stand in the commands that we print, where a blank would divide them.
+_WORD = re.compile(r"\w[\w.@+-]*")
 
 
 def wallets_directory() -> Path:
@@ -33,8 +36,8 @@ def directory(name: str) -> Path:
     Args:
         name: A plain word.
     """
-    if not name or name != os.path.basename(name) or name.startswith(".") or len(os.fsencode(name)) > _LONGEST:
-        raise ConfigurationError(f"A wallet's name is a plain word, not {name[:60]!r}.")
+    if not _WORD.fullmatch(name) or len(os.fsencode(name)) > _LONGEST:
+        raise ConfigurationError(f"A wallet's name is a plain word of letters, digits, - . and _, not {name[:60]!r}.")
     return wallets_directory() / name
 
 
@@ -70,4 +73,16 @@ def place(named: str | os.PathLike[str]) -> Path:
         return by_name
     if text.endswith(".json") or os.path.exists(text):
         return Path(text)
-    raise ConfigurationError(f"There is no wallet named {text}; `x402 wallet show` lists what there is.")
+    raise ConfigurationError(f"There is no wallet named {text}{_by_variable(text)}. {_what_there_is(text)}")
+
+
+def _by_variable(name: str) -> str:
+    return f", which {WALLET_VARIABLE} names" if name == variable(WALLET_VARIABLE) else ""
+
+
+def _what_there_is(name: str) -> str:
+    try:
+        found = sorted(one.name for one in wallets_directory().iterdir() if one.name[:1] != ".")
+    except (OSError, ConfigurationError):
+        found = []
+    return f"There is: {', '.join(found[:20])}." if found else "There is none yet; `x402 wallet new` makes one."

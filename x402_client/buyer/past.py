@@ -11,8 +11,8 @@ from ..errors import ConfigurationError, PaymentRefused
 from ..ledgers.extras import ALL_PAYMENTS
 from ..model.holds import Hold
 from ..model.offers import words
-from .ends import ended, with_waiting, without
 from .ledger_calls import acall_ledger, call_ledger
+from .pending_ends import ended, with_waiting, without
 from .services import Services
 
 #: The fewest characters of an id that name a purchase.

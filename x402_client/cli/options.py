@@ -48,7 +48,7 @@ MustExist = Annotated[
     typer.Option(
         "--must-exist",
         envvar="X402_MUST_EXIST",
-        help="Refuse a ledger or a purse that was never used before: its budgets would start at zero.",
+        help="Refuse a ledger that is missing, or a purse never used beside others that were.",
     ),
 ]
 Purse = Annotated[

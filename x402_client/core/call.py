@@ -224,8 +224,10 @@ class Ending:
 
     @property
     def attempt(self) -> Attempt:
-        """Return an attempt of its own."""
-        return Attempt()
+        """Return an attempt of its own, which is over."""
+        attempt = Attempt()
+        attempt.end()
+        return attempt
 
     @property
     def place(self) -> str:

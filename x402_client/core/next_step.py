@@ -108,7 +108,8 @@ _TODO: Mapping[Case, str] = {
     "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
     f"first. {_LIVE}",
     "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and gives a "
-    f"payment back that was not used, so that the same request buys anew. {_LIVE}",
+    "payment back that was not used, so that the same request buys anew. The chain may take two minutes more to tell. "
+    f"{_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",
     "just expired": "It expired just now, and the chain may already tell whether it was paid. {ask_now}. If it cannot "

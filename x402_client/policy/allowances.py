@@ -85,8 +85,8 @@ def admit_under(allowances: Iterable[AllowanceRules], origin: Origin) -> None:
         if not one.admits(origin):
             listed = ", ".join(one.terms.hosts or ())
             raise HostNotAllowed(
-                f"{origin} is not among the hosts of the {called(one.name)} ({listed}). Pay it under another "
-                "allowance, if you mean to. Nothing was paid.",
+                f"{origin} is not among the hosts of the {called(one.name)} ({listed}). Pay it "
+                "under another allowance, if you mean to. Nothing was paid.",
                 allowance=one.name,
             )
 

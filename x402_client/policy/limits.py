@@ -30,11 +30,14 @@ LIMIT_KEYWORDS = ("per_request", *_KEYWORDS.values(), "max_payments", "upto")
 _DENY, _ALLOW = "deny|denied|block|exclu|ban|black|forbid|never", "allow|white|permit|trust|only|accept"
 #: Words that people write for the hosts that are paid and those that are not, and the cure.
 HOST_CURES = (
+    ("network|chain", 'did you mean networks=["base"]? It lists those that are paid, and no others.'),
     (_DENY, 'did you mean hosts={"bad.example": "deny"}?'),
     (_ALLOW, "did you mean only_listed_hosts=True? Then the hosts with an entry in hosts are paid, and no others."),
 )
 #: The same in a policy file.
 FILE_HOST_CURES = (
+    ("network|chain", 'did you mean networks = ["base"]? It lists those that are paid, and no others.'),
+    ("network|chain", 'did you mean networks=["base"]? It lists those that are paid, and no others.'),
     (_DENY, 'did you mean "bad.example" = "deny", in a table [hosts]?'),
     (_ALLOW, "did you mean only_listed_hosts = true? Then the hosts with an entry in [hosts] are paid, and no others."),
 )

@@ -33,7 +33,7 @@ HELP = f"""Fetch URL, and pay for it if that is what it takes.
 
 The body goes to stdout and nothing else does. On a terminal you are asked before anything is paid; in a script, --yes
 pays within the policy, and --max 0.05 pays up to that much. With neither, nothing is paid. With approve_above in
-the policy you are asked above that amount only, and --yes and --max answer that question, too.
+the policy, what is not above it is paid without either; above it you are asked, and --yes and --max answer.
 
 The same command again after an unclear end presents the same payment again and never pays twice. --json writes one
 JSON object to stderr, as its last line, instead of text.

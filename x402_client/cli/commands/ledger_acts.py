@@ -194,8 +194,8 @@ def _said(name: str, hold: Hold) -> str:
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
-            "expired just now, and the chain's confirmed blocks have to pass that time; ask again in a moment, and "
-            f"after {until} at the latest"
+            "expired just now, and the chain could not tell: its confirmed blocks have to pass that time, and an "
+            f"endpoint has to answer (`x402 status` tries). Ask again in a moment, and after {until} at the latest"
         )
     return _SAID[name]
 

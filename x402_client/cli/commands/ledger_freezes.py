@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ...buyer.environment import PURSE_VARIABLE, variable
 from ...buyer.freezes import freeze_name, server_meant, still_frozen
 from ...errors import ConfigurationError
 from .. import completion, options
@@ -17,6 +18,7 @@ from ..running import Stop, command
 from ..screen import say, show_json
 from .ledger_allowances import frozen_above, record_of
 
+DEFAULT = "default"
 Pattern_ = Annotated[
     str, typer.Argument(metavar="HOST", show_default=False, help="A host, *.example.com, or * for all hosts.")
 ]
@@ -41,12 +43,23 @@ Allowance_ = Annotated[
 ]
 
 
+Purse_ = Annotated[
+    options.MaybeText,
+    typer.Option(
+        "--purse",
+        envvar=PURSE_VARIABLE,
+        metavar="NAME",
+        help="The purse of the allowance. A host is frozen for all purses.",
+    ),
+]
+
+
 @command
 def freeze(
     host: Pattern_ = "*",
     allowance: Allowance_ = None,
     ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
+    purse: Purse_ = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Stop payments to a host, or all of them, at once: in every program that uses this ledger.
@@ -54,8 +67,9 @@ def freeze(
     With --allowance, stop new payments under an allowance and those inside it.
     """
     if allowance is not None:
-        _freeze_allowance(allowance, host, ledger, purse, as_json)
+        _freeze_allowance(allowance, host, ledger, purse or DEFAULT, as_json)
         return
+    _check_no_purse(purse, _NOT_FROZEN)
     pattern = _host_of(host, ledger, _NOT_FROZEN, OpenLedger.stop_of_allowance)
     with acting(ledger, None, _NOT_FROZEN) as found:
         found.ask("freeze", pattern)
@@ -77,7 +91,7 @@ def unfreeze(
     host: Frozen_ = "*",
     allowance: Allowance_ = None,
     ledger: options.LedgerAt = None,
-    purse: options.Purse = "default",
+    purse: Purse_ = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Lift a freeze again. It has to be named as it was set: * lifts only *, and no allowance's.
@@ -85,8 +99,9 @@ def unfreeze(
     Exits with 1 if it lifted nothing.
     """
     if allowance is not None:
-        _unfreeze_allowance(allowance, host, ledger, purse, as_json)
+        _unfreeze_allowance(allowance, host, ledger, purse or DEFAULT, as_json)
         return
+    _check_no_purse(purse, _NOT_LIFTED)
     pattern = _host_of(host, ledger, _NOT_LIFTED, OpenLedger.lift_of_allowance)
     with acting(ledger, None, _NOT_LIFTED) as found:
         frozen = found.frozen()
@@ -101,6 +116,12 @@ def unfreeze(
     if not lifted:
         other = f" The allowance of that name is: `{meant}` lifts it." if meant else ""
         raise Stop(Code.WRONG, f"Nothing was lifted: {pattern!r} was not frozen in {name}{still}{other}")
+
+
+def _check_no_purse(purse: str | None, done: str) -> None:
+    """Refuse a purse on the command line. One in the environment is meant for other commands, too."""
+    if purse is not None and purse != variable(PURSE_VARIABLE):
+        raise Stop(Code.USAGE, f"A host is frozen for all purses of a ledger at once: leave --purse out. So {done}.")
 
 
 def _host_of(word: str, ledger: str | None, done: str, for_allowance: Callable[[OpenLedger, str], str]) -> str:
