@@ -24,7 +24,7 @@ from tests.adapters.scripted_server import Exchange, Server
 from tests.ledgers.redis.server import Server as Redis
 from tests.promises import children
 from x402_client import Buyer, events
-from x402_client.buyer import ends
+from x402_client.buyer import ends, pending_ends
 from x402_client.core.asks import Close
 from x402_client.core.ports import Ledger
 from x402_client.errors import AlreadyPaid, LedgerUnavailable
@@ -374,7 +374,7 @@ def test_a_forked_child_drops_what_is_its_parents_to_write() -> None:
     def child() -> None:
         ledger.may, before = True, ledger.tries
         assert writer.flush()
-        assert (writer.waiting("default"), ends.ended(), ledger.tries - before) == ([], frozenset(), 0)
+        assert (writer.waiting("default"), pending_ends.ended(), ledger.tries - before) == ([], frozenset(), 0)
 
     assert children.done(child) == 0
     assert len(writer.waiting("default")) == 1

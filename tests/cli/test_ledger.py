@@ -123,7 +123,7 @@ EMPTY = {"tries": 3, "last": LastAnswer("held", 402, "insufficient_balance", sho
         (
             {"expires": 2**33, **REFUSED},
             "unresolved, can settle",
-            "after that time: it asks the chain first, and gives a payment back that was not used",
+            "after that time: it asks the chain first, which may take two minutes more",
         ),
         ({"expires": 2**33, **EMPTY}, "unresolved, can settle", "Send USDC on base to 0x2 first"),
         ({"expires": 2**33, **REFUSED, "tries": 2}, "unresolved, can settle", "Make the same request again"),

@@ -1953,8 +1953,8 @@ MUTATIONS = (
     Mutation(
         "a step whose answer was lost wrote nothing: PostgreSQL",
         "ledgers/postgres/connections.py",
-        "            note_lost(ask, failure)\n            self.drop(line)",
-        "            self.drop(line)",
+        "                note_lost(ask, failure)\n                self.drop(line, turn)",
+        "                self.drop(line, turn)",
         ("tests/promises/test_lost_ledger_answers.py",),
         unseen=NOT_KEPT,
     ),
@@ -2098,6 +2098,7 @@ MUTATIONS = (
         "        return bool(self._loose)\n",
         "        return False\n",
         ("tests/buyer/test_accepted_late.py",),
+        unseen=SHOWN_AGAIN,
     ),
     Mutation(
         "a key whose delivery is yet to be written is in flight",
@@ -2342,6 +2343,7 @@ MUTATIONS = (
         "            self.give_back(turn, None)\n            self.wake_next()\n        return",
         "            self.wake_next()\n            self.give_back(turn, None)\n        return",
         ("tests/ledgers/test_fair_lock.py",),
+        unseen=NO_SIGNALS,
     ),
     Mutation(
         "a queue of threads is taken for another program",

@@ -55,7 +55,6 @@ class Answers:
 
     def _reserve(self, question: asks.Reserve) -> Any:
         self._services.ends.make_room()
-        self._services.ends.write_loose()
         held = raise_if_delivered(self._ledger(question))
         self._services.tell_news()
         return held
@@ -130,7 +129,7 @@ class AsyncAnswers:
         return start_ledger_call(self._services.ledger, _LEDGER[type(question)], question)
 
     def _reserve(self, question: asks.Reserve) -> Any:
-        if self._services.ends.is_crowded or self._services.ends.has_loose:
+        if self._services.ends.is_crowded:
             return self._reserve_later(question)
         held = self._ledger(question)
         if is_coming(held):
@@ -140,7 +139,6 @@ class AsyncAnswers:
 
     async def _reserve_later(self, question: asks.Reserve) -> Any:
         await self._services.ends.amake_room()
-        await self._services.ends.awrite_loose()
         held = self._ledger(question)
         return await self._reserved(held) if is_coming(held) else raise_if_delivered(held)
 

@@ -166,8 +166,9 @@ class EndsWriter:
             await anyio.to_thread.run_sync(self.flush, abandon_on_cancel=True)
 
     def make_room(self) -> None:
-        """Write one end for each new payment while too many wait."""
-        if self.is_crowded and (end := self._take()) is not None:
+        """Write loose ends, and one end for each new payment while too many wait."""
+        self.write_loose()
+        if len(self._waiting) > _MOST and (end := self._take()) is not None:
             self._write(end)
 
     async def amake_room(self) -> None:
@@ -196,8 +197,8 @@ class EndsWriter:
 
     @property
     def is_crowded(self) -> bool:
-        """Return True if more ends wait than may."""
-        return len(self._waiting) > _MOST
+        """Return True if more ends wait than may, or a loose one."""
+        return len(self._waiting) > _MOST or self.has_loose
 
     def _later(
         self, said: Close, tell: Callable[[Event], object] | None, wait: Callable[[], None] | None = None

@@ -107,8 +107,8 @@ _TODO: Mapping[Case, str] = {
     f"{_LIVE}",
     "short": "{send} {again}: it presents the same payment, never a second one, and after that time it asks the chain "
     f"first. {_LIVE}",
-    "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, and gives a "
-    "payment back that was not used, so that the same request buys anew. The chain may take two minutes more to tell. "
+    "refused": "{often} before then will hardly help. {again} after that time: it asks the chain first, which may "
+    "take two minutes more, and gives a payment back that was not used, so that the same request buys anew. "
     f"{_LIVE}",
     "owed": f"{{again}}: it presents the same payment, never a second one. If that brings nothing, a{_SELLER}",
     "denied": f"{{hopeless}} A{_SELLER}",

@@ -195,7 +195,7 @@ def _said(name: str, hold: Hold) -> str:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
             "expired just now, and the chain could not tell: its confirmed blocks have to pass that time, and an "
-            f"endpoint has to answer (`x402 status` tries). Ask again in a moment, and after {until} at the latest"
+            f"endpoint has to answer (`x402 status` tries); ask again in a moment, and after {until} at the latest"
         )
     return _SAID[name]
 
