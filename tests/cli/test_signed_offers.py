@@ -38,6 +38,12 @@ def test_a_payment_shows_who_signed_and_the_export_has_it_whole(
     [row] = json.loads(in_process(["ledger", "export", "--json"], given).out)
     offer, receipt = json.loads(row["signed_offer"]), json.loads(row["signed_receipt"])
     assert (offer["payload"]["payTo"], receipt["payload"]["payer"]) == (row["pay_to"], row["payer"])
+    for column, what in (("signed_offer", "signed offer"), ("signed_receipt", "signed receipt")):
+        decoded = in_process(["decode", row[column]], given)
+        assert (decoded.code, decoded.text.splitlines()[0]) == (0, f"A {what}")
+        assert row["payer" if column == "signed_receipt" else "pay_to"] in decoded.text
+        broken = json.loads(row[column]) | {"payload": [1], "signature": "0x12"}
+        assert in_process(["decode", json.dumps(broken)], given).code == 1
     assert offer["signature"] != receipt["signature"]
     assert offer["signed_by"] == receipt["signed_by"] == ("payee" if chain == "evm" else "stranger")
 

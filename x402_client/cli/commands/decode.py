@@ -19,6 +19,7 @@ from ..decoding.answers import check_header, compare
 from ..decoding.findings import Level, Reading, opened
 from ..decoding.payments import read_payment, read_receipt
 from ..decoding.sign_ins import is_sign_in, read_sign_in_header
+from ..decoding.statements import is_statement, read_one_statement
 from ..decoding.terms import read_terms
 from ..decoding.tools import read_tool_answer
 from ..exits import Code
@@ -48,8 +49,9 @@ def decode(
     """Show what a payment header or a 402's body says, and all that is wrong with it. Sends no request.
 
     Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, SIGN-IN-WITH-X, the JSON
-    of a 402 and the result of an MCP tool; on stdin also a whole answer, as `curl -i` shows it. Of that it says which
-    terms would be paid. Signatures are checked and not shown. Exits with 1 if something is wrong.
+    of a 402, the result of an MCP tool, and a signed offer or receipt; on stdin also a whole answer, as `curl -i` shows
+    it. Of that it says which terms would be paid. Signatures are checked and not shown. Exits with 1 if something is
+    wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():
@@ -101,6 +103,8 @@ def read_text(text: str, name: str = "", asked_url: str = "", vouched: Iterable[
         reading.title = "not x402"
         if found is not None:
             reading.wrong("JSON", "it is not an object")
+    elif is_statement(found):
+        read_one_statement(found, reading)
     elif "accepts" in found:
         read_terms(found, reading, Tokens(vouched), asked_url)
     elif "payload" in found:

@@ -42,6 +42,34 @@ def read_signed_offers(document: dict[str, Any], reading: Reading, asked_url: st
             reading.fact(f"signed offer {number}, good until", f"{moment(until):%Y-%m-%d %H:%M:%S} UTC")
 
 
+def is_statement(document: Mapping[str, Any]) -> bool:
+    """Return True for a signed offer or receipt by itself, as ``ledger export`` writes them."""
+    return "signature" in document and document.get("format") in ("eip712", "jws")
+
+
+def read_one_statement(document: dict[str, Any], reading: Reading) -> None:
+    """Read a signed offer or receipt by itself. What it was signed for is not here, so it is compared with nothing."""
+    reading.title, statement = "a signed offer", _statement(document, OFFER)
+    if isinstance(statement, str):
+        reading.title, statement = "a signed receipt", _statement(document, RECEIPT)
+    if isinstance(statement, str):
+        reading.title = "what a seller signed"
+        reading.wrong("statement", f"it is neither an offer nor a receipt: {statement}")
+        return
+    for name, value in statement.payload.items():
+        reading.fact(name, words(str(value), 200) or "none named")
+    _signer("signed", statement, "", "statement", reading)
+    reading.note("statement", _NO_PROOF)
+
+
+def _statement(raw: Mapping[str, Any], fields: Mapping[str, type]) -> Statement | str:
+    """Return a statement, or why it is none with these fields."""
+    try:
+        return read_statement(raw, fields)
+    except ValueError as problem:
+        return str(problem)
+
+
 def _payee(statement: Statement, offers: list[Offer]) -> str:
     """Return the account that is paid. That of the statement is not believed where no entry says the same."""
     said = str(statement.payload["payTo"])
