@@ -707,4 +707,4 @@ def test_a_payment_that_expired_just_now_is_told_when_to_ask_again() -> None:
     fresh = hold(authorization=Authorization("0x1", "0x2", now - 20, ("", "")))
     assert "ask again in a moment" in ledger_acts._said("unknown", fresh)
     old = hold(authorization=Authorization("0x1", "0x2", now - 1_000, ("", "")))
-    assert "name two endpoints with --rpc" in ledger_acts._said("unknown", old)
+    assert "name two endpoints with --rpc that answer" in ledger_acts._said("unknown", old)

@@ -398,6 +398,17 @@ def test_after_an_accepted_loss_every_refusal_is_raised(on_refusal: str) -> None
     assert error.hold.id == ground.ledger.history(1)[0].id
 
 
+@pytest.mark.parametrize("trouble", [{"SignTyped": OSError()}, {"Record": LedgerUnavailable("disk")}])
+def test_a_failure_after_an_accepted_loss_tells_of_the_payment_that_was_given_up(trouble: dict[str, Any]) -> None:
+    """The reservation of the new purchase is given back. The loss is what happened to the money."""
+    ground = _unresolved(accept_loss="0.01")
+    error = _failed(ground, Send=asking(), Settlement="unknown", **trouble)
+    [lost] = ground.ledger.history(9)
+    assert (error.hold.id, error.hold.state, error.money) == (lost.id, "written_off", "unknown")
+    assert "write_off" not in str(error)
+    assert "was given up in this call before that, as accept_loss allows" in str(error)
+
+
 def test_a_loss_above_the_accepted_one_is_not_written_off() -> None:
     ground = _unresolved(accept_loss="0.009999")
     assert isinstance(_failed(ground, Send=asking(), Settlement="settled"), PaidNotDelivered)

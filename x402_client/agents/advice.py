@@ -123,7 +123,7 @@ def seconds_to_wait(hold: Hold) -> int:
     signed = hold.authorization
     if signed is None or has_expired(hold) or case_of(hold) != "refused":
         return 0
-    return max(1, ceil(signed.expires - time.time()))
+    return max(1, ceil(signed.expires - time.time()) + 1)  # at the expiry itself it is still live
 
 
 def is_worn_out(hold: Hold) -> bool:

@@ -64,9 +64,10 @@ _QUOTE = """Ask what a URL costs, without paying.
 _BUDGET = """Say what was spent, what is left, what one payment may cost, and what is stopped.
 
     Returns:
-        The amounts by window of time: left, spent, and per_payment. Where there are any: asks_above, the price above
-        which a person is asked first; payments_left, the numbers of payments; frozen and paused_until, the hosts that
-        get none now; unresolved, the payments that brought nothing yet; unresolved_outside, how many others did not.
+        The amounts by window of time: left and spent; per_payment, for hosts without a limit of their own. Where there
+        are any: asks_above, the price above which a person is asked first; payments_left, the numbers of payments;
+        frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing yet;
+        unresolved_outside, how many others did not.
         To your user name such a payment by its "payment".
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.

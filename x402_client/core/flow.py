@@ -117,10 +117,13 @@ def pay(call: Call, first: Reply, rules: Rules) -> Flow[Reply]:
 
 def _after_a_loss(failure: X402Error, lost: X402Error) -> X402Error:
     """Return a failure to buy anew, which says what became of the money that was given up before in this call."""
-    failure.hold, failure.money = failure.hold or lost.hold, lost.money
-    price = "A payment" if lost.hold is None else f"{lost.hold.price}"
-    found, why = failure.args[0], lost.args[0]
-    failure.args = (f"{found} {price} was given up in this call before that, because it brought nothing: {why}",)
+    hold, failure.money = lost.hold, lost.money
+    failure.hold = failure.hold if hold is None else hold.but(state="written_off")
+    price = "A payment" if hold is None else f"{hold.price}"
+    failure.args = (
+        f"{failure.args[0]} {price} was given up in this call before that, as accept_loss allows: it brought nothing, "
+        "and counts as spent.",
+    )
     return failure
 
 

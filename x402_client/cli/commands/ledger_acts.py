@@ -152,8 +152,8 @@ _SAID = {
     "released": "did not settle: given back to the budget",
     "settled": "settled",
     "live": "can settle yet, by the chain's own clock, which is behind this machine's",
-    "unknown": "the chain could not tell, or one endpoint alone may not give back more; try again later, or name two "
-    "endpoints with --rpc",
+    "unknown": "the chain could not tell, as an endpoint did not answer, or one endpoint alone may not give back more; "
+    "try again later, or name two endpoints with --rpc that answer",
 }
 
 
@@ -194,8 +194,8 @@ def _said(name: str, hold: Hold) -> str:
     if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
-            "expired just now, and the chain could not tell: its confirmed blocks have to pass that time, and an "
-            f"endpoint has to answer (`x402 status` tries); ask again in a moment, and after {until} at the latest"
+            "expired just now, and the chain could not tell: its confirmed blocks have to pass that time, and "
+            f"each endpoint has to answer (`x402 status` tries); ask again in a moment, and after {until} at the latest"
         )
     return _SAID[name]
 
