@@ -256,8 +256,8 @@ MUTATIONS = (
     Mutation(
         "a refusal after an accepted loss says that nothing was paid",
         "core/flow.py",
-        "failure.hold, failure.money = failure.hold or lost.hold, lost.money",
-        "failure.hold = failure.hold or lost.hold",
+        "hold, failure.money = lost.hold, lost.money",
+        "hold = lost.hold",
         ("tests/core/test_present.py", seed("loss", "memory", 3)),
     ),
     Mutation(
