@@ -302,6 +302,7 @@ def _beside(case: Case) -> Any:
 
 def _forget(case: Case) -> None:
     """Take the other purchase off the books: the case is about one."""
+    assert case.buyer.services.ends.flush()  # its end is sent on another connection, and may be under way
     [hold] = case.buyer.history(1)
     released: Any = case.buyer.ledger
     assert released.conclude(hold, False)
