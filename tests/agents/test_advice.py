@@ -131,7 +131,7 @@ def test_a_request_that_was_bought_too_often_is_stopped_and_says_when_it_is_boug
     for seconds, when in ((59.5, "60 seconds"), (1, "1 second"), (None, "")):
         resets_at = None if seconds is None else datetime.now(UTC) + timedelta(seconds=seconds)
         found = results.failed(errors.SameRequest("1 is counted. Nothing was paid.", resets_at=resets_at))
-        anew = f" The same call buys it anew in {when}, not before." if when else ""
+        anew = f" It can be bought anew in {when}." if when else ""
         assert found["next"] == STOP
         assert found["says"] == f"1 is counted. Nothing was paid. Use what it brought before.{anew}"
 
@@ -154,7 +154,8 @@ def test_a_key_of_another_request_is_no_case_for_a_repeat() -> None:
         check_key(HOLD, purchase("another"))
     found = results.failed(raised.value)
     assert (found["next"], found["money"]) == (STOP, "untouched")
-    assert "give this request a key of its own, or repeat that one as it was" in found["says"]
+    assert "Nothing was paid. Repeat that one as it was." in found["says"]
+    assert "key of its own" not in found["says"]
 
 
 @pytest.mark.parametrize("money", get_args(MoneyState))

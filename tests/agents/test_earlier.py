@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,32 @@ def test_a_payment_of_another_wallet_a_key_or_in_flight_is_not_meant(plain: Tool
     found = among([hold.but(tries=MOST_PRESENTED)], buyer, sent, request, down)
     assert (found["money"], found["next"]) == ("spent", "ask a person")
     assert f"payment {hold.id} in the ledger" in found["says"]
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+@pytest.mark.parametrize("fault", ["drop-after-settling", "drop-before-settling"])
+def test_a_payment_that_the_policy_gives_up_is_to_be_repeated(
+    plain: Toolbox, fault: str, accepted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a quote and a budget say is what the next call does, also of one that was presented many times."""
+    with Sandbox() as seller:
+        url = seller.sell("/poem", "0.02", fault=[fault] * 3)
+        buyer = seller.buyer(POLICY.but(accept_loss="0.02" if accepted else "0"), repeat=())
+        own = plain.tools(buyer, hosts=HERE)
+        own.paid_fetch(url)
+        later = time.time() + 5_000
+        seller.advance(5_000)
+        monkeypatch.setattr("x402_client.buyer.settlement_reader.time.time", lambda: later)
+        [told], found = own.budget()["unresolved"], own.quote(url)
+        assert told["next"] == found["unresolved_payment"]["next"]
+        given_up = "If that brings nothing, it is given up, as the policy allows, and paid anew"
+        assert (given_up in found["reasons"][-1]) is accepted
+        own.paid_fetch(url)
+        ended = told["payment"] not in {hold.id for hold in buyer.holds()}
+        assert ended is (accepted or fault == "drop-before-settling")
+        assert [hold.id for hold in buyer.history() if hold.state == "written_off"] == (
+            [told["payment"]] if accepted and fault == "drop-after-settling" else []
+        )
 
 
 @pytest.mark.parametrize("to", ["/goods", "/gone", "file:///x", "http://[::1"])

@@ -52,6 +52,19 @@ def refused(payer: Any, seller: Sandbox, kind: type[errors.X402Error] = OverLimi
 # Spending
 
 
+def test_an_allowance_that_is_full_of_unresolved_payments_says_that_they_may_come_back(
+    buyer: Buyer, seller: Sandbox
+) -> None:
+    run, other = buyer.allowance("0.01", name="run-42"), buyer.allowance("0.01", name="other")
+    seller.order(*["drop-before-settling"] * 3)
+    with pytest.raises(errors.PaymentOutcomeUnknown):
+        ask(run.allowance("0.01", name="step"), seller, "/weather?unresolved")
+    ask(other, seller)
+    # The one in a child counts in those above; that of the other allowance is delivered, and no other's counts there.
+    assert "It fits again only if the chain shows that 1 unresolved payment counted in it" in str(refused(run, seller))
+    assert "Waiting will not help" in str(refused(other, seller))
+
+
 def test_a_payment_counts_in_its_allowance_in_those_above_and_in_the_policys_limits(
     buyer: Buyer, seller: Sandbox
 ) -> None:
@@ -71,6 +84,7 @@ def test_a_payment_counts_in_its_allowance_in_those_above_and_in_the_policys_lim
     assert isinstance(over, OverLimit)
     assert (over.allowance, over.limit, over.resets_at) == ("run-42", Money("0.03"), None)
     assert "another allowance, with more in it, and a new client wrapped with that, allows it" in over.args[0]
+    assert "Waiting will not help" in over.args[0]
     assert [hold.allowance for hold in run.history()] == ["step", "run-42", "step"]
     assert [hold.allowance for hold in step.history(1)] == ["step"]
     ask(buyer, seller)

@@ -175,6 +175,22 @@ def test_one_that_expired_unused_is_given_back_and_not_paid_anew(expired: dict[s
     assert counted == ["0.01 USD"]
 
 
+@pytest.mark.parametrize("name", ["unsettled", "settled"])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_a_quote_of_the_same_request_says_that_a_loss_is_accepted(
+    expired: dict[str, str], tmp_path: Path, name: str, accepted: bool
+) -> None:
+    shown = json.loads(in_process(["ledger", "show", expired[name], "--json"], expired).out)
+    file = tmp_path / "accepting.toml"
+    file.write_text(f'accept_loss = "{"0.01" if accepted else "0"}"\n{Path(expired["X402_POLICY"]).read_text()}')
+    options = ["-X", "POST", "--policy", str(file)]
+    said = " ".join(in_process(["quote", shown["url"], *options], expired).out.decode().split())
+    assert ("If that brings nothing, it would be given up, as accept_loss in the policy allows" in said) is accepted
+    in_process(["get", shown["url"], *options, "--yes"], expired)
+    listed = json.loads(in_process(["ledger", "list", "--state", "written-off", "--json"], expired).out)
+    assert [one["id"] for one in listed["payments"]] == ([expired[name]] if accepted and name == "settled" else [])
+
+
 def test_one_that_settled_and_brings_nothing_is_lost_until_it_is_written_off(expired: dict[str, str]) -> None:
     ran = retry(expired, expired["settled"])
     assert ran.code == 8

@@ -13,7 +13,7 @@ from x402_client.core.call import Call
 from x402_client.core.digests import body_digest
 from x402_client.core.drive import run
 from x402_client.core.flow import pay
-from x402_client.core.ledger_reads import Freezes
+from x402_client.core.ledger_reads import CheckOrder, Freezes
 from x402_client.core.rules import Rules
 from x402_client.ledgers.memory import MemoryLedger
 from x402_client.model.holds import Spending
@@ -125,6 +125,7 @@ _REAL: dict[type[Any], Callable[[MemoryLedger, Any], Any]] = {
     asks.Settlement: lambda ledger, ask: "open",
     asks.Expired: lambda ledger, ask: [],
     asks.Holds: lambda ledger, ask: ledger.holds(),
+    CheckOrder: lambda ledger, ask: ledger.check(ask.order),
     Freezes: lambda ledger, ask: ledger.freezes(),
     asks.LookNow: lambda ledger, ask: asks.Seen(False),
     asks.LeftAlone: lambda ledger, ask: None,

@@ -355,7 +355,10 @@ def test_an_accepted_loss_is_written_off_and_bought_again_in_the_same_call(fate:
 def test_only_a_seller_that_asks_for_money_again_makes_a_loss(again: Any, fate: str) -> None:
     """One that is down for a minute may deliver yet."""
     ground = _unresolved(accept_loss="0.01")
-    assert isinstance(_failed(ground, Send=again, Settlement=fate), (PaymentOutcomeUnknown, PaidNotDelivered))
+    error = _failed(ground, Send=again, Settlement=fate)
+    assert isinstance(error, (PaymentOutcomeUnknown, PaidNotDelivered))
+    assert "gives it up by itself, as accept_loss allows, once the seller asks for payment again" in str(error)
+    assert "Policy(accept_loss=...)" not in str(error)
     assert ground.ledger.history(1) == ()
     assert len(ground.ledger.holds()) == 1
 
@@ -366,7 +369,9 @@ def test_what_expired_just_now_is_not_lost_yet() -> None:
     assert isinstance(error, PaymentOutcomeUnknown)
     assert error.wait_until is not None
     assert error.wait_until.timestamp() == error.hold.authorization.expires + MARGIN
-    assert f"{error.wait_until:%H:%M:%S} UTC" in str(error)
+    later = f"{error.wait_until:%Y-%m-%d %H:%M:%S} UTC"
+    assert f"the same request gives it up after {later}, as accept_loss allows" in str(error)
+    assert "Policy(accept_loss=...)" not in str(error)
     assert ground.ledger.history(1) == ()
 
 
@@ -409,6 +414,12 @@ def test_a_failure_after_an_accepted_loss_tells_of_the_payment_that_was_given_up
     assert "was given up in this call before that, as accept_loss allows" in str(error)
 
 
+def test_a_loss_that_no_policy_accepts_names_the_policy_that_would() -> None:
+    error = _failed(_unresolved(), Send=asking(), Settlement="unknown")
+    assert "Policy(accept_loss=...) gives small amounts up by itself." in str(error)
+    assert "as accept_loss allows" not in str(error)
+
+
 def test_a_loss_above_the_accepted_one_is_not_written_off() -> None:
     ground = _unresolved(accept_loss="0.009999")
     assert isinstance(_failed(ground, Send=asking(), Settlement="settled"), PaidNotDelivered)
@@ -444,7 +455,7 @@ def test_over_the_limit_the_chain_is_asked_once() -> None:
     assert ground.names[2:6] == ["Reserve", "Expired", "Conclude", "Reserve"]
     error = _failed(ground, called("third"), Expired=lambda ask: [])
     assert isinstance(error, OverLimit)
-    assert ground.names == ["Peek", "Digest", "Reserve", "Expired"]
+    assert ground.names == ["Peek", "Digest", "Reserve", "Expired", "Holds"]
 
 
 def _unresolved(accept_loss: str = "0", **buyer: Any) -> Ground:

@@ -139,6 +139,19 @@ def test_a_refusal_tells_of_the_unresolved_payment_of_the_same_request(kind: typ
     assert [one.tries for one in ground.ledger.holds()] == [hold.tries]
 
 
+@pytest.mark.parametrize("accepted", ["0", "0.01"])
+def test_a_refusal_promises_one_payment_alone_where_no_loss_is_accepted(accepted: str) -> None:
+    ground = Ground(Policy(per_day="1", accept_loss=accepted))
+    unresolved(ground)
+    ground.ledger.freeze("*")
+    with pytest.raises(Frozen) as caught:
+        ground.pay(called())
+    assert ("never pays a second one" in str(caught.value)) is (accepted == "0")
+    assert ("brings nothing is given up, as accept_loss allows, and it buys anew" in str(caught.value)) is (
+        accepted != "0"
+    )
+
+
 #: What is frozen, and whether the policy denies the host.
 STOPS = [
     (frozen, denied)

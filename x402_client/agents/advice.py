@@ -102,14 +102,17 @@ def next_after_break(outcome: Outcome) -> Next:
     return next_for(outcome.hold)
 
 
-def next_for(hold: Hold, stops: Stops = FREE, expired: bool = False) -> Next:
+def next_for(hold: Hold, stops: Stops = FREE, expired: bool = False, given_up: bool = False) -> Next:
     """Return what to do about a payment that brought nothing: each place that tells of one says what this says.
 
     Args:
         hold: The payment, with the money that is told of it.
         stops: What keeps it from being presented. Default: nothing.
         expired: True if it is known to have expired. Default: this machine's clock decides.
+        given_up: True if the next call gives it up should it bring nothing, and buys anew.
     """
+    if given_up and stops.is_free:
+        return "repeat"
     if is_worn_out(hold) or (hold.last is not None and hold.last.untold and hold.money != "spent"):
         return "ask a person"
     expired = expired or has_expired(hold)

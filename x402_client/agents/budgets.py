@@ -19,7 +19,7 @@ from ..model.money import Money
 from ..model.offers import words
 from ..policy.allowances import per_request
 from ..policy.choice import Mandate
-from .earlier import is_elsewhere, payment_facts, stops_of
+from .earlier import next_of, payment_facts
 from .hosts import AllowedHosts, NotFetched, place_of
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def _sum(prices: Iterable[Money], currency: str) -> Money:
 def _report(payer: Payer, currency: str, hosts: AllowedHosts, known: _Known) -> dict[str, Any]:
     root = root_of(payer)
 
-    def facts(hold: Hold) -> dict[str, str]:
-        return payment_facts(hold, stops_of(root, known.freezes, hold), is_elsewhere(root, hosts, hold))
+    def facts(hold: Hold) -> dict[str, str | int]:
+        return payment_facts(hold, next_of(root, known.freezes, hosts, hold))
 
     around = under_allowances(mandate_around(root), root, path_of(payer))
     cap = around.per_request and (around.per_request.as_limit_on(currency) or Money.of_units(0, currency))

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..buyer.scopes import mandate_around
-from ..buyer.settlement_reader import has_expired
+from ..buyer.settlement_reader import expired_recently, has_expired
+from ..core.amounts import lost_with
 from ..core.call import HttpRequest
 from ..core.digests import BodyDigest, body_digest
 from ..core.purchase_name import is_key_of, is_request_of
-from ..core.stops import FREE, Stops, stops_at
+from ..core.stops import Stops, stops_at
 from ..model.counts import counted
 from ..model.holds import Hold, Outcome, Purchase
 from ..model.offers import words
@@ -35,6 +36,9 @@ _EXPIRED = (
     "It expired: the chain is asked first, and what it shows unused is given back and paid anew, at the price of then. "
     "Else that same payment is presented."
 )
+_SHOWN_AGAIN = "The same call presents it once more."
+#: Said besides where the policy's accept_loss covers the payment.
+_GIVEN_UP = "If that brings nothing, it is given up, as the policy allows, and paid anew, at the price of then."
 #: Said in place of it where a payment was refused time and again.
 _NOT_NOW = (
     "It was refused time and again, and the next {seconds} will hardly help: a call after that asks the chain "
@@ -114,16 +118,19 @@ def among(
     hold = next((one for one in out if _is_same(buyer, asked, body, one.purchase)), None)
     if hold is None:
         return found
-    stops = stops_of(buyer, frozen, hold)
+    stops, given_up = stops_of(buyer, frozen, hold), is_given_up(buyer, hold)
+    by_itself = next_for(hold, stops, given_up=given_up)
     again = _EXPIRED if has_expired(hold) and hold.money != "spent" else again
+    if given_up:
+        again = f"{_SHOWN_AGAIN if hold.money == 'spent' else again} {_GIVEN_UP}"
     seconds = seconds_to_wait(hold)
     again = _NOT_NOW.format(seconds=counted(seconds, "second")) if seconds else again
     then = f"Tell the user: it is the payment {hold.id} in the ledger."
     if "would_pay" in found:
         against = _refused(stops) or [one for one in found["reasons"] if "unresolved_payment" in found and one != AGAIN]
-        reason = f"{_known(hold)} {again if next_for(hold, stops) == 'repeat' and not against else then}"
-        return found | {"reasons": [*against, reason], "unresolved_payment": payment_facts(hold, stops)}
-    advice = _advice(hold, found, stops)
+        reason = f"{_known(hold)} {again if by_itself == 'repeat' and not against else then}"
+        return found | {"reasons": [*against, reason], "unresolved_payment": payment_facts(hold, by_itself)}
+    advice = _advice(hold, found, by_itself)
     if advice == "repeat":
         then = again
     said = str(found["says"]).removesuffix(_UNPAID).replace(f"{_UNPAID} ", " ")
@@ -135,16 +142,27 @@ def stops_of(buyer: Buyer, frozen: tuple[str, ...], hold: Hold) -> Stops:
     return stops_at(hold.purchase.origin, frozen, buyer.policy)
 
 
-def payment_facts(hold: Hold, stops: Stops = FREE, is_elsewhere: bool = False) -> dict[str, str]:
-    """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step.
-
-    ``is_elsewhere``: no call of the model's presents it, so it is not the model's to repeat.
-    """
-    by_itself = next_for(hold, stops)
+def payment_facts(hold: Hold, advice: Next) -> dict[str, str | int]:
+    """Return an unresolved payment by the name that a person finds it by in the ledger, with the next step."""
+    seconds = seconds_to_wait(hold)
     return {
         "payment": hold.id, "host": words(hold.host, _NAME), "price": str(hold.price), "money": hold.money,
-        "next": "ask a person" if is_elsewhere and by_itself == "repeat" else by_itself,
+        "next": advice, **({"in_seconds": seconds} if advice == "repeat" and seconds else {}),
     }  # fmt: skip
+
+
+def next_of(buyer: Buyer, frozen: tuple[str, ...], hosts: AllowedHosts, hold: Hold) -> Next:
+    """Return what a model does about an unresolved payment. One that no call of its presents is not its to repeat."""
+    advice = next_for(hold, stops_of(buyer, frozen, hold), given_up=is_given_up(buyer, hold))
+    return "ask a person" if advice == "repeat" and is_elsewhere(buyer, hosts, hold) else advice
+
+
+def is_given_up(buyer: Buyer, hold: Hold) -> bool:
+    """Return True if the policy gives a payment up should it bring nothing once more.
+
+    The rule: "accept_loss writes off by itself up to that amount", of what expired, and not just now.
+    """
+    return has_expired(hold) and not expired_recently(hold) and buyer.policy.accepts_loss(lost_with(hold))
 
 
 def is_elsewhere(buyer: Buyer, hosts: AllowedHosts, hold: Hold) -> bool:
@@ -166,8 +184,7 @@ def _known(hold: Hold) -> str:
     return f"An earlier call {known} {hold.price} to {hold.host} for this request. {led_to(hold)}".rstrip()
 
 
-def _advice(hold: Hold, found: Result, stops: Stops) -> Next:
-    by_itself = next_for(hold, stops)
+def _advice(hold: Hold, found: Result, by_itself: Next) -> Next:
     if by_itself != "repeat":
         return by_itself
     if "status" in found:

@@ -30,7 +30,8 @@ _REPEAT = "Make the same request again"
 PAY_YOURSELF = "Your user can pay with `x402 get`, or change approve_above in the policy."
 #: A call, an argument, a member of something of ours, a command.
 _CODE = re.compile(
-    r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w|\b(?:new client|under another)\b"
+    r"\w[(=]|`|\b(?:Policy|Buyer|per_request|max_payments|must_exist)\b|\berror\.\w"
+    r"|\b(?:new client|under another|new key|another key|key of its own)\b"
 )
 
 #: What a model can do where nothing was paid: mostly to leave it to the user. The most exact class of an error decides.
@@ -43,6 +44,7 @@ _UNPAID: dict[type[X402Error], str] = {
     errors.HostNotAllowed: "Only the user can allow this host.",
     errors.ApprovalDenied: "Do not ask for the same again.",
     errors.Frozen: "Only the user can lift this.",
+    errors.AlreadyPaid: "It was bought before: use what it brought then.",
     errors.SigningError: "Tell the user: this has to be mended by a person.",
     errors.LedgerUnavailable: "Tell the user: this has to be mended by a person.",
     errors.InsufficientFunds: "Tell the user: the wallet needs money.",
@@ -50,6 +52,8 @@ _UNPAID: dict[type[X402Error], str] = {
 }
 
 
+#: What a model does where nothing left the machine, and another time may help.
+_IN_A_MINUTE = "Make the same call again in a minute. If that fails likewise, tell the user."
 #: What a person does who has no wallet. A model passes it on, so it has a command, and no mark that it is one.
 WITHOUT_WALLET = (
     f"{NO_WALLET} Nothing was paid. Tell the user: x402 wallet new, typed in a terminal, makes a wallet. Start this "
@@ -61,8 +65,9 @@ def said_to_a_model(error: X402Error, advice: Next) -> str:
     """Return what an error found, what was allowed, and what a model can do."""
     if isinstance(error, errors.PaymentNotSent) and str(error).startswith(NO_WALLET):
         return WITHOUT_WALLET
-    found = _with_a_time(_found(error), error)
-    found = found.replace(_REPEAT, "Make the same call again") if advice == "repeat" else _without_a_repeat(found)
+    found = _with_a_time(_found(error, advice), error)
+    says_when = advice != "repeat" or isinstance(error, errors.PaymentNotSent)
+    found = _without_a_repeat(found) if says_when else found.replace(_REPEAT, "Make the same call again")
     to_do = _to_do(error, advice, found)
     # What to do comes last, and has to be there: it names the payment. A seller's words can be long.
     return " ".join(part for part in (words(found, MOST_SAID - len(to_do) - 1), to_do) if part)
@@ -81,11 +86,12 @@ def _time_to(moment: datetime) -> str:
     return counted(max(1, ceil((moment - datetime.now(UTC)).total_seconds())), "second")
 
 
-def _found(error: X402Error) -> str:
+def _found(error: X402Error, advice: Next) -> str:
     if isinstance(error, errors.TooExpensive) and isinstance(error.asked, Money) and isinstance(error.limit, Money):
         return f"It costs {error.asked}, and one payment may cost {error.limit}. Nothing was paid."
     said = str(error.args[0]) if error.args else ""
-    said = said.replace(PYTHON.ask_now, MODEL.ask_now).replace(PYTHON.ask, MODEL.ask)
+    asks_now = MODEL.ask_now if advice == "repeat" else "Your user can ask it"
+    said = said.replace(PYTHON.ask_now, asks_now).replace(PYTHON.ask, MODEL.ask)
     if error.stopped_by:
         said = said.replace(f"{lifts(Stops(error.stopped_by))} that", "your user lifts that")
         said = said.replace(f"Then: {_REPEAT}", "Then: make the same call again")
@@ -105,7 +111,9 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
     if isinstance(error, errors.HostNotAllowed) and error.resets_at is not None:
         return f"Make the same call again in {_time_to(error.resets_at)}, not before."
     if isinstance(error, errors.SameRequest) and error.resets_at is not None:
-        return f"{_UNPAID[errors.SameRequest]} The same call buys it anew in {_time_to(error.resets_at)}, not before."
+        return f"{_UNPAID[errors.SameRequest]} It can be bought anew in {_time_to(error.resets_at)}."
+    if advice == "repeat" and isinstance(error, errors.PaymentNotSent):
+        return _IN_A_MINUTE
     if advice == "repeat":
         return _once_the_chain_tells(error)
     if isinstance(error, errors.ApprovalDenied) and advice == "ask a person":

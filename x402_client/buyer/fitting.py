@@ -17,6 +17,7 @@ from ..core import (
     order_of,
     paused,
     still_running,
+    tell_open,
     tell_unresolved,
     with_all_stops,
 )
@@ -74,6 +75,7 @@ def _whole(call: Call, found: X402Error, rules: Rules) -> Flow[X402Error]:
     """Return a refusal as the payment would raise it, without its frames: they would live as long as the quote."""
     if isinstance(found, PaymentRefused):
         found = yield from with_all_stops(call, found, rules)
+        yield from tell_open(found)
     found.__traceback__ = None
     return found
 

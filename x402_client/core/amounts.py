@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..model.holds import Hold
+from ..model.money import Money
 
 
 def has_ceiling(hold: Hold) -> bool:
@@ -13,6 +14,11 @@ def has_ceiling(hold: Hold) -> bool:
 def asked_of(hold: Hold) -> str:
     """Return the price of a payment, or the ceiling: of that, the seller may take any part."""
     return f"up to {hold.offer.price}" if has_ceiling(hold) else f"{hold.price}"
+
+
+def lost_with(hold: Hold) -> Money:
+    """Return the most that is lost where a payment brought nothing: its price, or what was taken of its ceiling."""
+    return hold.price if hold.charge is None else hold.charge
 
 
 def taken(hold: Hold) -> str:

@@ -104,18 +104,21 @@ def paid_before(call: Call, hold: Hold, settled: bool, stops: Stops) -> PaymentR
     return error
 
 
-def never_known(call: Call, tries: Tries, stops: Stops) -> PaymentOutcomeUnknown:
-    """Return the error for a payment that expired, and of which no reader can tell whether it settled."""
+def never_known(call: Call, tries: Tries, stops: Stops, accepts_loss: bool) -> PaymentOutcomeUnknown:
+    """Return the error for a payment that expired, and of which no reader can tell whether it settled.
+
+    ``accepts_loss``: the policy gives such a payment up by itself.
+    """
     hold, answer = tries.hold, tries.refusal or tries.kept
     assert hold.authorization is not None
     just = call.expired_recently
     advice = next_step(with_last(hold, "unknown", *tries.last), expired=True, just_expired=just, stops=stops)
     stays = "" if just else "It stays counted. "
+    by_itself = _given_up(call, tries) if accepts_loss else "Policy(accept_loss=...) gives small amounts up by itself."
     error = PaymentOutcomeUnknown(
         f"{asked_of(hold)} was presented to {hold.purchase.origin} before it expired at {_until(call, hold)}, and "
         f"brought {_brought(call, tries)} now. We could not find out on {short_name(hold.offer.network)} if it "
-        f"settled. {stays}{advice} Policy(accept_loss=...) gives small amounts up by itself."
-        f"{interruptions.remark(hold)}",
+        f"settled. {stays}{advice} {by_itself}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
@@ -125,25 +128,38 @@ def never_known(call: Call, tries: Tries, stops: Stops) -> PaymentOutcomeUnknown
     return error
 
 
-def undelivered(call: Call, tries: Tries, stops: Stops) -> PaidNotDelivered:
-    """Return the error for a payment that settled and expired, and brought nothing when it was presented again."""
+def undelivered(call: Call, tries: Tries, stops: Stops, accepts_loss: bool) -> PaidNotDelivered:
+    """Return the error for a payment that settled and expired, and brought nothing when it was presented again.
+
+    ``accepts_loss``: the policy gives such a payment up by itself.
+    """
     hold, answer = tries.hold, tries.refusal or tries.kept
     transaction = named(tries.transaction, hold)
     too = f" The seller named the transaction {transaction}." if transaction else ""
     advice = next_step(with_last(hold, "spent", *tries.last, by_chain=True), expired=True, stops=stops)
+    by_itself = f" {_given_up(call, tries)}" if accepts_loss else ""
     paid = asked_of(hold) if hold.charge is None else f"at most {hold.charge}"
     found, now = f"{paid} was paid to {hold.purchase.origin}", f"the same request brought {_brought(call, tries)}"
     shows = f"shows that {found}, and {now}"
     if call.is_silent:
         shows = f"showed before that {found}, and could not tell now; {now}"
     error = PaidNotDelivered(
-        f"{short_name(hold.offer.network)} {shows}.{too} {advice.todo}{interruptions.remark(hold)}",
+        f"{short_name(hold.offer.network)} {shows}.{too} {advice.todo}{by_itself}{interruptions.remark(hold)}",
         hold=hold.shown,
         offer=hold.offer,
         response=answer and answer.native,
     )
     error.stopped_by = stops.frozen
     return error
+
+
+def _given_up(call: Call, tries: Tries) -> str:
+    """Return when a call gives a payment up by itself, as accept_loss allows: this one did not, or says so besides."""
+    signed = tries.hold.authorization
+    if call.expired_recently and signed is not None:
+        at = f"{moment(signed.expires + MARGIN):%Y-%m-%d %H:%M:%S} UTC"
+        return f"If it cannot be told then either, the same request gives it up after {at}, as accept_loss allows."
+    return "The same request gives it up by itself, as accept_loss allows, once the seller asks for payment again."
 
 
 def _taken_first(hold: Hold) -> str:

@@ -15,6 +15,7 @@ from ..model.holds import Attempt, Hold, Outcome
 from ..model.offers import Quote
 from ..wire.leaks import repeats
 from ..wire.read import read_quote
+from .amounts import lost_with
 from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .chain_looks import charged, look_now
 from .drive import Flow
@@ -286,14 +287,14 @@ def _expired(call: Call, tries: Tries, rules: Rules) -> Flow[Lost]:
         tries.hold = charged(shown_by_chain(tries.hold) if newly else tries.hold, seen)
     hold, by_chain = tries.hold, is_by_chain(tries.hold)
     stops = yield from freezes_now(hold)
-    error: X402Error = undelivered(call, tries, stops) if by_chain else never_known(call, tries, stops)
+    accepts = call.accepted_loss is None and rules.policy.accepts_loss(lost_with(hold))
+    ended = undelivered if by_chain else never_known
+    error: X402Error = ended(call, tries, stops, accepts)
     # Of one that a chain showed paid before, and shows no more now, the ledger goes on asking.
     if hold.money == "spent" and (yield from _written(call, Conclude(hold, True))):
         yield from Tell(events.Concluded(call.method, call.url, hold.shown, settled=True))
     # Only a seller that asks for money again refuses to deliver: one that is down for a minute may deliver yet.
-    lost = hold.price if hold.charge is None else hold.charge
-    may_lose = call.accepted_loss is None and not call.expired_recently and rules.policy.accepts_loss(lost)
-    accepted = may_lose and tries.terms is not None
+    accepted = accepts and not call.expired_recently and tries.terms is not None
     if not accepted or not (yield from _written(call, WriteOff(hold))):
         raise (yield from noted(error, *tries.last, by_chain=by_chain)) from tries.failure
     assert tries.terms is not None

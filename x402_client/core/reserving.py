@@ -15,6 +15,7 @@ from .drive import Flow
 from .joining import join
 from .lost_answers import note_doubt
 from .no_content import still_running
+from .open_payments import tell_open
 from .purchase_name import known_purchase
 from .reclaim import reclaim_expired
 from .rules import Rules
@@ -83,13 +84,22 @@ def _taken(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[H
         raise
     except (SameRequest, AllowanceEnded):
         raise
-    except OverLimit:
+    except OverLimit as refusal:
         if not (yield from reclaim_expired(rules.policy)):
+            yield from tell_open(refusal)
             raise
-        call.signed = None  # that took a while, and a payment is to be valid for long enough
-        hold = yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt))
+        hold = yield from _taken_again(call, purchase, offer, rules)
     assert hold is not None
     return hold
+
+
+def _taken_again(call: Call, purchase: Purchase, offer: Offer, rules: Rules) -> Flow[Hold | None]:
+    call.signed = None  # the look at the chain took a while, and a payment is to be valid for long enough
+    try:
+        return (yield from patiently(Reserve(order_of(call, purchase, offer, rules), call.attempt)))
+    except OverLimit as refusal:
+        yield from tell_open(refusal)
+        raise
 
 
 def _why(refusal: SameRequest, rules: Rules) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import Frozen, HostNotAllowed, X402Error
 from ..model.holds import NEVER, Hold, Purchase, moment
+from .amounts import lost_with
 from .asks import Holds
 from .drive import Flow
 from .next_step import case_of, has_end
@@ -51,8 +52,16 @@ def tell_unresolved(call: Call, refusal: X402Error, rules: Rules) -> Flow[None]:
     refusal.args = (
         f"{said} An earlier call of this request presented {told.price} to {told.host}, and brought nothing yet "
         f"(money {told.money}): payment {told.id}. It was not presented again, and nothing new was paid. Once this is "
-        f"allowed again, the same request presents it, and never pays a second one.{_once_expired(told)}",
+        f"allowed again, the same request presents it{_and_then(told, rules)}",
     )
+
+
+def _and_then(hold: Hold, rules: Rules) -> str:
+    """Return what the same request does where that brings nothing: it pays a second time after a loss alone."""
+    if not rules.policy.accepts_loss(lost_with(hold)):
+        return f", and never pays a second one.{_once_expired(hold)}"
+    given_up = "One that has expired and brings nothing is given up, as accept_loss allows, and it buys anew."
+    return f".{_once_expired(hold)} {given_up}"
 
 
 def _once_expired(hold: Hold) -> str:

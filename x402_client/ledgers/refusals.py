@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from math import ceil
 from typing import NamedTuple
 
+from ..core.open_payments import WAIT_IN_VAIN
 from ..core.stops import freezes_of, refused_by
 from ..errors import (
     AllowanceEnded,
@@ -43,7 +44,7 @@ def over_limit(order: Order, exceeded: Iterable[Exceeded], now: float) -> OverLi
     spent: Money | int = worst.counted if currency is None else Money.of_units(worst.counted, currency)
     limit: Money | int = cap.most if currency is None else Money.of_units(cap.most, currency)
     resets_at = moment(worst.fits_at)
-    again = "Waiting will not help"
+    again = WAIT_IN_VAIN
     if worst.fits_at is not None:
         again = f"It fits again at {resets_at:%Y-%m-%d %H:%M:%S} UTC, in {duration(worst.fits_at - now)}"
     counted = f"{spent} of it is counted" if currency else f"{spent} {'is' if spent == 1 else 'are'} counted"
@@ -138,8 +139,8 @@ def check_key(known: Hold, purchase: Purchase) -> None:
     if not purchase.is_request_of(known.purchase):
         raise PaymentRefused(
             f"This key was used for another request ({known.purchase.method} {known.url}): another method, address, "
-            "query or body. One key names one payment. Nothing was paid; give this request a key of its own, or "
-            "repeat that one as it was."
+            "query or body. One key names one payment. Nothing was paid. Repeat that one as it was; or give this "
+            "request a key of its own."
         )
 
 

@@ -171,7 +171,7 @@ class _Fetch:
         said = with_cure(error, self.choices) if isinstance(error, TooExpensive) else ""
         more = "`x402 quote` shows every offer." if isinstance(error, NoAcceptableOffer) else ""
         if isinstance(error, OverLimit) and error.spent:
-            more = "Payments in flight and unresolved ones count, too: `x402 ledger holds` lists them."
+            more = "`x402 ledger` shows what is counted."
         return in_commands(error, said, more)
 
     def _end(self, code: Code, message: str) -> None:

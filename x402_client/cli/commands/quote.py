@@ -8,6 +8,7 @@ import httpx
 import typer
 
 from ...buyer.buyer import Buyer
+from ...core.amounts import lost_with
 from ...errors import (
     AlreadyPaid,
     HostNotAllowed,
@@ -331,7 +332,8 @@ class QuoteReport:
         if self.presents is None:
             return []
         said = advice(self.presents, self.lifts, denied=self.denied)
-        earlier = presented_again(self.presents, self.quote.url, bool(self.frozen), bool(self.denied))
+        accepts = self._policy.accepts_loss(lost_with(self.presents))
+        earlier = presented_again(self.presents, self.quote.url, bool(self.frozen), bool(self.denied), accepts)
         return [earlier, f"It is {said.state}. To do: {said.todo}"]
 
     def unresolved(self) -> dict[str, Any] | None:
