@@ -188,7 +188,7 @@ def test_a_quote_of_the_same_request_says_that_a_loss_is_accepted(
     assert ("If that brings nothing, it would be given up, as accept_loss in the policy allows" in said) is accepted
     in_process(["get", shown["url"], *options, "--yes"], expired)
     listed = json.loads(in_process(["ledger", "list", "--state", "written-off", "--json"], expired).out)
-    assert [one["id"] for one in listed["payments"]] == ([expired[name]] if accepted and name == "settled" else [])
+    assert [one["hold"] for one in listed["payments"]] == ([expired[name]] if accepted and name == "settled" else [])
 
 
 def test_one_that_settled_and_brings_nothing_is_lost_until_it_is_written_off(expired: dict[str, str]) -> None:
