@@ -479,7 +479,7 @@ def test_reconciling_tells_a_program_of_each_payment_what_holds_tells(lost: dict
         told = json.loads(in_process(["ledger", "reconcile", "--json"], given).out)
         kept = json.loads(in_process(["ledger", "holds", "--json"], given).out)["holds"]
         assert told[group]
-        rows = [row for name, rows in told.items() if name != "released" for row in rows]
+        rows = [row for name, rows in told.items() if name not in ("released", "failures") for row in rows]
         assert sorted(rows, key=lambda row: row["hold"]) == sorted(kept, key=lambda row: row["hold"])
         assert all(("is frozen" in row["advice"]) is frozen and row["step"] for row in rows)
 
@@ -540,7 +540,7 @@ def test_under_a_freeze_one_endpoint_gives_nothing_back_and_the_command_says_why
 @pytest.mark.parametrize("no_end", [True, False])
 def test_reconciling_says_nothing_of_another_time_where_no_chain_can_tell(no_end: bool, expires: int) -> None:
     signed = Authorization("0x1", "0x2", expires, ("", ""), {"no_end": no_end})
-    said = ledger_acts._said("unknown", hold(state="signed", money="held", authorization=signed))
+    said = ledger_acts._said("unknown", hold(state="signed", money="held", authorization=signed), ())
     assert ("as long as its window lasts" in said) is no_end
     assert ("again" in said) is not no_end
 
@@ -554,7 +554,7 @@ def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
     )  # fmt: skip
     told = json.loads(in_process(["ledger", "reconcile", "--json"], used).out)
     assert {name: len(rows) for name, rows in told.items()} == {
-        "released": 0, "settled": 0, "live": 0, "unknown": 0, "not_expired": 1, "lost": 0, "in_flight": 0,
+        "released": 0, "settled": 0, "live": 0, "unknown": 0, "not_expired": 1, "lost": 0, "in_flight": 0, "failures": 0,
     }  # fmt: skip
 
 
@@ -705,6 +705,8 @@ def test_two_kinds_of_test_money_are_explained(capsys: pytest.CaptureFixture[str
 def test_a_payment_that_expired_just_now_is_told_when_to_ask_again() -> None:
     now = int(time.time())
     fresh = hold(authorization=Authorization("0x1", "0x2", now - 20, ("", "")))
-    assert "ask again in a moment" in ledger_acts._said("unknown", fresh)
+    assert "ask again in a moment" in ledger_acts._said("unknown", fresh, ())
+    dead = ("base did not answer eth_call (127.0.0.1: ConnectError).",)
+    assert dead[0] in ledger_acts._said("unknown", fresh, dead)
     old = hold(authorization=Authorization("0x1", "0x2", now - 1_000, ("", "")))
-    assert "name two endpoints with --rpc that answer" in ledger_acts._said("unknown", old)
+    assert "name two endpoints with --rpc that answer" in ledger_acts._said("unknown", old, ())

@@ -175,6 +175,22 @@ def test_one_that_expired_unused_is_given_back_and_not_paid_anew(expired: dict[s
     assert counted == ["0.01 USD"]
 
 
+def test_a_dead_endpoint_beside_a_living_one_is_named_as_what_gives_nothing_back(expired: dict[str, str]) -> None:
+    alive = [f"--rpc={one}" for one in expired["X402_RPC"].split()]
+    dead = [f"--rpc={one.partition('=')[0]}=http://127.0.0.1:9/secret" for one in expired["X402_RPC"].split()]
+    ran = in_process(["ledger", "reconcile", *alive, *dead], expired)
+    said = " ".join(ran.text.split())
+    assert ran.code == 7
+    assert "(127.0.0.1: ConnectError). A payment is given back only if each endpoint that is asked says so" in said
+    assert "secret" not in said
+    assert "did not settle" not in said
+    told = json.loads(in_process(["ledger", "reconcile", "--json", *alive, *dead], expired).out)
+    assert [one["hold"] for one in told["unknown"]] == [expired["unsettled"]]
+    assert len(told["failures"]) == 1
+    ran = in_process(["ledger", "reconcile", *alive], expired)
+    assert "did not settle: given back to the budget" in ran.text
+
+
 @pytest.mark.parametrize("name", ["unsettled", "settled"])
 @pytest.mark.parametrize("accepted", [True, False])
 def test_a_quote_of_the_same_request_says_that_a_loss_is_accepted(

@@ -159,7 +159,7 @@ class PurseQuestions:
                 continue
             answered = run(reclaim(told, fate, self.policy), Answers(self.services, NO_COURIER))
             found = found.with_one(told, answered)
-        return found
+        return found.with_failures(self.reader)
 
     async def areconcile(self) -> Reconciled:
         """Async twin of ``reconcile``."""
@@ -172,7 +172,7 @@ class PurseQuestions:
                 continue
             answered = await arun(reclaim(told, fate, self.policy), AsyncAnswers(self.services, NO_COURIER))
             found = found.with_one(told, answered)
-        return found
+        return found.with_failures(self.reader)
 
     def freeze(self, host: str = "*") -> None:
         """Stop payments to a host pattern, or all payments, at once.

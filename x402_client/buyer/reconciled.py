@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..core.last_answer import shown_by_chain
 from ..model.holds import Hold, Settled
-from .settlement_reader import early, is_in_flight
+from .settlement_reader import early, failures_of, is_in_flight
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,6 +24,8 @@ class Reconciled:
         not_expired: Unresolved payments that have not expired by this machine's clock. The chain was asked about
             ceilings alone, and showed nothing of these.
         in_flight: Payments that a call is making at this moment. They count, and the chain was not asked.
+        failures: Endpoints that gave no answer about those in ``unknown``, in a sentence each. A payment is given back
+            only if every endpoint that was asked says so.
     """
 
     released: tuple[Hold, ...] = ()
@@ -31,6 +34,7 @@ class Reconciled:
     live: tuple[Hold, ...] = ()
     not_expired: tuple[Hold, ...] = ()
     in_flight: tuple[Hold, ...] = ()
+    failures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         found = {name: len(getattr(self, name)) for name in ("released", "settled", "unknown", "live")}
@@ -54,6 +58,14 @@ class Reconciled:
         is_open = answer == "settled" and hold.state == "signed"
         found = shown_by_chain(hold) if is_open else hold.but(money="spent") if answer == "settled" else hold.told
         return replace(self, **{answer: (*getattr(self, answer), found)}, not_expired=others)
+
+    def with_failures(self, reader: Any) -> Reconciled:
+        """Return a copy that names the endpoints which gave no answer.
+
+        Args:
+            reader: The settlement reader that was asked.
+        """
+        return replace(self, failures=failures_of(reader, self.unknown))
 
 
 def not_asked(holds: Iterable[Hold]) -> Reconciled:

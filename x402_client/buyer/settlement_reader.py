@@ -181,6 +181,12 @@ def can_look(reader: Any, hold: Hold) -> bool:
     return chain is None or chain.can_look(hold)
 
 
+def failures_of(reader: Any, holds: Iterable[Hold]) -> tuple[str, ...]:
+    """Return which endpoints gave no answer about holds, in a sentence each; none for a reader that is not ours."""
+    chain = _chain_reader(reader)
+    return () if chain is None else tuple(dict.fromkeys(said for hold in holds for said in chain.failures(hold)))
+
+
 def fate_of(reader: Any, hold: Hold, answer: Settled) -> Fate:
     """Return the fate that a reader's answer means for a payment.
 

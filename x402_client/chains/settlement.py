@@ -29,13 +29,31 @@ class ChainReader:
 
     def __init__(self, endpoints: Endpoints, look_for: Callable[[Offer], Look | None] = _by_family) -> None:
         self._endpoints, self._look_for = endpoints, look_for
+        self._failed: dict[tuple[str, tuple[str, ...]], str] = {}
 
     def read(self, hold: Hold) -> Settled:
         """Return what the chain says about a hold's authorization."""
         signed, look = hold.authorization, self._look_for(hold.offer)
         if signed is None or look is None:
             return "unknown"
-        return _agreed(_one(look, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network))
+        return _agreed(self._one(look, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network))
+
+    def _one(self, look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+        asked = (rpc.network, rpc.urls)
+        try:
+            answer = look(rpc, hold, signed)
+        except (ChainUnavailable, Garbage) as failure:
+            self._failed[asked] = _first_sentence(failure)
+            return "unknown"
+        self._failed.pop(asked, None)
+        return answer
+
+    def failures(self, hold: Hold) -> list[str]:
+        """Return which endpoints of a hold's network gave no answer when they were asked last, in a sentence each.
+
+        The rule: "not settled" only if all of them say so. So each of them keeps a payment from being given back.
+        """
+        return [failed for (network, _), failed in [*self._failed.items()] if network == hold.offer.network]
 
     def charge(self, hold: Hold) -> int | None:
         """Return what the chain shows was taken of a ceiling. None: it cannot be told, or witnesses are missing."""
@@ -76,11 +94,10 @@ def transaction_of(endpoints: Endpoints, hold: Hold) -> str | None:
     return None
 
 
-def _one(look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
-    try:
-        return look(rpc, hold, signed)
-    except (ChainUnavailable, Garbage):
-        return "unknown"
+def _first_sentence(failure: ChainUnavailable | Garbage) -> str:
+    """Return what an endpoint failed at, without the advice that follows."""
+    said = str(failure.args[0]).partition(". ")[0].removesuffix(".") if isinstance(failure, ChainUnavailable) else ""
+    return f"{said or 'The answer of an endpoint makes no sense'}."
 
 
 def _charge(read: ReadCharge, rpc: Rpc, hold: Hold, signed: Authorization) -> int | None:

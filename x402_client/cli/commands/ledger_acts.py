@@ -65,6 +65,7 @@ def reconcile(
                     answered.add(hold.id)
                 shown.advance(shown.task_ids[0])
         frozen = found.frozen()
+    result = result.with_failures(reader)
 
     def stops_of(hold: Hold) -> tuple[list[str], str]:
         return found.stops(hold, frozen, policy)
@@ -152,8 +153,7 @@ _SAID = {
     "released": "did not settle: given back to the budget",
     "settled": "settled",
     "live": "can settle yet, by the chain's own clock, which is behind this machine's",
-    "unknown": "the chain could not tell, as an endpoint did not answer, or one endpoint alone may not give back more; "
-    "try again later, or name two endpoints with --rpc that answer",
+    "unknown": "the chain could not tell{why}; try again later, or name two endpoints with --rpc that answer",
 }
 
 
@@ -175,8 +175,18 @@ def _is_known(hold: Hold) -> bool:
     return hold.state == "signed" and hold.money == "spent" and not hold.is_open_ceiling
 
 
-def _said(name: str, hold: Hold) -> str:
-    """Return what the chain says of a payment: of a ceiling, the most that was taken of it."""
+def _why_unknown(failures: tuple[str, ...]) -> str:
+    """Return why the chain could not tell, as far as that is known."""
+    if not failures:
+        return ", as its blocks have not passed the expiry yet, or one endpoint alone may not give back more"
+    return f" ({' '.join(failures)} A payment is given back only if each endpoint that is asked says so)"
+
+
+def _said(name: str, hold: Hold, failures: tuple[str, ...]) -> str:
+    """Return what the chain says of a payment: of a ceiling, the most that was taken of it.
+
+    ``failures``: what endpoints gave no answer.
+    """
     if hold.charge is not None and name == "settled":
         return f"at most {hold.charge} of it was taken; the rest is given back"
     if name == "released" and hold.is_open_ceiling:
@@ -191,13 +201,18 @@ def _said(name: str, hold: Hold) -> str:
             "no endpoint answered as it was signed, so the chain can show only that it was paid; it counts as long as "
             "its window lasts"
         )
-    if name == "unknown" and signed is not None and signed.expires < time.time() < signed.expires + MARGIN:
+    if (
+        name == "unknown"
+        and not failures
+        and signed is not None
+        and signed.expires < time.time() < signed.expires + MARGIN
+    ):
         until = f"{moment(signed.expires + MARGIN):%H:%M:%S} UTC"
         return (
-            "expired just now, and the chain could not tell: its confirmed blocks have to pass that time, and "
-            f"each endpoint has to answer (`x402 status` tries); ask again in a moment, and after {until} at the latest"
+            "expired just now, and the chain could not tell yet: its confirmed blocks have to pass that time; ask "
+            f"again in a moment, and after {until} at the latest"
         )
-    return _SAID[name]
+    return _SAID[name].format(why=_why_unknown(failures))
 
 
 def _tell_reconciled(
@@ -213,7 +228,7 @@ def _tell_reconciled(
         rest = {"not_expired": later, "lost": lost, "in_flight": flying}
         every = groups | rest
         told = {name: [exporting.row(one) | advised(one, *stops_of(one)) for one in every[name]] for name in every}
-        show_json(told)
+        show_json(told | {"failures": [*result.failures]})
         groups = {}
     for name, holds in groups.items():
         for hold in holds:
@@ -222,7 +237,7 @@ def _tell_reconciled(
             then = f". {advice(hold, lifts, denied=denied).todo}" if is_open else ""
             if name == "unknown" and lifts and has_end(hold) and not _is_known(hold):
                 then = _FROZEN.format(" && ".join(lifts))
-            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold)}{then}")
+            show(f"{hold.id}  {price_of(hold)}  {hold.url}  {_said(name, hold, result.failures)}{then}")
     if not as_json:
         paid = [hold for hold in later if hold.told.money == "spent"]
         live = [hold for hold in later if hold not in paid]
