@@ -231,3 +231,42 @@ def test_what_became_free_meanwhile_is_not_paid(seller: Sandbox, ask: Ask) -> No
 def test_a_threshold_needs_somebody_to_ask(seller: Sandbox) -> None:
     with pytest.raises(errors.ConfigurationError, match="there is no approver"):
         seller.buyer(POLICY)
+
+
+@pytest.mark.parametrize(
+    ("policy", "asks"),
+    [
+        (Policy(per_request="1", approve_above="0.009"), True),
+        (Policy(per_request="1", approve_above="0.01"), False),
+        (Policy(per_request="1", approve_above="0.01", same_request="1/day"), False),
+        (Policy(per_request="1"), True),
+        (Policy(per_request="0.005"), False),
+    ],
+)
+def test_a_quote_says_if_the_approver_is_asked(seller: Sandbox, policy: Policy, asks: bool) -> None:
+    asked: list[Approval] = []
+
+    def approve(approval: Approval) -> bool:
+        asked.append(approval)
+        return True
+
+    with x402_client.httpx.wrap(httpx.Client(), seller.buyer(policy, approve=approve)) as client:
+        url = f"{seller.url}/weather"
+        quote = x402_client.httpx.quote(client, "GET", url)
+        assert (quote.asks_approval, "the approver is asked first" in repr(quote), asked) == (asks, asks, [])
+        if quote.refusal is None:
+            client.get(url)
+        assert bool(asked) is asks
+        repeats = bool(policy.same_request)
+        assert x402_client.httpx.quote(client, "GET", url).asks_approval is (asks or repeats)
+
+
+def test_without_an_approver_none_is_asked(seller: Sandbox) -> None:
+    with x402_client.httpx.wrap(httpx.Client(), seller.buyer(Policy(per_request="1"))) as client:
+        assert not x402_client.httpx.quote(client, "GET", f"{seller.url}/weather").asks_approval
+
+
+def test_a_price_may_be_written_as_everywhere() -> None:
+    assert POLICY.needs_approval("0.03")
+    assert not POLICY.needs_approval("0.02")
+    assert POLICY.needs_approval("0.02 EUR")

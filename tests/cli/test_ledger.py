@@ -554,7 +554,8 @@ def test_reconciling_nothing_says_so(used: dict[str, str]) -> None:
     )  # fmt: skip
     told = json.loads(in_process(["ledger", "reconcile", "--json"], used).out)
     assert {name: len(rows) for name, rows in told.items()} == {
-        "released": 0, "settled": 0, "live": 0, "unknown": 0, "not_expired": 1, "lost": 0, "in_flight": 0, "failures": 0,
+        "released": 0, "settled": 0, "live": 0, "unknown": 0, "not_expired": 1, "lost": 0, "in_flight": 0,
+        "failures": 0,
     }  # fmt: skip
 
 

@@ -1258,16 +1258,16 @@ MUTATIONS = (
     Mutation(
         "silence of the seller is written off",
         "core/present.py",
-        "    accepted = may_lose and tries.terms is not None\n",
-        "    tries.terms = tries.terms or Quote(call.url)\n    accepted = may_lose\n",
+        "    accepted = accepts and not call.expired_recently and tries.terms is not None\n",
+        "    tries.terms = tries.terms or Quote(call.url)\n    accepted = accepts and not call.expired_recently\n",
         (ENDS,),
         unseen=ACCEPTED,
     ),
     Mutation(
         "a loss is accepted before anybody can know",
         "core/present.py",
-        "call.accepted_loss is None and not call.expired_recently and rules.policy",
-        "call.accepted_loss is None and rules.policy",
+        "accepts and not call.expired_recently and tries.terms",
+        "accepts and tries.terms",
         (ENDS, seed("early", "memory", 18)),
     ),
     Mutation(

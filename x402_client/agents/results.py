@@ -188,11 +188,10 @@ def failure_of(error: str, money: MoneyState, says: str, advice: Next) -> Result
     return {"ok": False, "error": error, "money": money, "says": words(says, MOST_SAID), "next": advice}
 
 
-def quoted(quote: Quote, refusal: str, asks: bool = False, no_wallet: bool = False) -> Result:
+def quoted(quote: Quote, refusal: str, no_wallet: bool = False) -> Result:
     """Return the result of a question for the price.
 
-    ``refusal`` is the reason against the place itself. ``asks``: an approver is asked before the choice is paid.
-    ``no_wallet``: nothing can be signed.
+    ``refusal`` is the reason against the place itself. ``no_wallet``: nothing can be signed.
     """
     if quote.status != 402:
         reasons = [] if quote.free else [f"The server answered {quote.status}, and asked for no payment."]
@@ -217,7 +216,7 @@ def quoted(quote: Quote, refusal: str, asks: bool = False, no_wallet: bool = Fal
         "free": False,
         "would_pay": str(choice.price) if choice is not None else None,
         **({"would_sign_in_first": True} if signs else {}),
-        **({"would_ask_for_approval": True} if asks and choice is not None else {}),
+        **({"would_ask_for_approval": True} if quote.asks_approval and choice is not None else {}),
         **({"funds": "not looked at"} if choice is not None else {}),
         "offers": [offer_facts(offer) for offer in quote.offers[:_OFFERS]],
         "reasons": reasons,

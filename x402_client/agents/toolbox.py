@@ -64,11 +64,12 @@ _QUOTE = """Ask what a URL costs, without paying.
 _BUDGET = """Say what was spent, what is left, what one payment may cost, and what is stopped.
 
     Returns:
-        The amounts by window of time: left and spent; per_payment, for hosts without a limit of their own. Where there
-        are any: asks_above, the price above which a person is asked first; payments_left, the numbers of payments;
+        The amounts by window of time: left and spent; per_payment, for hosts without a limit of their own;
+        unresolved_payments and payments_in_flight, how many there are. Where there are any: allowance, if it is not
+        open any more; asks_above, the price above which a person is asked first; payments_left, their numbers;
         frozen and paused_until, the hosts that get none now; unresolved, the payments that brought nothing yet;
         unresolved_outside, how many others did not.
-        To your user name such a payment by its "payment".
+        To your user name such a payment by its "payment". It is repeated in_seconds, where it has that, not before.
     """
 _SEARCH = """Search what is sold for x402: paid endpoints, with prices as listed. It pays nothing.
 
@@ -241,14 +242,9 @@ class Shop:
         """Return what stays the same object for as long as no payment of the buyer's leaves."""
         return self.root.services.sending
 
-    def asks(self, quote: Quote) -> bool:
-        """Return True if an approver is asked before the choice of a quote is paid."""
-        price = None if quote.choice is None else quote.choice.price
-        return price is not None and (self.root.rules.approve_all or self.root.policy.needs_approval(price))
-
     def told(self, quote: Quote, url: str) -> Result:
         """Return a quote as a model reads it."""
-        return results.quoted(quote, self.refusal(url), self.asks(quote), isinstance(self.root.wallet, KeylessWallet))
+        return results.quoted(quote, self.refusal(url), isinstance(self.root.wallet, KeylessWallet))
 
     def refusal(self, url: str) -> str:
         """Return why the policy pays nothing at a URL's host, or ""."""

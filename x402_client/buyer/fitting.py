@@ -21,7 +21,7 @@ from ..core import (
     tell_unresolved,
     with_all_stops,
 )
-from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, X402Error
+from ..errors import AlreadyPaid, ApprovalDenied, PaymentOutcomeUnknown, PaymentRefused, SameRequest, X402Error
 from ..ledgers.refusals import check_frozen
 from ..model.allowances import allowance_name
 from ..model.budgets import Cap, is_request_account
@@ -55,7 +55,24 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
         return quote
     if found is not None and found.hold is None and choice is not None:
         found.offer = choice
-    return replace(quote, refusal=found)
+    return replace(
+        quote, refusal=found, asks_approval=found is None and (yield from _asks_approval(call, quote, rules))
+    )
+
+
+def _asks_approval(call: Call, quote: Quote, rules: Rules) -> Flow[bool]:
+    """Return True if an approver is asked before the choice is paid: above its threshold, or about a repeat."""
+    choice = quote.choice
+    if choice is None or choice.price is None or quote.unresolved or not rules.can_ask:
+        return False
+    if rules.approve_all or rules.policy.needs_approval(choice.price):
+        return True
+    order = order_of(call, (yield from known_purchase(call, rules)), choice, rules)
+    try:
+        yield from CheckOrder(order._replace(caps=tuple(cap for cap in order.caps if is_request_account(cap.account))))
+    except SameRequest:
+        return True
+    return False
 
 
 def _refusal_to_present(call: Call, rules: Rules) -> Flow[X402Error | None]:

@@ -29,17 +29,19 @@ class ChainReader:
 
     def __init__(self, endpoints: Endpoints, look_for: Callable[[Offer], Look | None] = _by_family) -> None:
         self._endpoints, self._look_for = endpoints, look_for
-        self._failed: dict[tuple[str, tuple[str, ...]], str] = {}
+        #: What endpoints failed at when they were asked last, by network and their place among the network's.
+        self._failed: dict[tuple[str, int], str] = {}
 
     def read(self, hold: Hold) -> Settled:
         """Return what the chain says about a hold's authorization."""
         signed, look = hold.authorization, self._look_for(hold.offer)
         if signed is None or look is None:
             return "unknown"
-        return _agreed(self._one(look, rpc, hold, signed) for rpc in self._endpoints.each(hold.offer.network))
+        endpoints = enumerate(self._endpoints.each(hold.offer.network))
+        return _agreed(self._one(look, number, rpc, hold, signed) for number, rpc in endpoints)
 
-    def _one(self, look: Look, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
-        asked = (rpc.network, rpc.urls)
+    def _one(self, look: Look, number: int, rpc: Rpc, hold: Hold, signed: Authorization) -> Settled:
+        asked = (hold.offer.network, number)
         try:
             answer = look(rpc, hold, signed)
         except (ChainUnavailable, Garbage) as failure:

@@ -75,7 +75,7 @@ def whole_url(text: str) -> str:
 
     For this machine it is http.
     """
-    text = text.strip()
+    text = typed = text.strip()
     if "://" not in text:
         host = text.partition("/")[0].rpartition("@")[2]
         name = host if host.startswith("[") else host.partition(":")[0]
@@ -84,10 +84,11 @@ def whole_url(text: str) -> str:
     try:
         parts, _ = urlsplit(text), httpx.URL(text)  # httpx refuses more, in hosts above all
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        sound = sound and parts.hostname not in ("http", "https")  # a colon or a slash was left out
     except (ValueError, httpx.InvalidURL):
         sound = False
     if not sound:
-        raise Stop(Code.USAGE, f"{text[:_SHOWN]!r} is not a URL of a web server; write https://host/path.")
+        raise Stop(Code.USAGE, f"{typed[:_SHOWN]!r} is not a URL of a web server; write https://host/path.")
     return text
 
 

@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from .ledger_extras import LedgerExtras
     from .ledger_reads import CheckOrder, Freezes
     from .no_content import still_running
-    from .open_payments import WAIT_IN_VAIN, tell_open
+    from .open_payments import tell_open
     from .paying_ahead import pay_ahead
     from .ports import (
         Approver,
@@ -93,7 +93,6 @@ if TYPE_CHECKING:
     from .unresolved import tell_unresolved, with_unresolved
 
 __all__ = [
-    "WAIT_IN_VAIN",
     "AllowanceMark",
     "AllowanceRecord",
     "AllowanceRecords",
@@ -262,7 +261,7 @@ _HOMES = {
     ".flow": ("inspect", "paused", "pay"),
     ".ledger_reads": ("CheckOrder", "Freezes"),
     ".no_content": ("still_running",),
-    ".open_payments": ("WAIT_IN_VAIN", "tell_open"),
+    ".open_payments": ("tell_open",),
     ".purchase_name": ("check_quoted", "is_key_of", "is_request_of", "known_purchase"),
     ".reserving": ("order_of",),
     ".rules": ("Rules",),

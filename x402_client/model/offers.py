@@ -183,6 +183,7 @@ class Quote:
             use, a host that is not paid, no offer that is acceptable; or that an unresolved payment would raise, which
             a freeze or the policy keeps from being presented. None: none would, a sign-in comes first, or the ledger
             could not be asked.
+        asks_approval: True if ``Buyer(approve=...)`` would be asked before the choice is paid.
     """
 
     url: str
@@ -212,6 +213,8 @@ class Quote:
     contradiction: str = ""
     #: The error that paying, or presenting the unresolved payment, would raise at this moment.
     refusal: X402Error | None = field(default=None, repr=False, compare=False)
+    #: True if an approver would be asked before the choice is paid.
+    asks_approval: bool = field(default=False, repr=False, compare=False)
 
     @property
     def free(self) -> bool:
@@ -242,6 +245,8 @@ class Quote:
             found = f"{offers}; payment {brief(self.unresolved)} is unresolved{again}"
         if self.refusal is not None:
             found += f"; refused now: {type(self.refusal).__name__}"
+        if self.asks_approval:
+            found += "; the approver is asked first"
         if self.in_flight:
             found += f"; in flight for the same request: {len(self.in_flight)}"
         return line(f"<Quote of {words(self.url, 60)}: {found}>")

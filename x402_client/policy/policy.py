@@ -49,8 +49,7 @@ class Policy:
             token that the buyer knows.
         tokens: Tokens that you vouch for, beside those that ship with the package. Default: none.
         pay_to: The only addresses that may be paid. Default: any.
-        approve_above: The price above which ``Buyer(approve=...)`` is asked first. Default: no price, so a buyer that
-            has an approver asks it about every payment.
+        approve_above: The price above which ``Buyer(approve=...)`` is asked first. Default: it is asked about each.
         accept_loss: The price up to which a payment that brought nothing is given up without asking. Default: zero.
         pay_ahead: True pays with the first request where the terms of the same thing are known. Default: False.
         http_hosts: Hosts, other than this machine, that may be paid over plain http. Default: none.
@@ -299,7 +298,7 @@ class Policy:
         """
         return next((one.pay_ahead for _, one in self.limits(origin) if one.pay_ahead), None) == "any body"
 
-    def needs_approval(self, price: Money) -> bool:
+    def needs_approval(self, price: Amount) -> bool:
         """Return True if the approver has to be asked before this much is paid.
 
         Args:
@@ -307,6 +306,7 @@ class Policy:
         """
         if self.approve_above is None:
             return False
+        price = price if isinstance(price, Money) else Money(price)
         threshold = self.approve_above.per_request(price.currency)
         return threshold is None or price > threshold
 
