@@ -10,9 +10,8 @@ import sys
 
 import httpx
 
-from x402_client import Policy, errors
+from x402_client import Approval, Policy, errors
 from x402_client.httpx import wrap
-from x402_client.model.signing import Approval
 from x402_client.sandbox import Sandbox
 
 

@@ -268,6 +268,14 @@ def test_an_answer_that_is_no_content_is_judged_by_status_and_money(status: int,
     assert next_after_status(status, paid) == advice
 
 
+def test_an_allowance_that_is_used_up_is_not_raised_but_followed_by_another() -> None:
+    found = results.failed(errors.OverLimit("It is over. Nothing was paid.", allowance="run-42"))
+    assert (found["next"], found["says"]) == (
+        PERSON,
+        "It is over. Nothing was paid. Only the user can open another allowance.",
+    )
+
+
 def test_the_calls_own_cap_is_told_from_the_policys() -> None:
     too_dear = errors.TooExpensive("No offer was acceptable.", limit=Money("0.05"), asked=Money("1"))
     by_call = results.failed(too_dear, Money("0.05"))

@@ -58,6 +58,8 @@ def title(*words: str) -> str:
         ("how-it-works#glossary", "Glossary"),
         ("Buyer", "Buyer"),
         ("llms.txt", "x402_client"),
+        ("limits.md#approval", "Approval"),
+        ("errors/over-limit.md#what-it-tells", "What it tells"),
     ],
 )
 def test_a_topic_finds_its_page_or_section(topic: str, heading: str) -> None:

@@ -49,6 +49,8 @@ def test_the_command_shows_it_so() -> None:
         ("short", "short"),
         ("- " + "word " * 30, "- " + "word " * 18 + "word\n  " + ("word " * 11).rstrip()),
         ("```python\nx = 1" + " " * 120 + "# why\n```", "```python\n# why\nx = 1\n```"),
+        ("text\n\n    x\n    y" + " + y" * 40 + "\n\n    z", "text\n\n    x\n    y" + " + y" * 40 + "\n\n    z"),
+        ("- item\n    " + "word " * 30, "- item " + "word " * 17 + "word\n  " + ("word " * 12).rstrip()),
         ("```\n" + "y" * 150 + "\n```", "```\n" + "y" * 150 + "\n```"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 1 | 2 |"),
         (

@@ -39,7 +39,7 @@ _UNPAID: dict[type[X402Error], str] = {
     errors.PaymentRefused: "The same call will not do.",
     errors.OverLimit: "Only the user can raise this limit.",
     errors.SameRequest: "Use what it brought before.",
-    errors.AllowanceEnded: "Only the user can open another one.",
+    errors.AllowanceEnded: "Only the user can open another allowance.",
     errors.NoAcceptableOffer: "Only the user can allow more.",
     errors.HostNotAllowed: "Only the user can allow this host.",
     errors.ApprovalDenied: "Do not ask for the same again.",
@@ -112,6 +112,8 @@ def _to_do(error: X402Error, advice: Next, found: str) -> str:
         return f"Make the same call again in {_time_to(error.resets_at)}, not before."
     if isinstance(error, errors.SameRequest) and error.resets_at is not None:
         return f"{_UNPAID[errors.SameRequest]} It can be bought anew in {_time_to(error.resets_at)}."
+    if isinstance(error, errors.OverLimit) and error.allowance is not None:
+        return _UNPAID[errors.AllowanceEnded]
     if advice == "repeat" and isinstance(error, errors.PaymentNotSent):
         return _IN_A_MINUTE
     if advice == "repeat":

@@ -180,7 +180,7 @@ def _readings(topic: str, wanted: str) -> Iterator[list[tuple[Page, str]]]:
 
 def _normal(topic: str) -> str:
     plain = topic.strip().strip("/").removeprefix("manual/").lower()
-    plain = re.sub(r"\.(md|txt|py|toml)$", "", plain).removesuffix("/readme")  # as links of pages have it
+    plain = re.sub(r"\.(md|txt|py|toml)(?=#|$)", "", plain).removesuffix("/readme")  # as links of pages have it
     return re.sub(r"[\s_]+", "-", plain)
 
 

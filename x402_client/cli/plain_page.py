@@ -14,6 +14,7 @@ _CELLS = re.compile(r"(?<!\\)\|")
 _REMARK = re.compile(r"(\s*)(\S.*?)\s{2,}(# .*)")
 #: Code that is longer is broken, too: the list of a function's parameters.
 _UNBROKEN = 70
+_INDENT = "    "
 #: Stands for a blank inside of code, at which no line ends.
 _KEPT = "\x1f"
 
@@ -24,13 +25,15 @@ def wrapped(page: str) -> str:
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
-    at, in_code = 0, False
+    at, in_code, indented = 0, False, False
     while at < len(lines):
         line = lines[at]
         if line.lstrip().startswith("```"):
             in_code = not in_code
-        if in_code or not line.strip() or line.lstrip().startswith(("#", "```", "<")):
-            yield from _code(line) if in_code else [line]
+        # A program without a fence: what is moved in after a blank line, or goes on with that.
+        indented = line.startswith(_INDENT) and (indented or at == 0 or not lines[at - 1].strip())
+        if in_code or indented or not line.strip() or line.lstrip().startswith(("#", "```", "<")):
+            yield from _code(line) if in_code or indented else [line]
             at += 1
             continue
         table, quoted = line.lstrip().startswith("|"), line.startswith("> ")
