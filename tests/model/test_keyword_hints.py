@@ -42,6 +42,8 @@ CASES: list[tuple[Callable[..., Any], str, str]] = [
     *((Buyer, word, "settle_timeout") for word in ("timeout", "timeout_seconds")),
     *((Buyer, word, "approve") for word in ("approver", "confirm", "approval")),
     *((Buyer, word, "on_event") for word in ("callback", "listener", "hook", "onevent")),
+    (Buyer, "payment_requirements_selector", "Policy(networks=, assets=)"),
+    *((Buyer, word, "wrap(client, buyer)") for word in ("client", "session", "http_client")),
     *((lambda **k: Buyer(Wallet(evm=KEY), **k), word, "Policy(per_request") for word in ("max_price", "daily")),
     *((lambda **k: buyer().allowance("1", **k), w, "minutes") for w in ("hours", "days", "seconds", "ttl", "minute")),
     *((lambda **k: buyer().allowance("1", **k), word, "per_request") for word in ("max_price", "max", "per_reqest")),

@@ -41,6 +41,8 @@ _CURES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("db|database|redis|postgres|sqlite|path|stor|file|url|budgets", "did you mean ledger, a path or a URL?"),
         ("timeout|seconds", "did you mean settle_timeout (the seconds that a paid answer may take)?"),
         ("event|callback|hook|log|listen", "did you mean on_event?"),
+        ("select|requirement|prefer", "the policy chooses: did you mean Buyer(wallet, Policy(networks=, assets=))?"),
+        ("client|session|transport|http", "a client is wrapped with it: did you mean wrap(client, buyer)?"),
     ),
     "allowance": (
         ("hour|day|second|duration|ttl|time|until|expires|lasts", "did you mean minutes? An hour is minutes=60."),
