@@ -51,6 +51,7 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
             found = yield from _refusal_of_all(call, quote, rules)
         else:
             found = yield from _refusal(call, choice, rules)
+        asks = found is None and (yield from _asks_approval(call, quote, rules))
     except Exception:  # the body or the ledger cannot be read: the terms are shown nevertheless
         return quote
     if found is not None and found.hold is None and choice is not None:
