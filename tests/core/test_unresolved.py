@@ -14,7 +14,7 @@ from x402_client.core import asks
 from x402_client.core.call import Call
 from x402_client.core.drive import run
 from x402_client.core.flow import inspect
-from x402_client.core.ledger_reads import Freezes
+from x402_client.core.ledger_reads import CheckOrder, Freezes
 from x402_client.core.stops import stops_at
 from x402_client.core.unresolved import with_unresolved
 from x402_client.errors import (
@@ -102,6 +102,16 @@ def test_a_quote_is_given_also_where_this_cannot_be_told(kind: type[Any], failur
     ground.scripted[kind] = failure
     quote = quoted(ground)
     assert (quote.unresolved, quote.choice is None) == ("", False)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_quote_is_given_also_where_it_cannot_be_told_if_an_approver_is_asked(failing: int) -> None:
+    ground = Ground(Policy(per_day="1", same_request="1/day", approve_above="0.05"), approve=lambda asked: True)
+    answers: list[Any] = [None, None]
+    answers[failing] = LedgerUnavailable("it is full")
+    ground.scripted[CheckOrder] = answers
+    quote = run(with_refusal(called(), quoted(ground), ground.rules), ground.answer)
+    assert (quote.choice is None, quote.refusal, quote.asks_approval) == (False, None, False)
 
 
 def test_a_quote_of_a_place_that_is_not_paid_names_what_was_paid_before() -> None:

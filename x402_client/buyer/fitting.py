@@ -56,9 +56,7 @@ def with_refusal(call: Call, quote: Quote, rules: Rules) -> Flow[Quote]:
         return quote
     if found is not None and found.hold is None and choice is not None:
         found.offer = choice
-    return replace(
-        quote, refusal=found, asks_approval=found is None and (yield from _asks_approval(call, quote, rules))
-    )
+    return replace(quote, refusal=found, asks_approval=asks)
 
 
 def _asks_approval(call: Call, quote: Quote, rules: Rules) -> Flow[bool]:
