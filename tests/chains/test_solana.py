@@ -203,10 +203,10 @@ def test_what_bounds_hints_is_renewed_beside_the_payments(clock: Clock) -> None:
         clock.ahead = 31
         assert not made.needs_tip()
         settle(endpoint, 2)
-        clock.ahead = 31 + 59
+        clock.ahead = 31 + 50
         assert not made.needs_tip(), "it was renewed a minute ago"
         settle(endpoint, 3)
-        clock.ahead = 31 + 59 + 61
+        clock.ahead = 31 + 50 + 61
         assert made.needs_tip(), "nobody paid for a minute"
 
 
