@@ -203,6 +203,9 @@ class Answered(Event):
 
     def _rest(self) -> str:
         doubts = "".join(f"; {mismatch}" for mismatch in self.outcome.mismatches)
+        receipt = self.outcome.receipt
+        if self.status < 300 and receipt is not None and not receipt.success:
+            doubts += "; the receipt does not say that it was paid"
         # The error of the same call may say more: the chain is asked after the last answer.
         so_far = "; as far as this answer tells" if self.status >= 300 and self.outcome.money != "spent" else ""
         return f"{self.status} money={self.outcome.money} {_of(self.outcome.hold)}{doubts}{so_far}"

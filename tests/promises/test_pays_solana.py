@@ -45,7 +45,7 @@ def check(world: World, keypair: Keypair, seller: Seller, response: Any, since: 
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("name", ["svm-v2", "svm-v1", "svm-v1-caip2"])
+@pytest.mark.parametrize("name", ["svm-v2", "svm-v1", "svm-v1-caip2", "svm-v2-own-fees", "svm-v1-own-fees"])
 @pytest.mark.parametrize("ask", SHELLS, ids=name_of)
 def test_pays_once_and_exactly(world: World, ask: Ask, name: str, method: str) -> None:
     seller, keypair = world.seller(name), world.solana_buyer()

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from solders.keypair import Keypair
@@ -53,8 +54,12 @@ SOLANA_SELLERS: dict[str, tuple[str, ...]] = {
     "svm-v2": ("v2", "seller_svm.py"),
     "svm-v1": ("v2", "seller_svm_v1.py"),
     "svm-v1-caip2": ("v2", "seller_svm_v1.py"),
+    "svm-v2-own-fees": ("v2", "seller_svm.py"),
+    "svm-v1-own-fees": ("v2", "seller_svm_v1.py"),
 }
-SOLANA_V1 = {"svm-v1", "svm-v1-caip2"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
+#: Those that pay the chain's fees themselves: the money goes to the account that signs as the fee payer.
+OWN_FEES = {"svm-v2-own-fees", "svm-v1-own-fees"}
+SOLANA_V1 = {"svm-v1", "svm-v1-caip2", "svm-v1-own-fees"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
 #: With the extension sign-in-with-x; it has GET /poem, and GET /evm and /solana without a price.
 SIGN_IN_SELLERS: dict[str, tuple[str, ...]] = {"sign-in": ("sign-in", "seller_sign_in.py")}
 #: In TypeScript, with the facilitator in TypeScript: the network, and the script.
@@ -264,12 +269,15 @@ class World:
 
     def _open_on_solana(self, name: str, program: Program, ground: dict[str, str]) -> Seller:
         pay_to, evm_pay_to = str(Keypair().pubkey()), str(Account.create().address)
+        if name in OWN_FEES:
+            kinds = httpx.get(f"{ground['solana']}/supported").json()["kinds"]
+            pay_to = next(kind["extra"]["feePayer"] for kind in kinds if "feePayer" in (kind.get("extra") or {}))
         for mint in TOKEN_PROGRAMS:  # a seller without an account cannot be paid
             self._solana.mint_to(pay_to, 0, mint)
         orders: dict[str, Any] = {
             "facilitator": ground["solana"],
             "pay_to": pay_to,
-            "network": SOLANA_NETWORK_V1 if name == "svm-v1" else SOLANA_NETWORK,
+            "network": SOLANA_NETWORK_V1 if name in ("svm-v1", "svm-v1-own-fees") else SOLANA_NETWORK,
             "usdc": USDC_DEVNET,
             "token2022": PYUSD_DEVNET,
         }

@@ -41,6 +41,8 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def seller() -> Iterator[Sandbox]:
     with Sandbox() as seller:
+        # The README's seller of version 1 pays the chain's fees itself.
+        vars(seller._shop.solana)["seller"] = seller._shop.solana.fee_payer
         seller.sell("/v1/chat/completions", "0.02", content=ANSWER)
         seller.sell("/paid", "0.01", version=1, chains="solana")
         yield seller
@@ -59,8 +61,10 @@ def seller_by_symbol(seller: Sandbox) -> Iterator[str]:
             content = answer.content
             if answer.status_code == 402:
                 [offer] = answer.json()["accepts"]
+                [written] = asked["accepts"]
+                assert (written["payTo"] == written["extra"]["feePayer"]) is (offer["payTo"] == offer["extra"]["feePayer"])
                 there = {name: offer[name] for name in ("payTo", "maxAmountRequired", "extra")}
-                content = json.dumps(asked | {"accepts": [asked["accepts"][0] | there]}).encode()
+                content = json.dumps(asked | {"accepts": [written | there]}).encode()
             self.send_response(answer.status_code)
             for name in answer.headers.keys() & {"content-type", "x-payment-response"}:
                 self.send_header(name, answer.headers[name])

@@ -31,6 +31,15 @@ _ALARMING = (
     events.Warned, events.Unknown, events.NotDelivered, events.ClockJumped, events.LedgerStarted, events.AllowanceLow,
 )  # fmt: skip
 
+
+def _is_alarming(event: events.Event) -> bool:
+    """Return True for what a log shows as a warning: content with a receipt that is false or says no is one, too."""
+    if not isinstance(event, events.Answered):
+        return isinstance(event, _ALARMING)
+    receipt, status = event.outcome.receipt, event.status
+    return bool(event.outcome.mismatches) or (status < 300 and receipt is not None and not receipt.success)
+
+
 #: Follows the line of a ledger that is used for the first time.
 _FIRST_USE = ": nothing is spent in it. Right at the first use; at any later one, the ledger of before is lost"
 
@@ -64,7 +73,7 @@ class Services:
         """Write an event to the log, and hand it to the listener. A failure of either changes no payment."""
         said = f"{event}{_FIRST_USE}" if isinstance(event, events.LedgerStarted) else event
         try:
-            log.log(logging.WARNING if isinstance(event, _ALARMING) else logging.INFO, "%s", said)
+            log.log(logging.WARNING if _is_alarming(event) else logging.INFO, "%s", said)
         except Exception as failure:  # a handler of the application's may raise, against the custom of logging
             raise_callers_stop(failure)
         self.breaker.note(event)

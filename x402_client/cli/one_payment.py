@@ -23,6 +23,7 @@ _MONEY = {
     "chain": "paid, as the chain shows",
     "receipt": "paid, as the seller's receipt says; no chain has shown it",
     "unknown": "counted; it is not known yet whether it was taken",
+    "unknown, delivered": "counted; no receipt proves that it was taken, and of what was delivered no chain is asked",
 }
 _NAMED_BY = {
     "receipt": "by the seller's receipt",
@@ -94,6 +95,8 @@ def _of_money(hold: Hold, money: str) -> str:
         return _UNSIGNED if hold.in_flight is False else _RESERVED
     if hold.state == "signed" and money == "spent":
         return _MONEY["receipt" if is_by_receipt(hold) else "chain"]
+    if hold.state == "delivered" and money == "unknown":
+        return _MONEY["unknown, delivered"]
     expired = money == "held" and hold.state == "signed" and is_expired(hold)
     return _MONEY["held, expired" if expired else money]
 
