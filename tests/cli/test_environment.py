@@ -168,7 +168,7 @@ def test_the_manual_lists_every_exit_code() -> None:
 
 
 def test_a_word_that_is_no_command_is_told_what_may_be_meant() -> None:
-    for typed, meant in (("pay", "get"), ("stauts", "status")):
+    for typed, meant in (("pay", "get"), ("stauts", "status"), ("gte", "get")):
         ran = in_process([typed, "http://127.0.0.1:1/x"], {})
         assert ran.code == 2
         assert f"Did you mean `x402 {meant}`?" in ran.err

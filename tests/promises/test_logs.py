@@ -73,7 +73,11 @@ def test_a_payment_is_three_lines(sandbox: Sandbox, caplog: pytest.LogCaptureFix
         ("/fault/drop-after-settling", ["WARNING unknown GET", "RemoteProtocolError 0.01 USD hold="]),
         ("/fault/work-fails", ["WARNING not delivered GET", "500 after 0.01 USD was presented: money=spent hold="]),
         ("/fault/402-again", ["INFO answered GET", "402 money=held 0.01 USD hold=", "; as far as this answer"]),
-        ("/fault/receipt-wrong-network", ["INFO answered GET", "money=unknown", "; it names network eip155:1"]),
+        ("/fault/receipt-wrong-network", ["WARNING answered GET", "money=unknown", "; it names network eip155:1"]),
+        (
+            "/fault/receipt-failed",
+            ["WARNING answered GET", "money=unknown", "; the receipt does not say that it was paid"],
+        ),
         ("/fault/forged-domain/weather", ["WARNING warned GET", "The seller names the token's EIP-712 domain"]),
     ],
 )

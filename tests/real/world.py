@@ -59,7 +59,11 @@ SOLANA_SELLERS: dict[str, tuple[str, ...]] = {
 }
 #: Those that pay the chain's fees themselves: the money goes to the account that signs as the fee payer.
 OWN_FEES = {"svm-v2-own-fees", "svm-v1-own-fees"}
-SOLANA_V1 = {"svm-v1", "svm-v1-caip2", "svm-v1-own-fees"}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
+SOLANA_V1 = {
+    "svm-v1",
+    "svm-v1-caip2",
+    "svm-v1-own-fees",
+}  # these stand on Solana alone: "svm-v2" has an offer on the EVM chain too
 #: With the extension sign-in-with-x; it has GET /poem, and GET /evm and /solana without a price.
 SIGN_IN_SELLERS: dict[str, tuple[str, ...]] = {"sign-in": ("sign-in", "seller_sign_in.py")}
 #: In TypeScript, with the facilitator in TypeScript: the network, and the script.

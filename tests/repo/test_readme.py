@@ -62,7 +62,9 @@ def seller_by_symbol(seller: Sandbox) -> Iterator[str]:
             if answer.status_code == 402:
                 [offer] = answer.json()["accepts"]
                 [written] = asked["accepts"]
-                assert (written["payTo"] == written["extra"]["feePayer"]) is (offer["payTo"] == offer["extra"]["feePayer"])
+                assert (written["payTo"] == written["extra"]["feePayer"]) is (
+                    offer["payTo"] == offer["extra"]["feePayer"]
+                )
                 there = {name: offer[name] for name in ("payTo", "maxAmountRequired", "extra")}
                 content = json.dumps(asked | {"accepts": [written | there]}).encode()
             self.send_response(answer.status_code)

@@ -101,9 +101,9 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ledger list --json", "Hand them to a program."),
     ),
     "ledger show": (
-        ("ledger show 4f1c", "See one payment; its id may be cut short."),
+        ("ledger show 4f1c09ab", "See one payment; its id may be cut short."),
         ("ledger show 0x7d50b9", "Find it by its nonce or its transaction."),
-        ("ledger show 4f1c --json", "Hand it to a program."),
+        ("ledger show 4f1c09ab --json", "Hand it to a program."),
     ),
     "ledger holds": (
         ("ledger holds", "List what is open, and what to do."),
@@ -118,17 +118,17 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("ledger close run-42 --yes", "Close it in a script."),
     ),
     "ledger retry": (
-        ("ledger retry 4f1c", "Present the same payment once more."),
-        ("ledger retry 4f1c 'https://example.com/a?b=1'", "Give the query: the ledger keeps none."),
-        ("ledger retry 4f1c -d @body.json -o answer.json", "Give the body, and keep the answer."),
+        ("ledger retry 4f1c09ab", "Present the same payment once more."),
+        ("ledger retry 4f1c09ab 'https://example.com/a?b=1'", "Give the query: the ledger keeps none."),
+        ("ledger retry 4f1c09ab -d @body.json -o answer.json", "Give the body, and keep the answer."),
     ),
     "ledger reconcile": (
         ("ledger reconcile", "Ask the chains what settled."),
         ("ledger reconcile --rpc base=https://rpc.example.com", "Ask an endpoint of yours."),
     ),
     "ledger write-off": (
-        ("ledger write-off 4f1c", "Give a purchase up, after a question."),
-        ("ledger write-off 4f1c 9a02 --yes", "Give two up, in a script."),
+        ("ledger write-off 4f1c09ab", "Give a purchase up, after a question."),
+        ("ledger write-off 4f1c09ab 9a02d17e --yes", "Give two up, in a script."),
     ),
     "ledger export": (
         ("ledger export --csv -o payments.csv", "Write every payment for a spreadsheet."),

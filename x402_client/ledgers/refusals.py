@@ -81,7 +81,7 @@ def duration(seconds: float) -> str:
 def _way_out(account: str) -> str:
     """Return what allows a payment that a limit of this account refused."""
     if allowance_name(account) is not None:
-        return "another allowance, with more in it, and a new client wrapped with that,"
+        return "another allowance, with more in it, and a new client wrapped with that or a `with` block of it,"
     if is_request_account(account):
         return "an approver, a key of its own for each purchase, or a higher Policy(same_request=...)"
     return "a higher limit in the Policy"

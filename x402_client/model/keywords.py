@@ -17,8 +17,10 @@ def near(word: str, known: Iterable[str], cutoff: float = 0.7) -> str | None:
     """Return the known word that is meant by a mistyped one, if one is near enough."""
     import difflib  # only mistakes need it
 
-    found = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=cutoff)
-    return found[0] if found else None
+    names, typed = list(known), word.lower()
+    found = difflib.get_close_matches(typed, names, n=1, cutoff=cutoff)
+    swapped = [name for name in names if sorted(name) == sorted(typed)]  # of short words they are not near
+    return next(iter(found or swapped), None)
 
 
 #: What people write for limits on amounts.

@@ -50,8 +50,8 @@ def decode(
 
     Takes PAYMENT-REQUIRED, X-PAYMENT, PAYMENT-SIGNATURE, X-PAYMENT-RESPONSE, PAYMENT-RESPONSE, SIGN-IN-WITH-X, the JSON
     of a 402, the result of an MCP tool, and a signed offer or receipt; on stdin also a whole answer, as `curl -i` shows
-    it. Of that it says which terms would be paid. Signatures are checked and not shown. Exits with 1 if something is
-    wrong.
+    it. Of that it says whether the header's terms or the body's would be paid. Signatures are checked and not shown.
+    Exits with 1 if something is wrong.
     """
     text = sys.stdin.buffer.read(_MOST).decode("utf-8", "replace") if blob == "-" else blob
     if not text.strip():

@@ -19,7 +19,7 @@ from .. import completion
 from ..exits import Code
 from ..options import MaybePath, MaybeTexts, a_quantity
 from ..running import Stop, command, leave
-from ..screen import out, show, show_program
+from ..screen import out, say, show, show_program
 
 _LOOK_EVERY = 0.1
 _FIRST_LINE = '"""Pays the sandbox. By x402 sandbox --example."""'
@@ -38,6 +38,11 @@ if paid := outcome(response):  # None if it was free
     print("Paid:", paid.hold.price)
 print("Left today:", buyer.remaining())
 """
+
+_PASSED = (
+    "One call presents the payment of a GET up to three times, so it may pass a fault that is ordered once. To see "
+    "what comes of it, order it three times, or send a POST."
+)
 
 
 @command
@@ -74,6 +79,7 @@ def sandbox(
     if list_faults:
         for one in FAULTS.values():
             show(f"{one.name}: {one.does}")
+        say(_PASSED)
         return
     for name in ("SIGTERM", "SIGHUP"):  # SIGHUP: its terminal was closed
         if hasattr(signal, name):
