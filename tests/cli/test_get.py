@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -202,6 +203,21 @@ def test_json_of_a_refusal_says_what_and_that_the_money_is_untouched(seller: San
     assert (ran.code, ran.out) == (3, b"")
     assert (said["exit"], said["money"], said["payment"]) == (3, "untouched", None)
     assert said["error"]["kind"] == "TooExpensive"
+    assert (said["error"]["limit"], said["error"]["asked"]) == ("0.10 USD", "250000.00 USD")
+
+
+def test_json_of_a_refusal_by_a_budget_has_its_facts(seller: Sandbox, given: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "hourly.toml"
+    file.write_text(f'{Path(given["X402_POLICY"]).read_text()}\n[hosts."127.0.0.1"]\nper_hour = "0.01"\n')
+    asked = ["get", f"{seller.url}/weather", "--yes", "--json", "--policy", str(file)]
+    assert json.loads(in_process(asked, given).err)["error"] is None
+    error = json.loads(in_process(asked, given).err)["error"]
+    facts = {name: error[name] for name in ("kind", "limit", "asked", "spent", "host", "window", "allowance")}
+    assert facts == {
+        "kind": "OverLimit", "limit": "0.01 USD", "asked": "0.01 USD", "spent": "0.01 USD", "host": "127.0.0.1",
+        "window": "hour", "allowance": None,
+    }  # fmt: skip
+    assert datetime.now(UTC) < datetime.fromisoformat(error["resets_at"]) < datetime.now(UTC) + timedelta(minutes=62)
 
 
 def test_a_dry_run_pays_nothing_and_prints_no_body(seller: Sandbox, given: dict[str, str]) -> None:

@@ -250,7 +250,9 @@ def test_a_link_is_made_of_a_transaction_and_of_nothing_else() -> None:
     assert account_link(one) == f"https://basescan.org/address/{signed.payer}"
     elsewhere = one.but(offer=one.offer.but(network="eip155:402402402402"))
     assert (transaction_link(elsewhere, HASH), account_link(elsewhere)) == ("", "")
-    devnet = one.but(offer=one.offer.but(network=SOLANA_DEVNET))
+    devnet = one.but(offer=one.offer.but(network=SOLANA_DEVNET), price=Money("0.01 USD (test)"))
+    played = devnet.but(price=Money("0.01"))
+    assert transaction_link(played, "5" * 88) == account_link(played) == "", "a sandbox's chain goes by that name, too"
     assert transaction_link(devnet, "5" * 88) == f"https://explorer.solana.com/tx/{'5' * 88}?cluster=devnet"
 
 

@@ -66,8 +66,8 @@ class Buyer(PurseQuestions):
             asks no chain at all, for tests. Default: public ones for well-known networks.
         reader: An object with ``.read(hold)`` that tells whether a payment settled. Default: one that reads the chain.
         schemes: Payment schemes beside those that ship with the package. Default: none.
-        settle_timeout: The seconds that a seller may take to answer a payment; None leaves it to the client. Default:
-            60.
+        settle_timeout: The seconds that a seller may take to answer a payment, at least: a longer read time-out of the
+            client's stays, and so does none, as in requests. None leaves it to the client. Default: 60.
         approve: A function, sync or async, that is given an ``Approval`` and returns True to pay. Default: none.
         on_event: A plain function that is given each event of ``x402_client.events``. Default: none; events go to the
             log.

@@ -6,6 +6,7 @@ import re
 
 from ..model.holds import Hold
 from ..model.networks import SOLANA, SOLANA_DEVNET, SOLANA_TESTNET
+from ..signers.play_keys import takes_play_keys
 
 #: Explorers that show a transaction at ``/tx/`` and an account at ``/address/``, by network.
 _SITES = {
@@ -32,16 +33,22 @@ _HASH, _SIGNATURE = re.compile(r"0x[0-9a-fA-F]{64}", re.ASCII), re.compile(r"[1-
 
 def transaction_link(hold: Hold, told: str) -> str:
     """Return the link to a payment's transaction; "" if it cannot be one, or no explorer is known."""
-    site = _SITES.get(hold.offer.network, "")
+    site = _site(hold)
     shape = _SIGNATURE if hold.offer.network.startswith("solana:") else _HASH
     return f"{site}/tx/{told}{_cluster(hold)}" if site and shape.fullmatch(told) else ""
 
 
 def account_link(hold: Hold) -> str:
     """Return the link to the account that pays, whose transfers can be looked through; "" if no explorer is known."""
-    site = _SITES.get(hold.offer.network, "")
+    site = _site(hold)
     payer = hold.authorization.payer if hold.authorization is not None else hold.payer
     return f"{site}/address/{payer}{_cluster(hold)}" if site and payer.isalnum() else ""
+
+
+def _site(hold: Hold) -> str:
+    """Return the explorer of a payment's chain. A sandbox's chain has none, also where it goes by a network's name."""
+    invented = takes_play_keys(hold.offer.network) and "(test)" not in hold.price.currency
+    return "" if invented else _SITES.get(hold.offer.network, "")
 
 
 def _cluster(hold: Hold) -> str:

@@ -9,7 +9,7 @@ import httpx
 from ..core.error_names import library_name, name_of
 from ..core.last_answer import with_last
 from ..core.receipt_check import says_pending
-from ..errors import X402Error, find
+from ..errors import OverLimit, X402Error, find
 from ..events import Answered, Concluded, Delivered, Event, LedgerStarted, Presented, SignedIn, Warned
 from ..model.budgets import left_in_words
 from ..model.holds import Hold, Outcome
@@ -250,10 +250,20 @@ class Report:
             "left": {window: str(money) for window, money in self.left.items()} or None,
         }
 
-    def _failure(self, message: str) -> dict[str, str | None]:
+    def _failure(self, message: str) -> dict[str, str | int | None]:
         """Return the error as JSON: its class in ``errors``, and apart from it that of the HTTP library."""
         kind = None if self.error is None else name_of(self.error)
-        return {"kind": kind, "library_error": self._library_error, "message": message}
+        return {"kind": kind, "library_error": self._library_error, "message": message} | _limit(self.error)
+
+
+def _limit(error: X402Error | None) -> dict[str, str | int | None]:
+    """Return the limit that refused, as JSON; nothing for any other error."""
+    if not isinstance(error, OverLimit):
+        return {}
+    amounts = {"limit": error.limit, "asked": error.asked, "spent": error.spent}
+    at = None if error.resets_at is None else f"{error.resets_at:%Y-%m-%dT%H:%M:%SZ}"
+    place = {"resets_at": at, "host": error.host, "window": error.window, "allowance": error.allowance}
+    return {name: str(one) if isinstance(one, Money) else one for name, one in amounts.items()} | place
 
 
 def _again(paid: Outcome) -> str:

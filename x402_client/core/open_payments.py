@@ -10,6 +10,7 @@ from ..model.hosts import Pattern
 from ..model.money import Money
 from .asks import Holds
 from .drive import Flow
+from .last_answer import is_known_paid
 from .next_step import Case, case_of, has_end
 
 #: How a ledger says that no window of this budget rolls over.
@@ -48,7 +49,7 @@ def _would_fit_alone(refusal: OverLimit) -> bool:
 
 
 def _may_come_back(hold: Hold) -> bool:
-    return hold.money != "spent" and has_end(hold) and case_of(hold) in _OPEN
+    return not is_known_paid(hold) and has_end(hold) and case_of(hold) in _OPEN
 
 
 def _counts_in(refusal: OverLimit, hold: Hold) -> bool:
