@@ -6,7 +6,7 @@ import gzip
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cache
 from typing import Any
 
@@ -205,10 +205,28 @@ LARGE: dict[str, Callable[[Exchange, list[tuple[str, str]]], Any]] = {
 @pytest.mark.parametrize("large", LARGE.values(), ids=LARGE)
 def test_oversized_with_terms_in_its_header(shell: Driver, server: Server, large: Any) -> None:
     case = Case(shell, server)
-    with pytest.raises(errors.MalformedQuote, match="a body of more than 262144 bytes"):
+    with pytest.raises(
+        errors.MalformedQuote, match="a body of more than 262144 bytes, whose length is not told or too large"
+    ):
         case.get(server.on("/case", lambda ex: large(ex, TERMS)))
     assert case.signer.documents == []
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("size", [262_145, 2_330_277, 16 * 2**20])
+def test_a_page_for_browsers_beside_terms_in_a_header_is_let_be(shell: Driver, server: Server, size: int) -> None:
+    """As the official servers answer a browser: all terms are in the header."""
+    case = Case(shell, server)
+
+    def page(exchange: Exchange) -> None:
+        exchange.head(402, [*TERMS, ("Content-Type", "text/html")], size)
+        with suppress(OSError):  # the buyer leaves in the middle of it
+            exchange.send(b"<" * size)
+        exchange.leave()
+
+    till = Till402(page)
+    assert case.get(server.on("/case", till)).content == GOODS
+    assert (len(till.handed), len(server.requests)) == (1, 2)
 
 
 @pytest.mark.parametrize("header", [None, "true", "Payment realm=x", "%%%"])

@@ -14,7 +14,7 @@ from ..guards.tracebacks import forget_frames
 from ..model.holds import Attempt, Hold, Outcome
 from ..model.offers import Quote
 from ..wire.leaks import repeats
-from ..wire.read import read_quote
+from ..wire.read import is_page, read_quote
 from .amounts import lost_with
 from .asks import Ask, Claim, Conclude, Failed, Pause, Peek, Reply, Send, Tell, WriteOff
 from .chain_looks import charged, look_now
@@ -39,7 +39,8 @@ _AUTH = (401, 407)
 def read(call: Call, reply: Reply, rules: Rules) -> Flow[Quote | None]:
     """Return the terms of a 402. None: it is not x402."""
     reply.body = yield from Peek(reply)
-    found = read_quote(reply.header, reply.body, call.url, rules.bounds)
+    body = b"" if reply.body is None and is_page(reply.header) else reply.body
+    found = read_quote(reply.header, body, call.url, rules.bounds)
     return None if found is None else (yield from check_offers(found, rules))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import MoneyState
 from ..model.holds import Authorization, Charge, Hold, Outcome
-from ..model.networks import caip2, same_account
+from ..model.networks import caip2_of_seller, same_account
 from ..model.offers import Receipt
 from ..model.statements import Statement
 from ..wire.bounds import Bounds
@@ -105,7 +105,7 @@ def _mismatches(found: Receipt, hold: Hold, same: SameAccount) -> Iterator[str]:
     offer, signed = hold.offer, hold.authorization
     if found.success and not found.transaction and not _took_nothing(found, hold):
         yield "it names no transaction"
-    if found.network and caip2(found.network) != offer.network:
+    if found.network and caip2_of_seller(found.network) != offer.network:
         yield f"it names network {found.network}; the payment was signed for {offer.network}"
     if found.payer and signed and not same(offer.network, found.payer, signed.payer):
         yield f"it names payer {found.payer}; {signed.payer} signed"

@@ -113,6 +113,22 @@ def caip2(name: str) -> str | None:
     return name if _CAIP2.fullmatch(name) else None
 
 
+#: Spellings that sellers put on the wire, and that a user's own policy does better without.
+_BY_SELLERS = {
+    "ethereum-mainnet": "eip155:1",
+    "polygon-mainnet": "eip155:137",
+    "xlayer": "eip155:196",
+    "xdc-testnet": "eip155:51",
+    "solana:mainnet": SOLANA,
+    "solana:devnet": SOLANA_DEVNET,
+}
+
+
+def caip2_of_seller(name: str) -> str | None:
+    """Return the CAIP-2 name of a network as a seller writes it, or None."""
+    return _BY_SELLERS.get(name) or caip2(name)
+
+
 def network_problem(name: str) -> str | None:
     """Return what is wrong with the name of a network that a user wrote, and what is meant. None if it is good."""
     several = _AMBIGUOUS.get(name.lower())

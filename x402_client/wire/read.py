@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import MalformedQuote, QuoteError, UnsupportedVersion
 from ..guards.remembered import Remembered
-from ..model.networks import caip2
+from ..model.networks import caip2_of_seller
 from ..model.offers import Offer, Quote, Receipt, term, words
 from ..model.statements import OFFER_RECEIPT
 from .bounds import Bounds
@@ -21,6 +21,8 @@ _MARKS = (b'"x402Version"', b'"accepts"')
 _HEADERS = ("payment-required", "x-payment-required")
 #: Extensions by which a seller pays the gas of an approval to Permit2: by a permit (EIP-2612), or by a transaction.
 SPONSORING = ("eip2612GasSponsoring", "erc20ApprovalGasSponsoring")
+#: The most bytes of a page beside terms in a header.
+_PAGE = 16 * 1024 * 1024
 _Texts = tuple[tuple[str, str], ...]
 #: The most characters of brief terms. Those are kept by their number, in case they come again.
 _BRIEF = 8_192
@@ -63,6 +65,17 @@ def read_quote(header: Header, body: bytes | None, url: str, bounds: Bounds) -> 
     if size <= _BRIEF:
         return _read_cached(texts, body, url, bounds, 0)
     return _read_remembered(size, texts, body, url, bounds, size)
+
+
+def is_page(header: Header) -> bool:
+    """Return True for a body that is too large to read, and may be let be where a header has the terms.
+
+    Sellers answer browsers with terms in the header and a page of some megabytes. A body without an end, or one that
+    unfolds into too much, goes on being a fault.
+    """
+    length = header("content-length") or ""
+    told = length.isascii() and length.isdigit() and len(length) <= len(str(_PAGE))
+    return told and int(length) <= _PAGE and not header("content-encoding")
 
 
 def _read(texts: _Texts, body: bytes | None, url: str, bounds: Bounds, size: int) -> Quote | None:
@@ -132,8 +145,8 @@ def _from_header(text: str, name: str, body: bytes | None, bounds: Bounds) -> Ma
         return None
     if body is None:
         raise MalformedQuote(
-            f"The 402 has terms in its {name} header and a body of more than {bounds.terms_body} bytes, which no "
-            "seller sends. Nothing was paid."
+            f"The 402 has terms in its {name} header and a body of more than {bounds.terms_body} bytes, whose "
+            "length is not told or too large. Nothing was paid."
         )
     return document
 
@@ -236,7 +249,7 @@ def _offer(raw: Any, position: int, version: int) -> Offer:
         position=position,
         version=version,
         scheme=wire["scheme"],
-        network=caip2(wire["network"]) or wire["network"],
+        network=caip2_of_seller(wire["network"]) or wire["network"],
         amount=amounts.pop(),
         asset=wire["asset"],
         pay_to=wire["payTo"],

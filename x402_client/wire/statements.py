@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ..errors import MalformedQuote
 from ..model.holds import Hold, payer_name
-from ..model.networks import caip2
+from ..model.networks import caip2_of_seller
 from ..model.offers import Offer, brief, term, words
 from ..model.statements import OFFER_RECEIPT, Statement
 from .json_text import dump, load
@@ -183,7 +183,7 @@ def _agrees(statement: Statement, offer: Offer) -> bool:
 
 def _signed_terms(statement: Statement) -> dict[str, str]:
     said = {name: statement.payload[name] for name in _AGREE}
-    network = caip2(said["network"]) or said["network"]
+    network = caip2_of_seller(said["network"]) or said["network"]
     return {**said, "network": network, "asset": payer_name(said["asset"]), "payTo": payer_name(said["payTo"])}
 
 
@@ -242,7 +242,7 @@ def receipt_doubts(
     ``urls`` are names of what was bought, ``payers`` those of the account that paid.
     """
     said = signed.payload
-    if (caip2(said["network"]) or said["network"]) != hold.offer.network:
+    if (caip2_of_seller(said["network"]) or said["network"]) != hold.offer.network:
         yield f"it names network {term(said['network'], 60)}; the payment is on {hold.offer.network}"
     if payer_name(said["payer"]) not in [payer_name(one) for one in payers]:
         yield f"it names payer {term(said['payer'], 60)}; another account paid"

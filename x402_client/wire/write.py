@@ -96,7 +96,7 @@ def echo_objections(quote: Quote, bounds: Bounds) -> Callable[[Offer], str | Non
             return None
         return (
             f"its terms would have to be echoed in a header of about {size} characters; "
-            f"{bounds.payment_header} are sent at most"
+            f"{bounds.payment_header} are sent at most: Buyer(bounds=Bounds(payment_header=...))"
         )
 
     return objection

@@ -42,6 +42,7 @@ from ...signers.contract import ContractSigner
 from ...signers.play_keys import takes_play_keys
 from ...wire.bounds import DEFAULT
 from ...wire.content_encoding import decoded
+from ...wire.read import is_page
 from .. import options, wallets
 from ..account_kinds import account_kind
 from ..balances import asks_chain, balance, owner_of, their_account, whole_tokens
@@ -140,7 +141,8 @@ def _asked_once(request: CliRequest, timeout: float) -> _Answer:
     leads_to = redirect_of(response)
     answer = _Answer(response.status_code, response.headers, shown_url(response.url), None, leads_to=leads_to)
     if len(raw) > DEFAULT.terms_body:
-        return replace(answer, problem=f"it is larger than the {DEFAULT.terms_body} bytes that are read")
+        let_be = b"" if is_page(response.headers.get) else None
+        return replace(answer, body=let_be, problem=f"it is larger than the {DEFAULT.terms_body} bytes that are read")
     if time.monotonic() > deadline:
         return replace(answer, problem=f"it did not end within {counted(timeout + DEFAULT.terms_time, 'second')}")
     body = decoded(bytes(raw), response.headers.get("content-encoding", ""), DEFAULT.terms_body)
@@ -171,8 +173,8 @@ def _places(answer: _Answer, in_body: bool, head: Reading) -> None:
         challenge = words(answer.headers.get("www-authenticate"), 60)
         other = f"; it offers {challenge!r} instead" if challenge else ""
         head.wrong("terms", f"there are none: neither a PAYMENT-REQUIRED header nor x402 in the body{other}")
-    if answer.body is None:
-        head.wrong("body", answer.problem)
+    if answer.problem:
+        (head.note if in_header and answer.body is not None else head.wrong)("body", answer.problem)
     if "x-payment-required" in answer.headers:
         head.tolerated("X-PAYMENT-REQUIRED", "the specification calls this header PAYMENT-REQUIRED")
     for name in in_header:
