@@ -11,7 +11,7 @@ from x402_client import Policy, errors
 from .cash_register import Till, delivered
 from .checks import new_buyer, paid
 from .drivers import Driver
-from .scripted_server import Server
+from .scripted_server import Exchange, Server
 from .test_streams import Slowly, first_piece
 
 
@@ -85,8 +85,14 @@ class TestPools:
         client = shell.client(new_buyer(), **shell.single())
         large = b"{" + b" " * 300_000 + b"}"
         kept = []
+
+        def endless(ex: Exchange) -> None:  # its length is not told
+            ex.head(402, till.terms()[0])
+            ex.chunk(large)
+            ex.leave()
+
         for _ in range(3):
-            url = server.on("/paid", lambda ex: ex.answer(402, large, till.terms()[0]))
+            url = server.on("/paid", endless)
             with pytest.raises(errors.MalformedQuote) as caught:
                 client.get(url)
             kept.append(caught.value)

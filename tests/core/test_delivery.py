@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import pickle
 import weakref
 from collections import OrderedDict
@@ -441,3 +442,59 @@ def test_a_close_after_the_client_was_closed_delivers_nothing(gone: str) -> None
     delivery.done()
     assert asks.Close not in map(type, answer.asked)
     assert not delivery.has_let_go
+
+
+@pytest.mark.parametrize("end", ["done", "closed"])
+@pytest.mark.parametrize("word_first", [True, False])
+def test_a_word_at_the_very_moment_of_the_end_is_true_or_too_late(
+    end: str, word_first: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread may come between any two steps. One of them is first, and what ``reject`` says is what holds."""
+    closed: list[asks.Ask[Any]] = []
+    said: list[bool] = []
+    delivery = Delivery(called(), outcome(), lambda ask: closed.append(ask) if isinstance(ask, asks.Close) else None)
+    told, ends = delivery.outcome, Resolution.ends
+
+    def between(self: Resolution, how: str) -> bool:
+        if how == "delivered" and not said:
+            said.append(False)
+            before = [told.reject()] if word_first else []
+            first = ends(self, how)
+            said[:] = before or [told.reject()]
+            return first
+        return ends(self, how)
+
+    monkeypatch.setattr(Resolution, "ends", between)
+    getattr(delivery, end)()
+    assert said == [word_first]
+    assert (len(closed) == 1) is not word_first
+
+
+def test_two_ends_at_one_moment_are_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[asks.Ask[Any]] = []
+    delivery = Delivery(called(), outcome(), lambda ask: closed.append(ask) if isinstance(ask, asks.Close) else None)
+    told, by, inner = delivery.outcome, Resolution.by, []
+
+    def between(self: Resolution, call: Any) -> Any:
+        if not inner:
+            inner.append(False)
+            inner[:] = [told.accept()]
+        return by(self, call)
+
+    monkeypatch.setattr(Resolution, "by", between)
+    delivery.done()
+    assert inner == [True]
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("word", ["accept", "reject"])
+def test_a_copy_in_a_forked_child_has_no_word(word: str) -> None:
+    """The purchase is its parent's, which may read or reject the answer yet."""
+    closed: list[asks.Ask[Any]] = []
+    delivery = Delivery(called(), outcome(), lambda ask: closed.append(ask) if isinstance(ask, asks.Close) else None)
+    told = delivery.outcome
+    child = os.fork()
+    if not child:
+        os._exit(int(getattr(told, word)()) + 2 * len(closed))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert getattr(told, word)()

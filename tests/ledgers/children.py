@@ -106,3 +106,13 @@ def holds_on(path: str, pipe: Connection, kind: type[Attempt] = Attempt, key: st
             case "die":
                 os.kill(os.getpid(), signal.SIGKILL)
         pipe.send("done")
+
+
+def hold_busy(path: str, pipe: Connection) -> None:
+    """Hold the ledger's file, so that no other program writes it, until told to let go."""
+    with sqlite3.connect(path, isolation_level=None) as db:
+        db.execute("BEGIN IMMEDIATE")
+        pipe.send("held")
+        pipe.recv()
+        db.execute("ROLLBACK")
+    pipe.send("free")

@@ -19,7 +19,10 @@ import pytest
 
 from x402_client.errors import Frozen, LedgerUnavailable, OverLimit
 from x402_client.ledgers.conformance.ledger import SECRET, cap, order, purchase, signed
+from x402_client.ledgers.rows import number_of
 from x402_client.ledgers.sqlite import SqliteLedger
+from x402_client.ledgers.sqlite.process_locks import living
+from x402_client.ledgers.sqlite.rights import locks_directory
 from x402_client.model.holds import Attempt, Busy, Hold, Spending
 
 from . import children
@@ -210,6 +213,90 @@ def test_an_attempt_that_calls_back_is_known_at_once(path: Path, ledger: SqliteL
     time.sleep(0.2)
     assert ledger.reserve(order(), attempt).id == other.hold_id  # type: ignore[union-attr]
     other.killed()
+
+
+@pytest.mark.parametrize("key", ["", "k"])
+@pytest.mark.parametrize("signs", [True, False])
+def test_an_attempt_that_ended_while_the_file_was_busy_is_known_as_soon_as_it_is_free(
+    path: Path, ledger: SqliteLedger, key: str, signs: bool
+) -> None:
+    """Its process lives on and makes no other step. What it presented is not paid beside, nor waited for in vain."""
+    other = Other(path, children.WatchedAttempt, *[key] * bool(key))
+    if signs:
+        other.told("sign")
+    holder, held = started(FORK, children.hold_busy, str(path), ...)
+    assert held.recv() == "held"
+    other.told("end")
+    time.sleep(0.2)
+    [listed] = ledger.holds()
+    assert listed.in_flight is False, "a look sees it while the file is busy"
+    held.send("let go")
+    assert held.recv() == "free"
+    attempt = Attempt()
+    found = ledger.reserve(order(purchase(key=key or None)), attempt)
+    assert isinstance(found, Hold)
+    assert (found.id == other.hold_id) is signs
+    assert len(ledger.holds()) == 1, "what was only reserved is given back"
+    other.killed()
+    holder.join()
+
+
+def test_a_claim_anew_takes_the_mark_of_its_end_back(path: Path, ledger: SqliteLedger) -> None:
+    """Marked or not, one attempt at a time presents a hold."""
+    first = children.WatchedAttempt()
+    hold = ledger.reserve(order(), first)
+    assert isinstance(hold, Hold)
+    hold = ledger.record(hold, signed())
+    lock = ledger._claims.process_lock
+    number = number_of(hold.id)
+    lock.mark(number)
+    assert living_in_another_process(path, lock.name) == {number}
+    first.end()
+    assert soon_recorded(ledger)
+    lock.mark(number)
+    second = Attempt()
+    claimed = ledger.claim(purchase(), second)
+    assert isinstance(claimed, Hold)
+    assert living_in_another_process(path, lock.name) == set()
+    lock.mark(number)
+    ledger.close(claimed, "spent", None)
+    assert living_in_another_process(path, lock.name) == set()
+    for one in (7, 8, 9):
+        lock.mark(one)
+    lock.unmark(8)
+    lock.mark(10)
+    lock.mark(7)
+    assert living_in_another_process(path, lock.name) == {7, 9, 10}
+    ledger.close_ledger()
+    lock.mark(11)  # its file is gone, and the number of its handle may be another file's
+    assert living_in_another_process(path, lock.name) is None
+
+
+def soon_recorded(ledger: SqliteLedger) -> bool:
+    """Wait until the thread has recorded the end, and taken its mark back."""
+    end = time.monotonic() + 10
+    while ledger._claims.some_ended and time.monotonic() < end:
+        time.sleep(0.01)
+    return not ledger._claims.some_ended
+
+
+def test_a_hold_that_is_claimed_between_the_look_and_the_mark_is_not_marked(
+    path: Path, ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt = Attempt()
+    hold = ledger.reserve(order(), attempt)
+    assert isinstance(hold, Hold)
+    lock = ledger._claims.process_lock
+    monkeypatch.setattr(type(lock.attempts), "ended", lambda self: {number_of(hold.id): None})
+    ledger._claims.mark_ended()
+    assert living_in_another_process(path, lock.name) == set()
+    monkeypatch.undo()
+    assert attempt.alive
+
+
+def living_in_another_process(path: Path, name: str) -> set[int] | None:
+    with FORK.Pool(1) as pool:
+        return pool.apply(living, (locks_directory(path), name))
 
 
 def test_a_forked_child_does_not_keep_its_parents_claims(path: Path, ledger: SqliteLedger) -> None:

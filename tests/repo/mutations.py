@@ -807,15 +807,15 @@ MUTATIONS = (
     Mutation(
         "claims of other programs are ignored: a file",
         "ledgers/sqlite/claimable.py",
-        "        if not (is_own(owner) or alive(directory, owner)):\n",
-        "        if not is_own(owner):\n",
+        "        if marked is None:\n",
+        "        if True:\n",
         ("tests/ledgers/test_sqlite_processes.py",),
         unseen=ONE_PAYMENT,
     ),
     Mutation(
         "the dead keep their claims: a file",
         "ledgers/sqlite/claimable.py",
-        "        if not (is_own(owner) or alive(directory, owner)):\n",
+        "        if marked is None:\n",
         "        if False:\n",
         (f"{KILLED}[httpx]", seed("", "sqlite", 23)),
     ),
@@ -2158,8 +2158,8 @@ MUTATIONS = (
     Mutation(
         "an outcome that is kept keeps a claim alive",
         "core/delivery.py",
-        "        self._call = call.ending\n",
-        "        self._call = call\n",
+        "        self._call, self._generation = call.ending, generation()\n",
+        "        self._call, self._generation = call, generation()\n",
         ("tests/core/test_delivery.py", seed("tell", "memory", 1)),
     ),
     Mutation(
@@ -2214,6 +2214,41 @@ MUTATIONS = (
         "    if owner is None:\n",
         ("tests/promises/test_closed_buyers.py",),
         unseen="No call of its goes on while its buyer is closed.",
+    ),
+    Mutation(
+        "an end that a busy file does not take is shown nowhere: SQLite",
+        "ledgers/sqlite/ended_claims.py",
+        "        found._claims.mark_ended()\n",
+        "",
+        (
+            "tests/ledgers/test_sqlite_processes.py"
+            "::test_an_attempt_that_ended_while_the_file_was_busy_is_known_as_soon_as_it_is_free",
+        ),
+        unseen="No program of its holds the file for longer than a step waits.",
+    ),
+    Mutation(
+        "a claim anew leaves the mark of its end: SQLite",
+        "ledgers/sqlite/process_locks.py",
+        "        owner.attempts.take(number, attempt)\n        owner.unmark(number)\n",
+        "        owner.attempts.take(number, attempt)\n",
+        ("tests/ledgers/test_sqlite_processes.py::test_a_claim_anew_takes_the_mark_of_its_end_back",),
+        unseen="A mark is there for as long as the file is busy alone.",
+    ),
+    Mutation(
+        "a copy of an outcome in a forked child has a word",
+        "core/delivery.py",
+        "        if self._generation != generation():\n",
+        "        if False:\n",
+        ("tests/core/test_delivery.py::test_a_copy_in_a_forked_child_has_no_word",),
+        unseen="No child of its keeps an outcome of its parent.",
+    ),
+    Mutation(
+        "a reject comes between the look at an end and the end",
+        "core/delivery.py",
+        "        if self._resolution.ends(_DELIVERED):\n",
+        "        if True:\n",
+        ("tests/core/test_delivery.py::test_a_word_at_the_very_moment_of_the_end_is_true_or_too_late",),
+        unseen="Its callers say their words in the thread that reads.",
     ),
     Mutation(
         "a ledger file that was closed stays open after the call that went on",

@@ -10,6 +10,7 @@ from weakref import WeakSet, WeakValueDictionary, ref
 
 from .. import events
 from ..errors import X402Error
+from ..guards.forks import generation
 from ..model.holds import Attempt, Hold, Outcome
 from ..wire.tool_answers import ToolAnswer
 from . import interruptions
@@ -76,10 +77,12 @@ class Resolution:
     An outcome may be kept long after its answer is gone. So it holds this alone, which keeps no claim alive.
     """
 
-    __slots__ = ("__weakref__", "_answer", "_call", "delivery", "outcome", "resolved")
+    __slots__ = ("__weakref__", "_answer", "_call", "_first", "_generation", "delivery", "outcome", "resolved")
 
     def __init__(self, call: Call, outcome: Outcome, answer: Callable[[Ask[Any]], Any]) -> None:
-        self._call = call.ending
+        self._call, self._generation = call.ending, generation()
+        #: What came first, where several threads tell of the end: ``setdefault`` cannot be interrupted by another one.
+        self._first: dict[str, object] = {}
         _latest[_name(outcome.hold)] = self
         #: Answers for the buyer that paid: where a redirect leads, another one may be at work.
         self._answer = answer
@@ -95,20 +98,31 @@ class Resolution:
         return Outcome(said.money, said.hold, said.offer, *rest)
 
     def _heard(self, has_it: bool) -> bool:
-        """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again."""
+        """Take the caller's word. Return False if it is too late: a resolved purchase is never opened again.
+
+        In a forked child this is a copy, and the purchase its parent's.
+        """
+        if self._generation != generation():
+            return False
         delivery = self.delivery()
         if has_it and delivery is not None:
+            self.ends(_DELIVERED)
             delivery.over = True
             self.run(self.by(delivery.call))
         elif has_it:
             self.run(self.by(self._call))
         elif delivery is not None:
             delivery.dropped()
-        return self.resolved is has_it
+        return (self.resolved or (not has_it and self._first.get("end") is _DELIVERED)) is has_it
+
+    def ends(self, how: str) -> bool:
+        """Return True if an answer ends like this. Of several threads that tell of its end, the first one decides."""
+        return self._first.setdefault("end", how) is how
 
     def by(self, call: Call | Ending) -> Flow[None]:
         """Tell the ledger that the content is with the caller. Happens once."""
-        if not self.resolved:
+        mine = object()
+        if not self.resolved and self._first.setdefault("by", mine) is mine:
             self.resolved = True
             yield from deliver(call, self.outcome)
 
@@ -121,6 +135,8 @@ class Resolution:
         await arun(flow, self._answer)
 
 
+#: How an answer ends: with the caller, or left.
+_DELIVERED, _LEFT = "delivered", "left"
 #: The end of each purchase that was answered in this process, while its outcome lives.
 _latest: WeakValueDictionary[tuple[str, str], Resolution] = WeakValueDictionary()
 
@@ -230,7 +246,7 @@ class Delivery:
 
     def dropped(self) -> None:
         """Leave the purchase unresolved: the answer was forgotten, neither read nor closed."""
-        if not self.over:
+        if not self.over and self._resolution.ends(_LEFT):
             self.over = True
             self.call.attempt.end()
 
@@ -293,8 +309,9 @@ class Delivery:
             self.dropped()
             yield from note_tool_error(self._resolution.outcome)
             return
-        self.over = True
-        yield from self._resolution.by(self.call)
+        if self._resolution.ends(_DELIVERED):
+            self.over = True
+            yield from self._resolution.by(self.call)
 
     def arrives(self) -> Flow[None]:
         """Claim the payment again: a redirect led to the content, and no other call may present it meanwhile."""

@@ -21,7 +21,17 @@ def in_each_child(owner: T, begin: Callable[[T], None]) -> None:
     _begin[owner] = begin
 
 
+def generation() -> int:
+    """Return how many forks lie between this process and the one that began. So a copy in a child is told apart."""
+    return _forks
+
+
+_forks = 0
+
+
 def _forked() -> None:
+    global _forks
+    _forks += 1
     for owner, begin in list(_begin.items()):
         begin(owner)
 

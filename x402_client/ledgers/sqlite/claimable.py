@@ -17,7 +17,7 @@ from ..live_attempts import Entry
 from . import holds
 from .file import LedgerFile
 from .holds import Row
-from .process_locks import Claims, alive, ended_here, is_own
+from .process_locks import Claims, ended_here, is_own, living
 
 _ANY = "SELECT 1 FROM holds WHERE purchase IN (?, ?) AND owner IS NULL LIMIT 1"
 _OLDEST = "purchase = ? AND owner IS NULL{} ORDER BY created, id LIMIT 1"
@@ -59,7 +59,7 @@ def give_back_ended(file: LedgerFile, directory: Path, patience: float) -> None:
 def _some_ended(db: sqlite3.Connection, directory: Path) -> bool:
     owners = [owner for (owner,) in db.execute("SELECT name FROM owners")]
     try:
-        return bool(ended_here()) or any(not (is_own(owner) or alive(directory, owner)) for owner in owners)
+        return bool(ended_here()) or any(not is_own(owner) and living(directory, owner) != set() for owner in owners)
     except OSError:  # the locks of another user
         return False
 
@@ -73,9 +73,15 @@ def free_ended(db: sqlite3.Connection, directory: Path) -> bool:
         if (row := holds.find_number(db, number)) is not None and row.owner == owner
     ]
     for owner in owners:
-        if not (is_own(owner) or alive(directory, owner)):
+        if is_own(owner):
+            continue
+        marked = living(directory, owner)  # None: it is dead
+        if marked is None:
             over += holds.select(db, "owner = ?", owner)
             db.execute("DELETE FROM owners WHERE name = ?", (owner,))
+        else:
+            found = (holds.find_number(db, number) for number in marked)
+            over += [row for row in found if row is not None and row.owner == owner]
     for row in over:
         holds.give_up(db, row)
     return any(row.hold.state == "reserved" for row in over)

@@ -1,4 +1,7 @@
-"""Ends of this process's claims: a thread records those of attempts that ended, so that other processes see them."""
+"""Ends of this process's claims: a thread records those of attempts that ended, so that other processes see them.
+
+The file may be busy, full or away at that moment. So each end is shown beside it first, in the process's own lock file.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from ...errors import X402Error
@@ -40,15 +43,33 @@ def ends_writer(ledger: weakref.ref[Recording]) -> Callable[[SimpleQueue[bool]],
 
 
 def _write_ends(ends: SimpleQueue[bool], ledger: weakref.ref[Recording]) -> None:
-    while ends.get():
+    """Record each end. An end that the file does not take is marked beside it, and tried again until it does."""
+    pause: float | None = None
+    while _goes_on(ends, pause):
         found = ledger()
         if found is None:
             return
-        with contextlib.suppress(X402Error):
+        found._claims.mark_ended()
+        try:
             found._record_ended()
+            pause = None
             if found._claims.left and not found._claims.some_live:
                 found.close_ledger()
+        except X402Error:
+            pause = min(2 * pause, _LONGEST) if pause else _SOON
         del found
+
+
+#: Seconds before an end is tried again that the file did not take.
+_SOON, _LONGEST = 0.05, 10.0
+
+
+def _goes_on(ends: SimpleQueue[bool], pause: float | None) -> bool:
+    """Wait for the next end, or for a pause. Return False once the claims were given up."""
+    try:
+        return ends.get(timeout=pause)
+    except Empty:
+        return True
 
 
 def close_unused(claims: Claims, file: LedgerFile, process: int) -> None:

@@ -1,15 +1,18 @@
 """Process locks: each process locks a file of its own, and the lock ends with the process.
 
-So other processes see which claims are alive. Within one process, each attempt itself tells whether it is alive.
+So other processes see which claims are alive. Within one process, each attempt itself tells whether it is alive. An end
+that the ledger file did not take yet, because it is busy or cannot be written, is marked in the process's own file.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -19,6 +22,10 @@ from .rights import give_to_owner, locks_directory, make_locks_directory
 
 #: Seconds. A younger lock file without a lock may belong to a process that is just about to lock it.
 _STALE = 3_600
+#: A mark is the number of a hold, in so many bytes. The first place is left empty: on Windows it is locked to others.
+_MARK = 8
+#: The most bytes of marks that are read.
+_MARKS = 1024 * 1024
 
 if sys.platform == "win32":
     import msvcrt
@@ -36,7 +43,7 @@ else:
 class ProcessLock:
     """Locked file beside the ledger file at ``ledger``: the proof that its process lives."""
 
-    __slots__ = ("__weakref__", "_handle", "_path", "attempts", "name")
+    __slots__ = ("__weakref__", "_guard", "_handle", "_marks", "_path", "attempts", "name")
 
     def __init__(self, ledger: Path, wake: Callable[[], object]) -> None:
         make_locks_directory(ledger)
@@ -46,17 +53,51 @@ class ProcessLock:
         self._handle = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         give_to_owner(self._handle, ledger)
         _lock(self._handle, wait=True)
+        self._guard = threading.Lock()
+        #: The place of each mark, by the number of its hold.
+        self._marks: dict[int, int] = {}
         _OWN_LOCKS[self.name] = self
+
+    def mark(self, number: int) -> None:
+        """Show other processes that the attempt which presents a hold has ended."""
+        with self._guard:
+            if self._handle < 0:
+                return
+            taken = set(self._marks.values())
+            place = self._marks.get(number) or next(free for free in range(1, len(taken) + 2) if free not in taken)
+            _write_at(self._handle, place * _MARK, number.to_bytes(_MARK, "little"))
+            self._marks[number] = place
+
+    def unmark(self, number: int) -> None:
+        """Take a mark back: the end is in the ledger, or another attempt presents the hold."""
+        if number not in self._marks or self._handle < 0:  # hot path
+            return
+        with self._guard:
+            place = self._marks.get(number)
+            if place is not None and self._handle >= 0:
+                _write_at(self._handle, place * _MARK, bytes(_MARK))
+                self._marks.pop(number, None)
 
     def close(self) -> None:
         """Release the lock and remove its file."""
         if _OWN_LOCKS.pop(self.name, None) is not None:
-            os.close(self._handle)
+            with self._guard:
+                handle, self._handle = self._handle, -1  # its number may soon be that of another file
+                os.close(handle)
             self._path.unlink(missing_ok=True)
 
     def close_in_child(self) -> None:
         """Close the handle in a forked child. The lock is the parent's, and must end with it."""
-        os.close(self._handle)
+        handle, self._handle = self._handle, -1
+        os.close(handle)
+
+
+def _write_at(handle: int, place: int, data: bytes) -> None:
+    if hasattr(os, "pwrite"):
+        os.pwrite(handle, data, place)
+    else:
+        os.lseek(handle, place, os.SEEK_SET)
+        os.write(handle, data)
 
 
 #: The locks of this process, by name. One per ledger object.
@@ -68,7 +109,10 @@ def in_flight(directory: Path, owner: str | None, number: int) -> bool:
     if owner is None:
         return False
     own = _OWN_LOCKS.get(owner)
-    return own.attempts.lives(number) if own is not None else alive(directory, owner)
+    if own is not None:
+        return own.attempts.lives(number)
+    over = living(directory, owner)
+    return over is not None and number not in over
 
 
 def is_own(owner: str) -> bool:
@@ -85,17 +129,33 @@ def ended_here() -> list[tuple[int, str]]:
 
 def alive(directory: Path, owner: str) -> bool:
     """Return True while the process behind an owner's name runs."""
+    return living(directory, owner) is not None
+
+
+def living(directory: Path, owner: str) -> set[int] | None:
+    """Return the holds whose attempts ended in a process, and of which the ledger file does not know it yet.
+
+    Return None if the process itself has ended.
+    """
     try:
         handle = os.open(directory / owner, os.O_RDWR)
     except FileNotFoundError:
-        return False
+        return None
     try:
         _lock(handle, wait=False)
     except OSError:
-        return True
+        os.lseek(handle, _MARK, os.SEEK_SET)
+        return set(_numbers(os.read(handle, _MARKS)))
     finally:
         os.close(handle)
-    return False
+    return None
+
+
+def _numbers(data: bytes) -> Iterator[int]:
+    for place in range(0, len(data) - _MARK + 1, _MARK):
+        number = int.from_bytes(data[place : place + _MARK], "little")
+        if number:
+            yield number
 
 
 def others_alive(directory: Path) -> bool:
@@ -161,12 +221,15 @@ class Claims:
     def take(self, number: int, attempt: Attempt) -> None:
         """Record a claim: an attempt now presents a hold."""
         self.left = False
-        self.process_lock.attempts.take(number, attempt)
+        owner = self.process_lock
+        owner.attempts.take(number, attempt)
+        owner.unmark(number)
 
     def drop(self, number: int) -> None:
         """Forget the claim of a hold that is resolved."""
         if self._process_lock is not None:
             self._process_lock.attempts.drop(number)
+            self._process_lock.unmark(number)
             if self.left:
                 self._ends.put(True)
 
@@ -179,6 +242,19 @@ class Claims:
         """Forget claims that were recorded as ended."""
         if self._process_lock is not None:
             self._process_lock.attempts.drop_all(recorded)
+            for number in recorded:
+                self._process_lock.unmark(number)
+
+    def mark_ended(self) -> None:
+        """Show other processes which attempts ended, without the ledger file. Where that fails, it stays as it is."""
+        owner = self.existing_lock
+        if owner is None:
+            return
+        for number in owner.attempts.ended():
+            with contextlib.suppress(OSError):  # the disk is full, say
+                owner.mark(number)
+                if owner.attempts.lives(number):  # claimed anew in another thread, between the look and the mark
+                    owner.unmark(number)
 
     def close(self) -> None:
         """Give up every claim."""
