@@ -24,10 +24,11 @@ REFUSALS: dict[str, Refusal] = {
         {"Content-Type": "application/json"},
         b'{"jsonrpc": "2.0", "id": null, "error": {"code": 402, "message": "Pay me."}}',
     ),
-    "too much": lambda headers, body: ({_NAME: headers["payment-required"]}, b"x" * 1_000_000),
+    "a page": lambda headers, body: ({_NAME: headers["payment-required"]}, b"x" * 1_000_000),
+    "too much": lambda headers, body: ({_NAME: headers["payment-required"]}, b"x" * (17 * 2**20)),
 }
 #: Where terms are read from, so that a quote has a price.
-WITH_TERMS = ("terms in the header", "terms in both")
+WITH_TERMS = ("terms in the header", "terms in both", "a page")
 
 
 class Refuses(Web):

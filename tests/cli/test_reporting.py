@@ -111,7 +111,7 @@ def test_what_no_receipt_proves_is_not_said_to_be_paid(seller: Sandbox, given: d
     assert "was paid, so it stays counted. Left: 4.99 USD of the day's budget." in ran.err
     shown = re.search(r"`x402 (ledger show \w+)` shows the payment", ran.err)
     assert shown is not None
-    assert "unknown: counted; it is not known yet" in in_process(shown[1].split(), given).text
+    assert "unknown: counted; no receipt proves that it was taken" in in_process(shown[1].split(), given).text
     said = json.loads(in_process([*command, "--json"], given).err)
     assert (said["money"], len(said["doubts"])) == ("unknown", 1)
     assert said["doubts"][0].startswith(RECEIPTS[fault])

@@ -22,7 +22,7 @@ from .rights import give_to_owner, locks_directory, make_locks_directory
 
 #: Seconds. A younger lock file without a lock may belong to a process that is just about to lock it.
 _STALE = 3_600
-#: A mark is the number of a hold, in so many bytes. The first place is left empty: on Windows it is locked to others.
+#: The bytes of a mark, which is the number of a hold. The first place is left empty: on Windows it is locked to others.
 _MARK = 8
 #: The most bytes of marks that are read.
 _MARKS = 1024 * 1024
