@@ -30,6 +30,7 @@ from x402_client.core.known_terms import Memory, Terms
 from x402_client.core.last_answer import is_by_receipt
 from x402_client.core.next_step import next_step
 from x402_client.errors import LedgerUnavailable
+from x402_client.guards.forks import generation
 from x402_client.ledgers.conformance.ledger import order, purchase
 from x402_client.model.holds import Attempt, Busy, Hold, LastAnswer, Outcome
 from x402_client.model.offers import Quote, Receipt
@@ -498,3 +499,12 @@ def test_a_copy_in_a_forked_child_has_no_word(word: str) -> None:
         os._exit(int(getattr(told, word)()) + 2 * len(closed))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert getattr(told, word)()
+
+
+@pytest.mark.parametrize("word", ["accept", "reject"])
+def test_a_word_after_a_fork_changes_nothing_here_either(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Scripted()
+    told = Delivery(called(), outcome(), answers).outcome
+    monkeypatch.setattr("x402_client.core.delivery.generation", lambda: generation() + 1)
+    assert not getattr(told, word)()
+    assert answers.kinds == []
