@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -192,6 +193,9 @@ def test_a_file_that_a_signature_is_missing_in(path: Path) -> None:
     old = taken(path)
     one.record(hold, signed())  # type: ignore[arg-type]
     attempt.end()
+    end = time.monotonic() + 10
+    while one._claims.some_ended and time.monotonic() < end:  # a thread writes that, and opens the file for it
+        time.sleep(0.01)
     one.close_ledger()
     put_back(path, old)
     lineage._left.clear()  # as another program begins
